@@ -1,0 +1,42 @@
+# make demo: a lake from real data, one minute; make ui: look at it; make test: everything that must hold.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export DAGSTER_HOME := $(CURDIR)/data/dagster_home
+
+.PHONY: demo ui test lint benchmark clean
+
+# one stamp a set of extras: a changed pyproject or constraints installs anew
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo]'
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,spark,postgres]'
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/retail-pipeline datasets fetch complete-journey
+	$(BIN)/retail-pipeline run
+
+ui: $(VENV)/.installed
+	@echo "The Dagster UI comes up on http://127.0.0.1:3000 (Ctrl-C ends it)"
+	mkdir -p $(DAGSTER_HOME) && cp -n retail_pipeline/dagster.yaml $(DAGSTER_HOME)/
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg dev -w workspace.yaml --host 127.0.0.1 --port 3000
+
+test: lint
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmark: $(VENV)/.installed-dev
+	$(BIN)/python -m retail_pipeline_tests.benchmarks
+
+clean:
+	rm -rf $(VENV) data/landing data/lake data/dagster_home

@@ -1,0 +1,199 @@
+"""The ``retail-pipeline`` command.
+
+Belongs here: arguments, exit codes and what is printed. Does not belong here: the work (``defs/driver.py``)
+or what must be done (``core/planner.py``). Exit codes: 0 all is well, 1 something failed or waits for a
+person, 2 the call or a setting is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from retail_pipeline.datasets.commands import app as datasets
+
+if TYPE_CHECKING:
+    from retail_pipeline.defs.pipeline import Pipeline
+    from retail_pipeline.settings import Settings
+
+app = typer.Typer(
+    name="retail-pipeline",
+    help="A shop's transaction files in; history, RFM features, segments and campaign lists out.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+days = typer.Typer(help="Decide about days that a check holds.", no_args_is_help=True)
+app.add_typer(datasets, name="datasets")
+app.add_typer(days, name="days")
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", help="Settings file. Default: retail_pipeline.yaml", show_default=False),
+]
+Landing = Annotated[Path | None, typer.Option(help="Folder with the shop's files.", show_default=False)]
+LakeFolder = Annotated[Path | None, typer.Option("--lake", help="Folder of the tables.", show_default=False)]
+Day = Annotated[
+    datetime | None,
+    typer.Option("--through", formats=["%Y-%m-%d"], help="Last day to make. Default: yesterday."),
+]
+
+
+def main() -> None:
+    """Run the command."""
+    app()
+
+
+@app.command()
+def run(
+    landing: Landing = None,
+    lake: LakeFolder = None,
+    through: Day = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and its cost; do nothing.")
+    ] = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Land what is new and bring everything up to date, to the last day's segments and campaign lists.
+
+    All of it are Dagster runs on the instance that the UI shows. Run it as often as you like: what is up to
+    date is left alone.
+    """
+    from retail_pipeline.defs.driver import bring_up_to_date, look
+    from retail_pipeline.defs.instance import open_instance
+    from retail_pipeline.defs.pipeline import Pipeline
+    from retail_pipeline.show import print_plan, print_summary, progress
+
+    with _expected_errors():
+        chosen = _settings(settings, landing=landing, lake=lake)
+        if dry_run:
+            print_plan(out, look(Pipeline(chosen), _last_day(Pipeline(chosen), through)))
+            return
+        with progress(err) as (on_layer, on_made), open_instance(chosen) as instance:
+            pipeline = Pipeline(chosen, on_made)
+            outcome = bring_up_to_date(
+                pipeline, instance, lambda: _last_day(pipeline, through), on_layer, err.print
+            )
+        last = _last_day(pipeline, through)
+        blocked = print_summary(out, pipeline, last, up_to_date=not outcome.runs)
+    for failure in outcome.failures:
+        err.print(f"[red]failed[/red] {failure}", markup=True)
+    raise typer.Exit(1 if outcome.failures or blocked else 0)
+
+
+@app.command()
+def status(
+    landing: Landing = None, lake: LakeFolder = None, through: Day = None, settings: SettingsFile = None
+) -> None:
+    """Say what there is, what is stale, what failed and why."""
+    from retail_pipeline.defs.instance import open_instance
+    from retail_pipeline.defs.pipeline import Pipeline
+    from retail_pipeline.show import print_status
+
+    with _expected_errors():
+        pipeline = Pipeline(_settings(settings, landing=landing, lake=lake))
+        with open_instance(pipeline.settings) as instance:
+            well = print_status(out, pipeline, instance, _last_day(pipeline, through))
+    raise typer.Exit(0 if well else 1)
+
+
+@app.command()
+def check(landing: Landing = None, lake: LakeFolder = None, settings: SettingsFile = None) -> None:
+    """Examine settings, folders and every partition of the lake: what is wrong and what to do."""
+    from retail_pipeline.examine import problems
+
+    with _expected_errors():
+        chosen = _settings(settings, landing=landing, lake=lake)
+        found = list(problems(chosen))
+    for problem in found:
+        out.print(f"[red]✗[/red] {problem}", markup=True)
+    if not found:
+        out.print("[green]✓[/green] settings, folders and every partition of the lake are sound")
+    raise typer.Exit(1 if found else 0)
+
+
+@days.command()
+def release(
+    day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="The held day.")],
+    why: Annotated[str, typer.Option(help="Why its rows may be used all the same; kept with the lake.")],
+    by: Annotated[str, typer.Option(envvar="USER", help="Who decides.")] = "unknown",
+    lake: LakeFolder = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Use a held day's rows all the same. The decision holds for these rows; other rows are checked anew."""
+    from retail_pipeline.core.decisions import DayRelease
+    from retail_pipeline.defs.pipeline import Pipeline
+    from retail_pipeline.lake.lock import writing
+    from retail_pipeline.lake.state import write_release
+
+    with _expected_errors():
+        pipeline = Pipeline(_settings(settings, lake=lake))
+        wanted = day.date()
+        with writing(pipeline.lake, err.print):
+            state = pipeline.state()
+            if not state.is_held(wanted):
+                held = ", ".join(map(str, state.held_days(date.min, date.max))) or "none"
+                _refuse(f"{wanted} is not held; held days: {held}")
+            content = state.transactions[wanted].content
+            path = write_release(pipeline.lake, DayRelease(day=wanted, content=content, why=why, by=by))
+    out.print(f"{wanted} is released ({path}); `retail-pipeline run` now makes what waited for it")
+
+
+def _settings(path: Path | None, **overrides: Any) -> Settings:
+    from retail_pipeline.settings import load_settings
+
+    return load_settings(path, **overrides)
+
+
+def _last_day(pipeline: Pipeline, through: datetime | None) -> date:
+    """The day to make last: as asked, else yesterday if deliveries reach that far."""
+    settings = pipeline.settings
+    if through:
+        day = through.date()
+        if day < settings.first_day or (settings.last_day and day > settings.last_day):
+            _refuse(
+                f"--through {day} is outside the partitions, {settings.first_day} to "
+                f"{settings.last_day or 'now'}: change first_day or last_day in the settings"
+            )
+        return day
+    yesterday = settings.yesterday(datetime.now(settings.zone).date())
+    delivered = pipeline.state().last_day
+    if delivered and yesterday - delivered > timedelta(days=MOST_EMPTY_DAYS) and settings.last_day is None:
+        _refuse(
+            f"the last delivery is of {delivered}, {(yesterday - delivered).days:,} days before yesterday: "
+            f"say how far to go with --through {delivered}, or set last_day"
+        )
+    return yesterday
+
+
+MOST_EMPTY_DAYS = 31
+
+
+@contextmanager
+def _expected_errors() -> Iterator[None]:
+    """Print the errors that a user can mend without a traceback; let everything else through."""
+    from retail_pipeline.engine import EngineError
+    from retail_pipeline.engine.landing import LandingError
+    from retail_pipeline.lake.partitions import LakeError
+    from retail_pipeline.settings import SettingsError
+
+    try:
+        yield
+    except SettingsError as error:
+        _refuse(str(error))
+    except (LandingError, LakeError, EngineError) as error:
+        err.print(f"[red]error[/red] {error}", markup=True)
+        raise typer.Exit(1) from error
+
+
+def _refuse(message: str) -> NoReturn:
+    err.print(f"[red]error[/red] {message}", markup=True)
+    raise typer.Exit(2)

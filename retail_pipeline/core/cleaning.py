@@ -1,0 +1,64 @@
+"""The cleaning rules as settings: what each refuses or marks, and its default.
+
+Belongs here: the rules' names, defaults and meaning, and how a source profile's values and a shop's own are
+laid over them. Does not belong here: the SQL that applies them (``sql/judged_rows.sql``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from retail_pipeline.core.manifests import Frozen
+
+
+def _regular_expression(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"is no regular expression ({error}); write one such as ^[0-9]{{6}}$") from error
+    return value
+
+
+Pattern = Annotated[str, AfterValidator(_regular_expression)]
+
+
+class CleaningRules(Frozen):
+    """What happens to a readable row. Patterns are regular expressions to be found; null switches off."""
+
+    anonymous: Literal["keep", "refuse"] = Field(
+        "keep", description="Sales without a customer: revenue, so kept in transactions; always out of RFM"
+    )
+    invoice_pattern: Pattern | None = Field(None, description="Invoices that do not match are refused")
+    product_pattern: Pattern | None = Field(None, description="Product codes that do not match are refused")
+    cancellation_pattern: Pattern | None = Field(
+        None, description="Invoices that match are cancellations: their lines are returns"
+    )
+    bad_debt_pattern: Pattern | None = Field(None, description="Invoices that match are bookkeeping: refused")
+    adjustment_pattern: Pattern | None = Field(
+        None, description="Product codes that match are no products (postage, fees): kept as adjustments"
+    )
+    zero_price: Literal["keep", "refuse"] = Field(
+        "refuse", description="Lines at price 0: samples, stock checks"
+    )
+    negative_price: Literal["keep", "refuse"] = Field(
+        "refuse", description="Lines below price 0: bookkeeping"
+    )
+    minimum_price: Decimal | None = Field(None, ge=0, description="Prices above 0 but below this are refused")
+    zero_quantity: Literal["keep", "refuse"] = Field("refuse", description="Lines of 0 units and no value")
+    duplicates: Literal["keep", "drop"] = Field(
+        "keep", description="Second and later exact copies of a row in one file; tills do scan twice"
+    )
+    tidy_text: bool = Field(True, description="Trim ids and texts, write product codes in upper case")
+
+
+def rules_for(shop: CleaningRules, profile: CleaningRules | None) -> CleaningRules:
+    """The rules for one source: the shop's own settings, else the source profile's, else the defaults."""
+    laid_over: Mapping[str, object] = (profile.model_dump(exclude_unset=True) if profile else {}) | (
+        shop.model_dump(exclude_unset=True)
+    )
+    return CleaningRules.model_validate(laid_over)

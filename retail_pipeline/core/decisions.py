@@ -1,0 +1,22 @@
+"""What people decided: records in the lake that are inputs like any other.
+
+Belongs here: the shape of a decision. Does not belong here: where it lies (``lake/state.py``) or what follows
+from it (``planner.py``).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pydantic import Field
+
+from retail_pipeline.core.manifests import Frozen
+
+
+class DayRelease(Frozen):
+    """Somebody released a held day. It holds for these rows only: other rows of that day are checked anew."""
+
+    day: date
+    content: str = Field(description="content of the day's transactions partition when it was released")
+    why: str = Field(min_length=1)
+    by: str = Field(min_length=1)

@@ -1,0 +1,307 @@
+"""Every table of the lake, once: columns, types, units, meaning, keys.
+
+Belongs here: what a reader of the lake may rely on. Everything that needs a table's shape (writers, checks,
+the column schema shown in the UI, ``docs/tables.md``) derives it from here. Does not belong here: how a table
+is made (``sql/``) or where it lies (``lake/paths.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+QUANTITY = pa.decimal128(18, 3)
+MONEY = pa.decimal128(18, 4)
+TIMESTAMP = pa.timestamp("us")
+STRING = pa.string()
+INTEGER = pa.int64()
+DAY = pa.date32()
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Its Arrow type, its unit (empty where there is none), what it means, and what may stand in it.
+    """
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    unit: str = ""
+    nullable: bool = False
+    values: tuple[str, ...] = ()
+    minimum: int | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: its columns, the hive keys of its partitions, its primary key inside a partition, its layer.
+
+    ``code_version`` rises whenever the same inputs would give other rows; partitions made by another version
+    are stale.
+    """
+
+    name: str
+    meaning: str
+    layer: str
+    partition_keys: tuple[str, ...]
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    code_version: str = "1"
+    holds_customers: bool = False
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """The Arrow schema of the table's files (hive keys stand in the path, not in the file)."""
+        return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
+
+    @property
+    def names(self) -> list[str]:
+        """The column names, in file order."""
+        return [c.name for c in self.columns]
+
+
+_RAW = (
+    Column("source_id", STRING, "First 16 hex digits of the sha256 of the file the row came in"),
+    Column("source_row", INTEGER, "Row number in the file; 1 is the first data row", minimum=1),
+    Column("source_system", STRING, "The shop or till system, as the source profile names it"),
+    Column("invoice_id", STRING, "Invoice, basket or order number as the shop writes it", nullable=True),
+    Column("product_id", STRING, "Product code; case and padding as delivered until cleaning", nullable=True),
+    Column("description", STRING, "Product text", nullable=True),
+    Column("quantity", QUANTITY, "Units sold; negative when goods come back", "units"),
+    Column(
+        "unit_price", MONEY, "Price of one unit; null where the shop reports line totals", "currency", True
+    ),
+    Column("amount", MONEY, "Line total; null where the shop reports unit prices", "currency", True),
+    Column("sold_at", TIMESTAMP, "When it was sold, in the business time zone, without offset"),
+    Column("customer_id", STRING, "Customer, without decoration; null for an anonymous sale", nullable=True),
+    Column("country", STRING, "Country of the sale or the customer", nullable=True),
+    Column("currency", STRING, "ISO 4217 code"),
+)
+
+
+def _with(columns: tuple[Column, ...], **replaced: Column) -> tuple[Column, ...]:
+    return tuple(replaced.get(c.name, c) for c in columns)
+
+
+CUSTOMER = Column("customer_id", STRING, "Customer")
+FIRST_SOLD_AT = Column(
+    "first_sold_at", TIMESTAMP, "First sale (over all history in a snapshot)", nullable=True
+)
+LAST_SOLD_AT = Column("last_sold_at", TIMESTAMP, "Last sale (over all history in a snapshot)", nullable=True)
+
+TABLES: Mapping[str, Table] = {
+    t.name: t
+    for t in (
+        Table(
+            "landed_files",
+            "One row for each file that has landed: where it came from, what it held, which days it touches.",
+            "landing",
+            ("file",),
+            ("source_id",),
+            (
+                Column("source_id", STRING, "First 16 hex digits of the file's sha256"),
+                Column("path", STRING, "Path under the landing folder when it landed"),
+                Column("size_bytes", INTEGER, "Size of the file", "bytes", minimum=0),
+                Column("sha256", STRING, "sha256 of the file's bytes, in hex"),
+                Column("profile", STRING, "The source profile that read it"),
+                Column("encoding", STRING, "Text encoding, or `binary` for Parquet"),
+                Column("rows_read", INTEGER, "Data rows in the file", "rows", minimum=0),
+                Column("rows_accepted", INTEGER, "Rows in raw_transactions", "rows", minimum=0),
+                Column("rows_rejected", INTEGER, "Rows in unreadable_rows", "rows", minimum=0),
+                Column("first_day", DAY, "First business day in the file", nullable=True),
+                Column("last_day", DAY, "Last business day in the file", nullable=True),
+                Column("days_touched", pa.list_(DAY), "Every business day in the file, ascending"),
+            ),
+        ),
+        Table(
+            "raw_transactions",
+            "The shop's transaction lines as delivered, in canonical types; nothing judged yet.",
+            "landing",
+            ("date",),
+            ("source_id", "source_row"),
+            _RAW,
+            holds_customers=True,
+        ),
+        Table(
+            "unreadable_rows",
+            "Rows whose types or date could not be read, with the reasons and their original text.",
+            "landing",
+            ("file",),
+            ("source_id", "source_row"),
+            (
+                Column("source_id", STRING, "First 16 hex digits of the file's sha256"),
+                Column("source_row", INTEGER, "Row number in the file; 1 is the first data row", minimum=1),
+                Column("reasons", pa.list_(STRING), "Everything that is wrong with the row"),
+                Column("payload", STRING, "The row's text as it stood"),
+            ),
+            holds_customers=True,
+        ),
+        Table(
+            "transactions",
+            "Clean transaction lines of a day: what the shop sold, took back and adjusted.",
+            "transactions",
+            ("date",),
+            ("source_id", "source_row"),
+            (
+                *_with(
+                    _RAW,
+                    invoice_id=Column("invoice_id", STRING, "Invoice, basket or order number"),
+                    product_id=Column(
+                        "product_id", STRING, "Product code, tidied (padding off, upper case)", nullable=True
+                    ),
+                    unit_price=Column(
+                        "unit_price",
+                        MONEY,
+                        "Price of one unit, as reported or amount / quantity; null when quantity is 0",
+                        "currency",
+                        True,
+                    ),
+                    amount=Column(
+                        "amount",
+                        MONEY,
+                        "Line total, as reported, else quantity x unit_price; negative for a return",
+                        "currency",
+                    ),
+                ),
+                Column(
+                    "line_kind",
+                    STRING,
+                    "sale; return (goods or money back); adjustment (postage, fees, discounts: no product)",
+                    values=("sale", "return", "adjustment"),
+                ),
+            ),
+            holds_customers=True,
+        ),
+        Table(
+            "rejected_rows",
+            "Readable rows of a day that the cleaning rules refuse, with every reason that applies.",
+            "transactions",
+            ("date",),
+            ("source_id", "source_row"),
+            (*_RAW, Column("reasons", pa.list_(STRING), "The names of all the rules that refuse the row")),
+            holds_customers=True,
+        ),
+        Table(
+            "customer_days",
+            "What each known customer did on a day, as sums that add up over days.",
+            "features",
+            ("date",),
+            ("customer_id",),
+            (
+                CUSTOMER,
+                Column("orders", INTEGER, "Distinct sale invoices, per source system", "orders", minimum=0),
+                Column("lines", INTEGER, "Lines of any kind", "lines", minimum=1),
+                Column("units", QUANTITY, "Units sold, returns not taken off", "units"),
+                Column("gross_amount", MONEY, "Value of the sales", "currency", minimum=0),
+                Column("returned_amount", MONEY, "Value of the returns, as a positive number", "currency"),
+                Column(
+                    "net_amount",
+                    MONEY,
+                    "gross_amount - returned_amount (+ adjustments if set so)",
+                    "currency",
+                ),
+                Column(
+                    "first_sold_at", TIMESTAMP, "First sale of the day; null if only returns", nullable=True
+                ),
+                Column(
+                    "last_sold_at", TIMESTAMP, "Last sale of the day; null if only returns", nullable=True
+                ),
+            ),
+            holds_customers=True,
+        ),
+        Table(
+            "rfm_features",
+            "Recency, frequency and monetary value of all who ever bought, as of the end of a day.",
+            "features",
+            ("snapshot_date",),
+            ("customer_id",),
+            (
+                CUSTOMER,
+                Column(
+                    "recency_days", INTEGER, "Snapshot day minus the day of the last sale", "days", minimum=0
+                ),
+                Column("frequency", INTEGER, "Sale invoices in the window", "orders", minimum=0),
+                Column("monetary", MONEY, "Value in the window, net of returns by default", "currency"),
+                Column(
+                    "avg_order_value",
+                    MONEY,
+                    "Gross value / frequency in the window; null at frequency 0",
+                    "currency",
+                    True,
+                ),
+                Column(
+                    "tenure_days", INTEGER, "Snapshot day minus the day of the first sale", "days", minimum=0
+                ),
+                Column("active_days", INTEGER, "Days with a sale in the window", "days", minimum=0),
+                Column("first_sold_at", TIMESTAMP, "First sale over all history"),
+                Column("last_sold_at", TIMESTAMP, "Last sale over all history"),
+            ),
+            holds_customers=True,
+        ),
+        Table(
+            "segmentation_models",
+            "The models in force in a month: one JSON a segmentation, trained on the days before the month.",
+            "segments",
+            ("month",),
+            ("segmentation",),
+            (
+                Column("segmentation", STRING, "Name of the segmentation"),
+                Column("model", STRING, "The fitted model with its card, as JSON"),
+            ),
+        ),
+        Table(
+            "segment_assignments",
+            "The segment of every customer under one segmentation, as of the end of a day, and why.",
+            "segments",
+            ("snapshot_date", "segmentation"),
+            ("customer_id",),
+            (
+                CUSTOMER,
+                Column("segment", STRING, "Segment name; `Lapsed` when nothing was bought in the window"),
+                Column(
+                    "score", pa.float64(), "The method's own score (docs/segmentations.md)", nullable=True
+                ),
+                Column("reason", STRING, "Why this segment, in figures"),
+                Column(
+                    "previous_segment",
+                    STRING,
+                    "Segment at the last month close before the day",
+                    nullable=True,
+                ),
+                Column(
+                    "segment_since",
+                    DAY,
+                    "First month close of the unbroken spell in this segment",
+                    nullable=True,
+                ),
+                Column(
+                    "model_month", STRING, "Month whose model was in force; `bootstrap` or `same_snapshot`"
+                ),
+            ),
+            holds_customers=True,
+        ),
+        Table(
+            "campaign_lists",
+            "Who gets which offer through which channel, ranked, with a control group.",
+            "campaigns",
+            ("snapshot_date", "campaign"),
+            ("customer_id",),
+            (
+                CUSTOMER,
+                Column("segment", STRING, "Segment that put the customer on the list"),
+                Column("arm", STRING, "control customers are held out", values=("treatment", "control")),
+                Column("rank", INTEGER, "1 is the first by the campaign's ranking", minimum=1),
+                Column("offer", STRING, "The offer"),
+                Column("channel", STRING, "The channel"),
+                Column("reason", STRING, "Why this customer is on this list, in words"),
+            ),
+            holds_customers=True,
+        ),
+    )
+}
+
+LAYERS = ("landing", "transactions", "features", "segments", "campaigns")

@@ -1,0 +1,121 @@
+"""What every method shares on the way from a snapshot to a fitted model: checks, order, rounding, card.
+
+Belongs here: the features of one ``rfm_features`` snapshot and the plain data every fitted model carries.
+Does not belong here: what is particular to a method (its own module), SQL (``compile.py``), JSON
+(``__init__``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+FEATURES = ("recency_days", "frequency", "monetary")
+NUMERIC_ID = "^[0-9]{1,18}$"
+
+Array = npt.NDArray[np.float64]
+
+
+def rounded(value: float) -> float:
+    """The value to 12 significant digits: neither threads nor the order of a sum reach that far."""
+    return float(f"{value:.12g}") + 0.0
+
+
+class Frozen(BaseModel):
+    """Plain data that refuses unknown fields, infinities and changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Card(Frozen):
+    """What a person wants to know of a fit before trusting it."""
+
+    customers: Annotated[int, Field(ge=0, description="Customers fitted: those with an order in the window")]
+    lapsed: Annotated[int, Field(ge=0, description="Customers left out: no order in the window")]
+    segments: dict[str, int] = Field(description="Fitted customers by segment")
+    deciles: dict[str, tuple[float, ...]] = Field(
+        description="Minimum, nine deciles and maximum of each feature over the fitted customers"
+    )
+    inertia: float | None = Field(
+        default=None, description="Sum of squared distances to the own cluster's centre, in units of spread"
+    )
+    notes: tuple[str, ...] = Field(default=(), description="Every fall-back the fit had to take, in words")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The customers who ordered in the window, in ascending customer_id, and how many did not."""
+
+    values: Array
+    lapsed: int
+
+    def feature(self, name: str) -> Array:
+        """One feature of the active customers."""
+        column: Array = self.values[:, FEATURES.index(name)]
+        return column
+
+    def card(self, segments: dict[str, int], notes: Sequence[str], inertia: float | None = None) -> Card:
+        """The card of a fit on these customers."""
+        tenths = np.linspace(0, 1, 11)
+        deciles = {
+            name: tuple(rounded(edge) for edge in np.quantile(self.feature(name), tenths))
+            for name in FEATURES
+            if len(self.values)
+        }
+        return Card(
+            customers=len(self.values),
+            lapsed=self.lapsed,
+            segments=segments,
+            deciles=deciles,
+            inertia=inertia,
+            notes=tuple(notes) if len(self.values) else ("no customer has an order in the window", *notes),
+        )
+
+
+def snapshot(features: pd.DataFrame) -> Snapshot:
+    """The active customers of ONE ``rfm_features`` snapshot.
+
+    Raises ValueError naming the column when one is absent or holds missing or infinite values, or when a
+    customer stands in more than one row.
+    """
+    needed = ["customer_id", *FEATURES]
+    if absent := [name for name in needed if name not in features.columns]:
+        raise ValueError(f"rfm_features lacks the columns {absent}; a fit needs {needed}")
+    ids = features["customer_id"]
+    values = features[list(FEATURES)].astype("float64").to_numpy()
+    broken = {"customer_id": int(ids.isna().sum())} | {
+        name: int((~np.isfinite(values[:, i])).sum()) for i, name in enumerate(FEATURES)
+    }
+    for name, count in broken.items():
+        if count:
+            raise ValueError(
+                f"rfm_features.{name} is missing or infinite in {count} of {len(features)} rows; "
+                "rebuild the snapshot from customer_days before fitting"
+            )
+    if repeated := int(ids.duplicated().sum()):
+        raise ValueError(
+            f"rfm_features.customer_id repeats in {repeated} of {len(features)} rows; "
+            "fit one snapshot_date at a time"
+        )
+    active = values[:, FEATURES.index("frequency")] > 0
+    order = _ascending([str(customer) for customer in ids[active]])
+    return Snapshot(values=values[active][order], lapsed=int((~active).sum()))
+
+
+def _ascending(ids: Sequence[str]) -> list[int]:
+    """Positions by ascending customer_id as ``compile.by_customer`` sorts: numbers as numbers, then texts."""
+    number = re.compile(NUMERIC_ID)
+
+    def key(position: int) -> tuple[bool, int, str]:
+        text = ids[position]
+        numeric = number.match(text) is not None
+        return (not numeric, int(text) if numeric else 0, text)
+
+    return sorted(range(len(ids)), key=key)

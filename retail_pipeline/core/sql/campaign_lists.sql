@@ -1,0 +1,18 @@
+-- The members of one campaign on one day. candidates: the customers of the campaign's segments with rank_value, the
+-- campaign's ranking expression; suppressed: customers who objected. The arm is the same on every engine: the first 8
+-- hex digits of an md5, compared as text with a threshold computed outside.
+select
+    c.customer_id,
+    c.segment,
+    case
+        when substr(md5(concat_ws('|', c.customer_id, $campaign, $salt)), 1, 8) < $control_below then 'control'
+        else 'treatment'
+    end as arm,
+    row_number() over (order by c.rank_value desc nulls last, c.customer_id) as rank,
+    $offer as offer,
+    $channel as channel,
+    c.reason
+from candidates as c
+left join suppressed as s on s.customer_id = c.customer_id
+where s.customer_id is null
+order by rank

@@ -1,0 +1,60 @@
+-- The rows of raw_transactions of one source system, each with what the cleaning rules make of it: tidied ids, both
+-- price and amount, the line's kind, and the names of the rules that refuse it (comma-separated, empty when none).
+-- The day of a row is its partition (date). A pattern parameter that is null switches its rule off, since a comparison with null is never true.
+with copies as (
+    select
+        raw.*,
+        row_number() over (
+            partition by source_id, invoice_id, product_id, description, quantity, unit_price, amount, sold_at,
+                customer_id, country, currency
+            order by source_row
+        ) as copy_number
+    from raw_transactions as raw
+    where source_system = $source_system
+),
+tidied as (
+    select
+        *,
+        case when $tidy_text then nullif(trim(invoice_id), '') else invoice_id end as tidy_invoice_id,
+        case when $tidy_text then nullif(upper(trim(product_id)), '') else product_id end as tidy_product_id,
+        case when $tidy_text then nullif(trim(description), '') else description end as tidy_description,
+        case when $tidy_text then nullif(trim(customer_id), '') else customer_id end as tidy_customer_id,
+        case when $tidy_text then nullif(trim(country), '') else country end as tidy_country,
+        coalesce(amount, try_cast(quantity * unit_price as decimal(18, 4))) as line_amount,
+        coalesce(
+            unit_price,
+            try_cast(cast(amount as double) / nullif(cast(quantity as double), 0) as decimal(18, 4))
+        ) as line_price
+    from copies
+),
+marked as (
+    select
+        *,
+        coalesce(regexp_matches(tidy_invoice_id, $cancellation_pattern), false) as is_cancellation,
+        case
+            when coalesce(regexp_matches(tidy_product_id, $adjustment_pattern), false) then 'adjustment'
+            when coalesce(regexp_matches(tidy_invoice_id, $cancellation_pattern), false)
+                or quantity < 0 or line_amount < 0 then 'return'
+            else 'sale'
+        end as line_kind
+    from tidied
+)
+select
+    *,
+    concat_ws(
+        ',',
+        case when tidy_invoice_id is null then 'no_invoice' end,
+        case when line_amount is null then 'amount_too_large' end,
+        case when not regexp_matches(tidy_invoice_id, $invoice_pattern) then 'invoice_pattern' end,
+        case when not coalesce(regexp_matches(tidy_product_id, $product_pattern), $product_pattern is null)
+            then 'product_pattern' end,
+        case when regexp_matches(tidy_invoice_id, $bad_debt_pattern) then 'bad_debt' end,
+        case when is_cancellation and line_kind = 'return' and line_amount > 0 then 'cancellation_above_zero' end,
+        case when $refuse_anonymous and tidy_customer_id is null then 'anonymous' end,
+        case when $refuse_zero_price and line_price = 0 then 'zero_price' end,
+        case when $refuse_negative_price and line_price < 0 then 'negative_price' end,
+        case when line_price > 0 and line_price < cast($minimum_price as decimal(18, 4)) then 'minimum_price' end,
+        case when $refuse_zero_quantity and quantity = 0 and line_amount = 0 then 'zero_quantity' end,
+        case when $drop_duplicates and copy_number > 1 then 'duplicate' end
+    ) as refused_by
+from marked

@@ -1,0 +1,52 @@
+"""What Dagster loads: ``build_defs`` and the one Definitions object; nothing else.
+
+``build_defs`` takes settings and resources so that tests and the ``retail-pipeline`` command can run the same
+graph on another lake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from retail_pipeline.defs import partitions
+from retail_pipeline.defs.assets.days import day_assets
+from retail_pipeline.defs.assets.landing import landing_assets
+from retail_pipeline.defs.assets.models import model_assets
+from retail_pipeline.defs.assets.snapshots import snapshot_assets
+from retail_pipeline.defs.jobs import JOBS
+from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.schedules import schedules
+from retail_pipeline.defs.sensors import sensors
+from retail_pipeline.settings import Settings, load_settings
+
+
+def build_defs(settings: Settings, resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
+    """The whole project under some settings.
+
+    ``resource_overrides`` replaces resources by name; there is one, ``pipeline``
+    (``defs.pipeline.Pipeline``).
+    """
+    pipeline = Pipeline(settings)
+    span = (settings.first_day, settings.last_day, settings.time_zone)
+    days, months = partitions.days(*span), partitions.months(*span)
+    return dg.Definitions(
+        assets=[
+            landing_assets(pipeline),
+            day_assets(pipeline, days),
+            snapshot_assets(pipeline, days),
+            model_assets(pipeline, months),
+        ],
+        jobs=JOBS,
+        schedules=schedules(settings),
+        sensors=sensors(pipeline),
+        resources={"pipeline": pipeline, **(resource_overrides or {})},
+        executor=dg.in_process_executor if settings.executor == "in_process" else dg.multiprocess_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The project under the settings in force, which are read when Dagster loads it."""
+    return build_defs(load_settings())

@@ -1,0 +1,1 @@
+"""One module a layer: the assets that make its tables."""

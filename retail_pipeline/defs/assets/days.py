@@ -1,0 +1,244 @@
+"""transactions and customer_days: one runner over a range of days.
+
+Belongs here: for a batch of days, read, run the statements, check, write, say so. Does not belong here: the
+cleaning rules (``core/sql/judged_rows.sql``), the expectations (``core/expectations.py``).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from retail_pipeline.core.manifests import Manifest
+from retail_pipeline.core.planner import State, customer_days_inputs, transactions_inputs
+from retail_pipeline.core.schema import TABLES
+from retail_pipeline.core.sql import statement
+from retail_pipeline.defs.events import asset_spec, check_spec, log_check, log_made, outcomes
+from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all
+from retail_pipeline.engine.validation import Failure, validate
+from retail_pipeline.lake.lock import writing
+from retail_pipeline.lake.partitions import read_partition, remove_partition, write_partition
+from retail_pipeline.lake.slices import slices
+
+BATCH_ROWS = 200_000
+BATCH_DAYS = 400
+
+
+def day_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The assets of a day: clean transactions, and what each customer did."""
+    every_file = dg.AssetDep("raw_transactions", partition_mapping=dg.AllPartitionMapping())
+    valid = "Every expectation of the table holds."
+
+    @dg.multi_asset(
+        name="days",
+        specs=[
+            asset_spec("transactions", pipeline.lake, days, [every_file]),
+            asset_spec("customer_days", pipeline.lake, days, ["transactions"]),
+        ],
+        check_specs=[
+            check_spec("transactions", "no_row_is_lost", "Raw rows = transactions + rejected rows.", days),
+            check_spec("transactions", "transactions_are_valid", valid, days),
+            check_spec("customer_days", "customer_days_are_valid", valid, days),
+        ],
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def make_days(
+        context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        selected = {key.path[-1] for key in context.selected_asset_keys}
+        wanted = [date.fromisoformat(key) for key in context.partition_keys]
+        with writing(pipeline.lake, context.log.info), pipeline.engine() as engine:
+            run = Run(pipeline, engine, context.log_event, selected, pipeline.state())
+            bad = make_all(list(batches(run.state, wanted)), lambda batch: make_batch(run, batch))
+        fail_by_name(bad, "days")
+        yield from ()
+
+    return make_days
+
+
+def batches(state: State, days: Iterable[date]) -> Iterable[list[date]]:
+    """Days in batches of at most some 200,000 raw rows, to bound memory (one day is never split)."""
+    batch: list[date] = []
+    rows = 0
+    for day in days:
+        coming = raw_rows(state, day)
+        if batch and (rows + coming > BATCH_ROWS or len(batch) == BATCH_DAYS):
+            yield batch
+            batch, rows = [], 0
+        batch.append(day)
+        rows += coming
+    if batch:
+        yield batch
+
+
+def raw_rows(state: State, day: date) -> int:
+    """The rows that landing wrote for a day."""
+    return sum(manifest.parts[day].rows for manifest in state.raw.get(day, {}).values())
+
+
+def make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
+    """Make the selected tables of a batch of days; return the days that a check holds, with what it says."""
+    lake = run.pipeline.lake
+    if "transactions" in run.selected:
+        clean = make_transactions(run, days)
+    else:
+        clean = {day: read_partition(lake, TABLES["transactions"], {"date": str(day)}) for day in days}
+    held = {day: _why(run.state.transactions[day]) for day in days if run.state.is_held(day)}
+    for day in held:
+        remove_partition(lake, "customer_days", {"date": str(day)})
+    if "customer_days" in run.selected:
+        make_customer_days(run, {day: rows for day, rows in clean.items() if day not in held})
+    return held
+
+
+def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]:
+    """Clean, check and write the transactions and rejected rows of a batch of days.
+
+    Return the transactions.
+    """
+    lake, state = run.pipeline.lake, run.state
+    clean, refused = clean_rows(run, days)
+    suite = run.pipeline.suite("transactions", state)
+    failures = validate({str(day): rows for day, rows in clean.items()}, TABLES["transactions"], suite)
+    made: dict[date, Manifest] = {}
+    for day in days:
+        keys, inputs = {"date": str(day)}, transactions_inputs(state, run.pipeline.recipe, day)
+        rejected = write_partition(lake, TABLES["rejected_rows"], keys, refused[day], inputs)
+        counts = {
+            "raw": raw_rows(state, day),
+            "rejected": rejected.rows,
+            "anonymous": clean[day]["customer_id"].null_count,
+        }
+        reasons = _tally(refused[day])
+        lost = _lost_rows(counts["raw"], len(clean[day]), rejected.rows)
+        found = [*failures[str(day)], *_odd_shares(run.pipeline, counts)]
+        counts |= {f"rejected: {reason}": n for reason, n in reasons.items()}
+        made[day] = write_partition(
+            lake,
+            TABLES["transactions"],
+            keys,
+            clean[day],
+            inputs,
+            counts=counts,
+            failures=outcomes([*lost, *found]),
+        )
+        if not made[day].blocked or state.released.get(day) == made[day].content:
+            log_made(run.log, lake, "transactions", str(day), made[day].rows, rejected_rows=rejected.rows)
+        figures = {"raw": counts["raw"], "transactions": made[day].rows, "rejected": rejected.rows, **reasons}
+        log_check(run.log, "transactions", "no_row_is_lost", str(day), lost, figures)
+        figures = {"rows": made[day].rows, "expectations": len(suite), "anonymous": counts["anonymous"]}
+        log_check(run.log, "transactions", "transactions_are_valid", str(day), found, figures)
+        run.pipeline.on_made("transactions", str(day))
+    run.state = replace(state, transactions={**state.transactions, **made})
+    return clean
+
+
+def clean_rows(run: Run, days: Sequence[date]) -> tuple[Mapping[date, pa.Table], Mapping[date, pa.Table]]:
+    """The transactions and the rejected rows of each day, by the cleaning rules of each source system."""
+    files = raw_files(run, days)
+    found: dict[str, list[pa.Table]] = {"transactions": [], "rejected_rows": []}
+    for system, profile in run.pipeline.systems(run.state, days).items():
+        rules = run.pipeline.settings.rules(profile)
+        run.engine.keep(
+            "judged_rows",
+            statement("judged_rows"),
+            {"raw_transactions": files},
+            source_system=system,
+            tidy_text=rules.tidy_text,
+            invoice_pattern=rules.invoice_pattern,
+            product_pattern=rules.product_pattern,
+            cancellation_pattern=rules.cancellation_pattern,
+            bad_debt_pattern=rules.bad_debt_pattern,
+            adjustment_pattern=rules.adjustment_pattern,
+            minimum_price=rules.minimum_price,
+            refuse_anonymous=rules.anonymous == "refuse",
+            refuse_zero_price=rules.zero_price == "refuse",
+            refuse_negative_price=rules.negative_price == "refuse",
+            refuse_zero_quantity=rules.zero_quantity == "refuse",
+            drop_duplicates=rules.duplicates == "drop",
+        )
+        for table, pieces in found.items():
+            pieces.append(run.engine.run(table))
+    clean, refused = (_by_day(table, pieces, days) for table, pieces in found.items())
+    return clean, refused
+
+
+def raw_files(run: Run, days: Sequence[date]) -> list[Path]:
+    """The files of raw_transactions that hold the days' rows: those of landed files, and no others."""
+    return [
+        run.pipeline.lake.partition("raw_transactions", {"date": str(day)}) / f"{source_id}.parquet"
+        for day in days
+        for source_id in run.state.raw.get(day, {})
+    ]
+
+
+def make_customer_days(run: Run, clean: Mapping[date, pa.Table]) -> None:
+    """Sum, check and write the customer_days of the days whose transactions are given."""
+    lake, state = run.pipeline.lake, run.state
+    if not clean:
+        return
+    included = run.pipeline.settings.features.adjustments == "include"
+    rows = run.engine.run(
+        "customer_days", {"transactions": pa.concat_tables(clean.values())}, include_adjustments=included
+    )
+    by_day = slices(rows, "date", list(clean))
+    suite = run.pipeline.suite("customer_days", state)
+    failures = validate({str(day): rows for day, rows in by_day.items()}, TABLES["customer_days"], suite)
+    for day, summed in by_day.items():
+        inputs = customer_days_inputs(state, run.pipeline.recipe, day)
+        found = failures[str(day)]
+        manifest = write_partition(
+            lake, TABLES["customer_days"], {"date": str(day)}, summed, inputs, failures=outcomes(found)
+        )
+        log_made(run.log, lake, "customer_days", str(day), manifest.rows)
+        figures = {"rows": manifest.rows, "expectations": len(suite)}
+        log_check(run.log, "customer_days", "customer_days_are_valid", str(day), found, figures)
+        run.pipeline.on_made("customer_days", str(day))
+
+
+def _by_day(table: str, pieces: Sequence[pa.Table], days: Sequence[date]) -> Mapping[date, pa.Table]:
+    if not pieces:
+        return {day: TABLES[table].arrow.empty_table() for day in days}
+    rows = pa.concat_tables(pieces)
+    if len(pieces) > 1:
+        rows = rows.sort_by([("date", "ascending"), ("source_id", "ascending"), ("source_row", "ascending")])
+    return slices(rows, "date", days)
+
+
+def _tally(refused: pa.Table) -> dict[str, int]:
+    counted = pc.value_counts(pc.list_flatten(refused["reasons"]))
+    return {
+        entry["values"]: entry["counts"]
+        for entry in sorted(counted.to_pylist(), key=lambda e: str(e["values"]))
+    }
+
+
+def _lost_rows(raw: int, clean: int, refused: int) -> list[Failure]:
+    lost = abs(raw - clean - refused)
+    return [Failure("raw rows = transactions + rejected rows", "", "", True, lost, [])] if lost else []
+
+
+def _odd_shares(pipeline: Pipeline, counts: Mapping[str, int]) -> Iterable[Failure]:
+    limits = pipeline.settings.checks
+    kept = counts["raw"] - counts["rejected"]
+    if counts["rejected"] > limits.max_rejected_share * counts["raw"]:
+        states = f"at most {limits.max_rejected_share:.0%} of the day's rows are refused"
+        yield Failure(states, "", "", True, counts["rejected"], [])
+    if counts["anonymous"] > limits.max_anonymous_share * kept:
+        states = f"at most {limits.max_anonymous_share:.0%} of the day's lines are anonymous"
+        yield Failure(states, "", "", False, counts["anonymous"], [])
+
+
+def _why(manifest: Manifest) -> str:
+    failed = "; ".join(f"{f.count:,} rows against «{f.states}»" for f in manifest.failures if f.blocking)
+    day = manifest.partition["date"]
+    return (
+        f"held: {failed}. Mend the source and deliver again, or accept it with "
+        f"`retail-pipeline days release {day} --why …`"
+    )

@@ -1,0 +1,103 @@
+"""What ``retail-pipeline run`` does: the planner's work as Dagster runs in this process, layer after layer.
+
+Belongs here: the order of the runs and what became of each. Does not belong here: what must run
+(``core/planner.py``), or printing (``cli.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import dagster as dg
+
+from retail_pipeline.core.planner import Work, plan, ranges
+from retail_pipeline.definitions import build_defs
+from retail_pipeline.defs.instance import PROCESS, this_process
+from retail_pipeline.defs.jobs import DAY_TABLES, SNAPSHOT_TABLES, daily_job, landing_job, monthly_model_job
+from retail_pipeline.defs.partitions import SOURCE_FILES
+from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.requests import file_ranges, range_tags
+from retail_pipeline.engine.landing import list_files
+from retail_pipeline.lake.lock import writing
+from retail_pipeline.lake.partitions import prepare
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class Outcome:
+    """What a run did: the Dagster runs by layer, and what went wrong in the words of the failed ones."""
+
+    runs: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def look(pipeline: Pipeline, through: date) -> Work:
+    """What must run so that the lake is right through a day."""
+    return plan(pipeline.state(tuple(list_files(pipeline.settings.landing).files)), pipeline.recipe, through)
+
+
+def bring_up_to_date(
+    pipeline: Pipeline,
+    instance: dg.DagsterInstance,
+    through: Callable[[], date],
+    on_layer: Callable[[str, int], None] = lambda layer, partitions: None,
+    on_wait: Callable[[str], None] = lambda message: None,
+) -> Outcome:
+    """Land what is new, then make days, months and the last day's snapshot, planning anew before each layer.
+
+    ``through`` is asked after landing, when it is known what was delivered; ``on_layer`` is told each layer
+    with its number of partitions. One bad partition does not keep the others from being made.
+    """
+    outcome = Outcome()
+    with writing(pipeline.lake, on_wait):
+        prepare(pipeline.lake)
+        execute = _executor(pipeline, instance, outcome)
+        files = look(pipeline, pipeline.settings.first_day).files
+        if files:
+            on_layer("files", len(files))
+            keys = [file.partition_key for file in files]
+            instance.add_dynamic_partitions(SOURCE_FILES, keys)
+            execute(landing_job.name, file_ranges(keys, instance.get_dynamic_partitions(SOURCE_FILES)))
+        last = through()
+        if days := look(pipeline, last).days:
+            on_layer("days", len(days))
+            execute(daily_job.name, _texts(ranges(days)), DAY_TABLES)
+        if months := look(pipeline, last).months:
+            on_layer("months", len(months))
+            execute(monthly_model_job.name, [(f"{months[0]}-01", f"{months[-1]}-01")])
+        if snapshots := look(pipeline, last).snapshots:
+            on_layer("snapshots", len(snapshots))
+            execute(daily_job.name, _texts(ranges(snapshots)), SNAPSHOT_TABLES)
+    return outcome
+
+
+def _texts(days: Sequence[tuple[date, date]]) -> list[tuple[str, str]]:
+    return [(str(first), str(last)) for first, last in days]
+
+
+def _executor(pipeline: Pipeline, instance: dg.DagsterInstance, outcome: Outcome) -> Callable[..., None]:
+    defs = build_defs(pipeline.settings, {"pipeline": pipeline})
+
+    def execute(job: str, spans: Sequence[tuple[str, str]], assets: Sequence[str] = ()) -> None:
+        for first, last in spans:
+            result = defs.resolve_job_def(job).execute_in_process(
+                run_config=QUIET,
+                instance=instance,
+                tags={**range_tags(first, last), PROCESS: this_process()},
+                asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
+                raise_on_error=False,
+            )
+            outcome.runs.append(result.run_id)
+            outcome.failures += [_said(event) for event in result.get_step_failure_events()]
+
+    return execute
+
+
+def _said(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    return data.error_display_string

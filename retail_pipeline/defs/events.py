@@ -1,0 +1,140 @@
+"""What the Dagster UI shows: asset specs, materializations, check evaluations, made alike everywhere.
+
+Belongs here: turning manifests and failures into Dagster events and metadata. Does not belong here: deciding
+whether something failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from retail_pipeline.core.manifests import CheckOutcome
+from retail_pipeline.core.schema import TABLES, Table
+from retail_pipeline.engine.validation import Failure
+from retail_pipeline.lake.partitions import Lake
+
+OWNERS = ["team:data-platform"]
+Log = Callable[[Any], None]
+
+
+def asset_spec(
+    name: str, lake: Lake, partitions: dg.PartitionsDefinition[str], deps: Sequence[Any] = ()
+) -> dg.AssetSpec:
+    """The spec of a table's asset: what it is, whose it is, where it lies, its columns."""
+    table = TABLES[name]
+    return dg.AssetSpec(
+        name,
+        deps=deps,
+        description=table.meaning,
+        group_name=table.layer,
+        owners=OWNERS,
+        kinds={"parquet", "duckdb"} if name != "segmentation_models" else {"json", "scikitlearn"},
+        code_version=table.code_version,
+        partitions_def=partitions,
+        skippable=True,
+        metadata={
+            "dagster/uri": str(lake.root / name),
+            "dagster/table_name": name,
+            "dagster/column_schema": _column_schema(table),
+            "partitioned by": ", ".join(table.partition_keys),
+        },
+    )
+
+
+def _column_schema(table: Table) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                str(column.type),
+                f"{column.meaning} ({column.unit})" if column.unit else column.meaning,
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable, unique=table.key == (column.name,)
+                ),
+            )
+            for column in table.columns
+        ]
+    )
+
+
+def check_spec(
+    asset: str, name: str, description: str, partitions: dg.PartitionsDefinition[str], blocking: bool = True
+) -> dg.AssetCheckSpec:
+    """The spec of a partitioned check; its description states what is true when it is green."""
+    return dg.AssetCheckSpec(
+        name, asset=asset, description=description, blocking=blocking, partitions_def=partitions
+    )
+
+
+def log_made(log: Log, lake: Lake, table: str, partition: str, rows: int, **metadata: Any) -> None:
+    """Record that a partition was made."""
+    key = TABLES[table].partition_keys[0]
+    log(
+        dg.AssetMaterialization(
+            table,
+            partition=partition,
+            metadata={
+                "dagster/partition_row_count": rows,
+                "path": dg.MetadataValue.path(str(lake.root / table / f"{key}={partition}")),
+                **metadata,
+            },
+        )
+    )
+
+
+def log_check(
+    log: Log,
+    table: str,
+    name: str,
+    partition: str,
+    failures: Sequence[Failure],
+    figures: Mapping[str, Any],
+) -> None:
+    """Record what a check found.
+
+    Green without failures, red with a blocking one, amber with warnings only.
+    """
+    metadata: dict[str, Any] = dict(figures)
+    if failures:
+        metadata["failures"] = dg.MetadataValue.md(_as_markdown(failures))
+    log(
+        dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey(table),
+            check_name=name,
+            passed=not failures,
+            partition=partition,
+            severity=dg.AssetCheckSeverity.ERROR
+            if any(f.blocking for f in failures)
+            else dg.AssetCheckSeverity.WARN,
+            description="; ".join(f"not so for {f.count:,} rows: {f.states}" for f in failures) or None,
+            metadata=metadata,
+        )
+    )
+
+
+def _as_markdown(failures: Sequence[Failure]) -> str:
+    parts = []
+    for failure in failures:
+        parts.append(
+            f"**{failure.states}**: {failure.count:,} rows do not ({failure.expectation or 'counted'})"
+        )
+        if failure.samples:
+            names = list(failure.samples[0])
+            parts.append(
+                "\n".join(
+                    [_row(names), _row("---" for _ in names), *(_row(s.values()) for s in failure.samples)]
+                )
+            )
+    return "\n\n".join(parts)
+
+
+def _row(cells: Any) -> str:
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def outcomes(failures: Sequence[Failure]) -> tuple[CheckOutcome, ...]:
+    """Failures as a partition's manifest keeps them (no samples: they may hold personal data)."""
+    return tuple(CheckOutcome(states=f.states, blocking=f.blocking, count=f.count) for f in failures)

@@ -1,0 +1,44 @@
+"""How the assets are partitioned, and how partitions of one depend on those of another.
+
+Belongs here: partition definitions and mappings. Does not belong here: which partitions should run.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import dagster as dg
+
+SOURCE_FILES = "source_files"
+FILES = dg.DynamicPartitionsDefinition(name=SOURCE_FILES)
+
+# a month's models rest on the days of the month before
+MONTH_BEFORE = dg.TimeWindowPartitionMapping(
+    start_offset=-1, end_offset=-1, allow_nonexistent_upstream_partitions=True
+)
+# a day's segments use the model in force in its month; the first month has none
+MONTH_IN_FORCE = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+# a snapshot rests on every day up to its own
+ALL_HISTORY = dg.TimeWindowPartitionMapping(start_offset=-36500, allow_nonexistent_upstream_partitions=True)
+
+
+def days(first_day: date, last_day: date | None, zone: str) -> dg.DailyPartitionsDefinition:
+    """One partition a business day, from the first to the last; without a last, to yesterday."""
+    end = str(last_day + timedelta(days=1)) if last_day else None
+    return dg.DailyPartitionsDefinition(start_date=str(first_day), end_date=end, timezone=zone)
+
+
+def months(first_day: date, last_day: date | None, zone: str) -> dg.MonthlyPartitionsDefinition:
+    """One partition a month in force.
+
+    From the month after the first day's to the last day's, or the present one.
+    """
+    start = _next_month(first_day)
+    end = str(max(_next_month(last_day), _next_month(start))) if last_day else None
+    return dg.MonthlyPartitionsDefinition(
+        start_date=str(start), end_date=end, timezone=zone, end_offset=0 if last_day else 1
+    )
+
+
+def _next_month(day: date) -> date:
+    return (day.replace(day=1) + timedelta(days=31)).replace(day=1)

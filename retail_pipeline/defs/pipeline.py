@@ -1,0 +1,85 @@
+"""The one resource: the settings, and what assets reach through them (lake, engine, state).
+
+Belongs here: opening things. Does not belong here: making tables (``assets/``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+
+import pyarrow.parquet as pq
+
+from retail_pipeline.core.arrivals import FileSeen
+from retail_pipeline.core.expectations import Expectation, suite
+from retail_pipeline.core.planner import Recipe, State
+from retail_pipeline.core.schema import TABLES
+from retail_pipeline.core.segmentation import LAPSED, segments
+from retail_pipeline.engine import Engine, open_engine
+from retail_pipeline.lake.partitions import Lake
+from retail_pipeline.lake.state import read_state
+from retail_pipeline.settings import Settings, recipe
+
+
+def _nobody_watches(table: str, partition: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What every asset needs.
+
+    ``on_made`` is told each partition as it is made (the command's progress bar).
+    """
+
+    settings: Settings
+    on_made: Callable[[str, str], None] = field(default=_nobody_watches)
+
+    @property
+    def lake(self) -> Lake:
+        """The lake."""
+        return Lake(self.settings.lake)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The settings by what they shape."""
+        return recipe(self.settings)
+
+    def state(self, seen: tuple[FileSeen, ...] = ()) -> State:
+        """What the lake holds now."""
+        suppression = self.settings.suppression
+        return read_state(self.lake, seen, suppression.path if suppression else None)
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """An engine session."""
+        with open_engine(self.settings.engine, self.lake) as engine:
+            yield engine
+
+    def systems(self, state: State, days: Iterable[date]) -> Mapping[str, str]:
+        """The source systems that delivered the days' rows, each with the profile whose cleaning applies."""
+        delivered = {m.inputs["source_system"] for day in days for m in state.raw.get(day, {}).values()}
+        known = {profile.source_system: name for name, profile in sorted(self.settings.profiles.items())}
+        return {system: known.get(system, "") for system in sorted(delivered)}
+
+    def currency(self, state: State) -> str:
+        """The lake's currency: the setting, else that of the first row of the first day delivered."""
+        if self.settings.currency or state.first_day is None:
+            return self.settings.currency or ""
+        first = min(state.raw[state.first_day])
+        rows = self.lake.partition("raw_transactions", {"date": str(state.first_day)}) / f"{first}.parquet"
+        currency: str = pq.read_table(rows, columns=["currency"], partitioning=None)["currency"][0].as_py()
+        return currency
+
+    def suite(self, table: str, state: State, segmentation: str | None = None) -> tuple[Expectation, ...]:
+        """The expectations of a table under these settings."""
+        chosen: Mapping[str, object] = self.settings.segmentations
+        named = [segmentation] if segmentation else list(chosen)
+        return suite(
+            TABLES[table],
+            currency=self.currency(state),
+            segments={LAPSED, *(s for name in named for s in segments(self.settings.segmentations[name]))},
+            adjustments_in_net=self.settings.features.adjustments == "include",
+        )

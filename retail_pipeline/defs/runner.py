@@ -1,0 +1,72 @@
+"""Runs a range of partitions so that good ones stay done and bad ones fail by name.
+
+Belongs here: batches, what happens when one partition cannot be made, and the failure that names them. Does
+not belong here: making a partition (``assets/``). Why not one step per partition, and why events are logged
+instead of yielded: a step that succeeds materializes its whole range, one that fails materializes nothing of
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import dagster as dg
+
+from retail_pipeline.core.planner import State
+from retail_pipeline.core.segmentation import FittedSegmentation
+from retail_pipeline.defs.events import Log
+from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.engine import Engine, EngineError
+
+Key = TypeVar("Key")
+Bad = dict[Key, str]
+
+
+@dataclass
+class Run:
+    """One run over a range: what it works with, and the state as it changes while partitions are made."""
+
+    pipeline: Pipeline
+    engine: Engine
+    log: Log
+    selected: Collection[str]
+    state: State
+    fitted: dict[tuple[str, str], FittedSegmentation] = field(default_factory=dict)
+
+
+def make_all(batches: Sequence[Sequence[Key]], make: Callable[[Sequence[Key]], Bad[Key]]) -> Bad[Key]:
+    """Make every batch of partitions; return the bad ones with what is wrong with each.
+
+    ``make`` makes one batch and returns the partitions that a check holds. When the engine cannot run a batch
+    (a damaged file, say), its halves are tried alone, down to the partition that is to blame.
+    """
+    bad: Bad[Key] = {}
+    waiting = list(reversed(batches))
+    while waiting:
+        batch = waiting.pop()
+        try:
+            bad |= make(batch)
+        except EngineError as error:
+            if len(batch) == 1:
+                bad[batch[0]] = str(error)
+            else:
+                half = len(batch) // 2
+                waiting += [batch[half:], batch[:half]]
+    return bad
+
+
+def fail_by_name(bad: Bad[Key], what: str) -> None:
+    """Fail the step, naming each bad partition and why; do nothing when there is none.
+
+    Raises:
+        dagster.Failure: there are bad partitions. It allows no retry: the same input would fail again.
+    """
+    if bad:
+        lines = [f"{key}: {why}" for key, why in sorted(bad.items(), key=lambda pair: str(pair[0]))]
+        raise dg.Failure(
+            description=f"{len(bad)} {what} could not be made; the others are done.\n" + "\n".join(lines),
+            metadata={"bad": dg.MetadataValue.md("\n".join(f"- {line}" for line in lines))},
+            allow_retries=False,
+        )

@@ -1,0 +1,81 @@
+"""The sensor that lands new files and then requests the days that they touch.
+
+Belongs here: looking, and requesting what the planner says. Does not belong here: a cursor; what must run
+follows from what is there.
+"""
+
+import dagster as dg
+
+from retail_pipeline.core.planner import State, plan, ranges, transactions_inputs
+from retail_pipeline.defs.jobs import DAY_TABLES, daily_job, landing_job, monthly_model_job
+from retail_pipeline.defs.partitions import FILES, SOURCE_FILES
+from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.requests import MOST_ATTEMPTS, file_ranges, request
+from retail_pipeline.engine.landing import LandingError, list_files
+from retail_pipeline.lake.lock import is_held
+
+MOST_FILES = 500
+
+
+def sensors(pipeline: Pipeline) -> list[dg.SensorDefinition]:
+    """new_files_sensor, on by default."""
+
+    @dg.sensor(
+        jobs=[landing_job, daily_job, monthly_model_job],
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Lands new files; once landed, requests the days that they touch.",
+    )
+    def new_files_sensor(
+        context: dg.SensorEvaluationContext, pipeline: dg.ResourceParam[Pipeline]
+    ) -> dg.SensorResult | dg.SkipReason:
+        if is_held(pipeline.lake):
+            return dg.SkipReason(
+                f"another run is writing to {pipeline.lake.root}; looking again at the next tick"
+            )
+        try:
+            seen = tuple(list_files(pipeline.settings.landing).files)
+        except LandingError as error:
+            return dg.SkipReason(str(error))
+        return look(context.instance, pipeline, pipeline.state(seen))
+
+    return [new_files_sensor]
+
+
+def look(instance: dg.DagsterInstance, pipeline: Pipeline, state: State) -> dg.SensorResult | dg.SkipReason:
+    """Request the landing of new files; when there is none, the days whose deliveries changed."""
+    work = plan(state, pipeline.recipe, state.last_day or pipeline.settings.first_day)
+    if work.files:
+        wanted = [file.partition_key for file in work.files[:MOST_FILES]]
+        known = list(instance.get_dynamic_partitions(SOURCE_FILES))
+        fresh = [key for key in wanted if key not in set(known)]
+        landing = [
+            request(instance, landing_job.name, first, last, sorted(wanted))
+            for first, last in file_ranges(wanted, known + fresh)
+        ]
+        if runs := [run for run in landing if run]:
+            add = [FILES.build_add_request(fresh)] if fresh else []
+            return dg.SensorResult(run_requests=runs, dynamic_partitions_requests=add)
+    days = [day for day in work.days if day in state.raw and day >= pipeline.settings.first_day]
+    made_from = {day: transactions_inputs(state, pipeline.recipe, day) for day in days}
+    requests = [
+        request(
+            instance,
+            daily_job.name,
+            str(first),
+            str(last),
+            [made_from[day] for day in days if first <= day <= last],
+            DAY_TABLES,
+        )
+        for first, last in ranges(days)
+    ]
+    if runs := [run for run in requests if run]:
+        return dg.SensorResult(run_requests=runs)
+    if work.files or days:
+        return dg.SkipReason(
+            f"{len(work.files)} files and {len(days)} days wait: their runs are under way, or failed "
+            f"{MOST_ATTEMPTS} times (`retail-pipeline status` says why)"
+        )
+    return dg.SkipReason(
+        f"all {len(state.seen)} files in {pipeline.settings.landing} have landed and their days are made"
+    )

@@ -1,0 +1,175 @@
+"""The engine for a cluster: the same statements, carried to Spark's dialect and run through Spark Connect.
+
+Belongs here: what Spark needs to give DuckDB's results from DuckDB's SQL. Does not belong here: what the statements
+say (``core/sql/``, ``core/segmentation/``).
+
+The server reads the lake's Parquet files itself, so the lake must lie under the same path for it.
+
+Patterns in settings become Java's regular expressions. RE2, which DuckDB uses, and Java agree on literals, classes
+such as ``[A-Z0-9]`` and ``\\d``, groups, alternatives, repetition, ``^`` and ``(?i)`` for ASCII letters; keep to
+those. They differ in ``$`` before a final line break, POSIX classes such as ``[[:alpha:]]``, ``\\pN``, ``&&`` and
+``[`` inside a class, and what only Java knows (look-around, back-references, ``a++``). Capitals of letters that have
+none of their own as one letter (ligatures, Greek with iota subscript) differ too; of these only ß is mended.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import sqlglot
+from sqlglot import exp
+from sqlglot.optimizer.annotate_types import annotate_types
+
+from retail_pipeline.core.sql import statement
+from retail_pipeline.engine import EngineError, Input
+
+SECONDS_TO_CONNECT = 60
+# All that Unicode calls a space separator: what DuckDB trims, where Spark trims U+0020 alone.
+SPACES = (
+    "\u0020\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+)
+
+
+@dataclass(frozen=True)
+class Spark:
+    """A Spark Connect session: see ``engine.Engine``."""
+
+    session: Any
+
+    def keep(self, name: str, sql: str, inputs: Mapping[str, Input], **parameters: Any) -> None:
+        """Run a statement and keep its result as the temporary table ``name`` for later statements."""
+        with _named_errors():
+            rows = self._rows(sql, inputs, parameters)
+            self.session.catalog.dropTempView(name)
+            rows.createOrReplaceTempView(name)
+            self.session.catalog.cacheTable(name)
+
+    def run(self, sql: str, inputs: Mapping[str, Input] | None = None, **parameters: Any) -> pa.Table:
+        """Run a statement (its text, or the name of a file in ``core/sql``) and return its rows."""
+        with _named_errors():
+            rows = self._rows(sql, inputs or {}, parameters).toArrow()
+        return rows.cast(pa.schema([pa.field(f.name, _nullable(f.type)) for f in rows.schema]))
+
+    def _rows(self, sql: str, inputs: Mapping[str, Input], parameters: Mapping[str, Any]) -> Any:
+        for name, data in inputs.items():
+            frame = self._table(data) if isinstance(data, pa.Table) else self._files(data)
+            frame.createOrReplaceTempView(name)
+        text, used = to_spark(statement(sql) if sql.isidentifier() else sql)
+        return self.session.sql(text, args={name: parameters[name] for name in used})
+
+    def _table(self, rows: pa.Table) -> Any:
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        return self.session.createDataFrame(rows, schema=from_arrow_schema(rows.schema))
+
+    def _files(self, paths: Sequence[Path]) -> Any:
+        reader = self.session.read
+        if keys := [parent for parent in paths[0].parents if "=" in parent.name]:
+            reader = reader.option("basePath", str(keys[-1].parent))
+        return reader.parquet(*map(str, paths))
+
+
+@cache
+def to_spark(sql: str) -> tuple[str, frozenset[str]]:
+    """A DuckDB statement in Spark's dialect, and the names of the parameters it takes (``:name`` in its text)."""
+    tree = annotate_types(sqlglot.parse_one(sql, read="duckdb"), dialect="duckdb")
+    names = frozenset(node.name for node in tree.find_all(exp.Parameter))
+    # Inner nodes first: what is put around a node keeps what was put around its parts.
+    for node in reversed(list(tree.find_all(exp.Expression))):
+        if (other := _as_duckdb(node)) is not None:
+            tree = other if node is tree else tree
+            node.replace(other)
+    return tree.sql(dialect="spark"), names
+
+
+def _as_duckdb(node: exp.Expression) -> exp.Expression | None:
+    """What gives in Spark the result that DuckDB gives for the node; None where Spark agrees."""
+    match node:
+        case exp.Parameter():
+            return exp.Placeholder(this=node.name)
+        case exp.Trim() if node.expression is None:
+            return exp.Trim(this=node.this.copy(), expression=exp.Literal.string(SPACES), position="BOTH")
+        case exp.Upper():
+            return exp.Upper(
+                this=exp.func("replace", node.this.copy(), exp.Literal.string("ß"), exp.Literal.string("ẞ"))
+            )
+        case exp.DateDiff():
+            return exp.cast(node.copy(), "bigint")
+        case exp.Window() if isinstance(node.this, exp.RowNumber):
+            return exp.cast(node.copy(), "bigint")
+        case exp.Cast() if node.to.is_type("decimal") and node.this.is_type("double"):
+            return _double_to_decimal(node)
+    return None
+
+
+def _double_to_decimal(node: exp.Cast) -> exp.Expression:
+    """DuckDB scales a double and rounds it; Spark rounds the shortest text that stands for it."""
+    precision, scale = (int(size.name) for size in node.to.expressions)
+    scaled = exp.func(
+        "round", exp.Mul(this=exp.paren(node.this), expression=exp.Literal.number(f"1e{scale}"))
+    )
+    whole = type(node)(this=scaled, to=exp.DataType.build(f"decimal({precision}, 0)"))
+    unit = exp.Literal.number(f"{10.0**-scale:.{scale}f}")
+    return exp.cast(exp.Mul(this=whole, expression=unit), node.to.copy())
+
+
+def _nullable(kind: pa.DataType) -> pa.DataType:
+    return pa.list_(kind.value_type) if pa.types.is_list(kind) else kind
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    """Name what cannot be read or computed; an error in a statement itself is the program's, not the data's."""
+    from pyspark.errors import AnalysisException, PySparkException
+
+    try:
+        yield
+    except PySparkException as error:
+        if isinstance(error, AnalysisException) and error.getCondition() != "PATH_NOT_FOUND":
+            raise
+        raise EngineError(error.getMessage() or str(error)) from error
+
+
+@contextmanager
+def connect(remote: str) -> Iterator[Spark]:
+    """Open a session of its own on the Spark Connect server at ``remote`` (``sc://host:port``).
+
+    Raises EngineError when no server answers there within a minute.
+    """
+    import grpc
+    from pyspark.sql.connect.client import DefaultChannelBuilder
+    from pyspark.sql.connect.session import SparkSession
+
+    # Spark prints each failed statement with its values there; the exception that is raised says enough.
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
+    server = DefaultChannelBuilder(remote)
+    with server.toChannel() as channel:
+        try:
+            # Asked for by itself since the session would try for ten minutes without a word.
+            grpc.channel_ready_future(channel).result(timeout=SECONDS_TO_CONNECT)
+        except grpc.FutureTimeoutError as error:
+            raise EngineError(
+                f"no Spark Connect server answers at {server.endpoint}; start it, or correct engine.remote"
+            ) from error
+    session = (
+        SparkSession.builder.channelBuilder(server)
+        .config(
+            map={
+                "spark.sql.session.timeZone": "UTC",
+                "spark.sql.timestampType": "TIMESTAMP_NTZ",
+                "spark.sql.ansi.enabled": "true",
+            }
+        )
+        .create()
+    )
+    try:
+        yield Spark(session)
+    finally:
+        session.stop()

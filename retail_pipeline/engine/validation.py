@@ -1,0 +1,187 @@
+"""Runs an expectation suite over many partitions at once with Great Expectations and says which of them fail.
+
+Belongs here: what Great Expectations needs (one pandas frame of the columns that the suite reads; no
+telemetry, no progress bars) and what is made of its results. Does not belong here: what must hold
+(``core/expectations.py``), or what a failure leads to (``defs/``).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import duckdb
+import pyarrow as pa
+import sqlglot
+from sqlglot import exp
+
+from retail_pipeline.core.expectations import Expectation, columns, mask
+from retail_pipeline.core.schema import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Partition = TypeVar("Partition", str, tuple[str, str], tuple[str, ...])
+"""The hive value of a partition; a tuple, in the order of the table's keys, where there is more than one."""
+
+PERSONAL = frozenset({"customer_id"})
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An expectation that some rows of a partition do not meet.
+
+    ``column`` names the columns it reads, ``count`` is the number of rows, and ``samples`` are the first of
+    them: their key and those columns as text, customer ids masked.
+    """
+
+    states: str
+    expectation: str
+    column: str
+    blocking: bool
+    count: int
+    samples: list[dict[str, str]]
+
+
+def validate(
+    partitions: Mapping[Partition, pa.Table], table: Table, suite: Sequence[Expectation], samples: int = 5
+) -> dict[Partition, list[Failure]]:
+    """Run ``suite`` once over all ``partitions`` of ``table``; return the failures of each, in its order.
+
+    The Arrow tables need hold only ``columns(table, suite)``. A partition that meets every expectation, or
+    has no rows, has an empty list. Raises RuntimeError, naming the expectation, when Great Expectations
+    cannot evaluate it: that is a fault of the suite, not of the data.
+    """
+    by_values = {_values(partition): partition for partition in partitions}
+    failures: dict[Partition, list[Failure]] = {partition: [] for partition in partitions}
+    if not any(len(rows) for rows in partitions.values()):
+        return failures
+    frame = _frame(partitions, table, suite)
+    keys = list(table.partition_keys)
+    for expectation, positions in _unexpected(frame, suite):
+        for values, rows in frame.loc[positions].groupby(keys, sort=False, observed=True):
+            failures[by_values[values]].append(_failure(expectation, table, rows, samples))
+    return failures
+
+
+def _values(partition: str | tuple[str, ...]) -> tuple[Any, ...]:
+    return partition if isinstance(partition, tuple) else (partition,)
+
+
+def _failure(expectation: Expectation, table: Table, rows: pd.DataFrame, samples: int) -> Failure:
+    shown = list(dict.fromkeys([*table.key, *(c for c in expectation.reads if c in table.names)]))
+    first = rows.loc[:, shown].head(samples).astype(object)
+    return Failure(
+        expectation.states,
+        expectation.type,
+        ", ".join(expectation.reads),
+        expectation.blocking,
+        len(rows),
+        [_sample(row) for row in first.where(first.notna(), None).to_dict("records")],
+    )
+
+
+def _sample(row: Mapping[Any, Any]) -> dict[str, str]:
+    return {
+        column: "null" if value is None else mask(str(value)) if column in PERSONAL else str(value)
+        for column, value in row.items()
+    }
+
+
+def _frame(
+    partitions: Mapping[Partition, pa.Table], table: Table, suite: Sequence[Expectation]
+) -> pd.DataFrame:
+    """All rows that ``suite`` looks at, with hive keys and derived columns.
+
+    Decimals, which pandas would hold as Python objects, become floats; the derived columns are made before.
+    """
+    names = columns(table, suite)
+    pieces = []
+    for partition, rows in partitions.items():
+        piece = rows.select(names)
+        for key, value in zip(table.partition_keys, _values(partition), strict=True):
+            piece = piece.append_column(key, pa.repeat(value, len(rows)))
+        pieces.append(piece)
+    everything = pa.concat_tables(pieces)
+
+    expressions: dict[str, exp.Expression] = {
+        name: exp.column(name, quoted=True) for name in everything.column_names
+    }
+    derived = {name: sql for expectation in suite for name, sql in expectation.derived.items()}
+    numbers = {f.name: expressions[f.name] for f in everything.schema if pa.types.is_decimal(f.type)}
+    numbers |= {name: sqlglot.parse_one(sql, read="duckdb") for name, sql in derived.items()}
+    expressions |= {name: exp.cast(value, "double") for name, value in numbers.items()}
+    query = exp.select(*(exp.alias_(e, name, quoted=True) for name, e in expressions.items())).from_("rows")
+    with duckdb.connect() as connection:
+        connection.register("rows", everything)
+        arrow = connection.sql(query.sql(dialect="duckdb")).to_arrow_table()
+    frame: pd.DataFrame = arrow.to_pandas(
+        strings_to_categorical=True, date_as_object=False, split_blocks=True, self_destruct=True
+    )
+    return frame
+
+
+def _unexpected(frame: pd.DataFrame, suite: Sequence[Expectation]) -> Iterator[tuple[Expectation, list[int]]]:
+    """Each expectation that some rows break, with those rows' positions in ``frame``."""
+    with _great_expectations() as gx:
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False}
+        batch = (
+            context.data_sources.add_pandas("partitions")
+            .add_dataframe_asset("rows")
+            .add_batch_definition_whole_dataframe("all")
+            .get_batch({"dataframe": frame})
+        )
+        configured = [
+            {"type": e.type, "kwargs": dict(e.kwargs), "meta": {"position": position}}
+            for position, e in enumerate(suite)
+        ]
+        outcome = batch.validate(
+            gx.ExpectationSuite(name="suite", expectations=configured),
+            # Of a row we need its position alone. Index columns, values and a query would be made row by row:
+            # minutes, and more memory than the frame, when a whole range is wrong.
+            result_format={
+                "result_format": "COMPLETE",
+                "exclude_unexpected_values": True,
+                "return_unexpected_index_query": False,
+            },
+        )
+    for result in outcome.results:
+        expectation = suite[result.expectation_config.meta["position"]]
+        if problem := _exception(result.exception_info):
+            raise RuntimeError(
+                f"Great Expectations could not evaluate {expectation.type} {dict(expectation.kwargs)} "
+                f"({expectation.states!r}): {problem}. Correct the expectation in core/expectations.py."
+            )
+        if rows := result.result["unexpected_index_list"]:
+            yield expectation, rows
+
+
+def _exception(info: Mapping[str, Any]) -> str | None:
+    """The message in an ``exception_info``, which holds one, or one for each metric that broke."""
+    each = [info] if "raised_exception" in info else list(info.values())
+    return next((str(one["exception_message"]) for one in each if one["raised_exception"]), None)
+
+
+@contextmanager
+def _great_expectations() -> Iterator[Any]:
+    """Great Expectations, imported late because it takes seconds; no telemetry, none of its own logging."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    logger = logging.getLogger("great_expectations")
+    level, show = logger.level, warnings.showwarning
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.CRITICAL)
+        try:
+            import great_expectations as gx
+
+            if warnings.showwarning is not show:
+                logging.captureWarnings(False)
+            yield gx
+        finally:
+            logger.setLevel(level)

@@ -1,0 +1,64 @@
+"""What ``retail-pipeline check`` finds: settings, folders, every file of the lake against its manifest.
+
+Belongs here: looking for what is broken, with the remedy. Does not belong here: what is merely stale
+(``core/planner.py``) or what is odd in the data (the asset checks).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+from retail_pipeline.core.manifests import Manifest
+from retail_pipeline.core.schema import TABLES
+from retail_pipeline.engine.landing import LandingError, list_files
+from retail_pipeline.lake.partitions import Lake, LakeError, manifests
+from retail_pipeline.lake.state import read_releases
+from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
+from retail_pipeline.settings import Settings
+
+
+def problems(settings: Settings) -> Iterator[str]:
+    """Everything that is wrong, a line each; nothing when all is sound."""
+    try:
+        for name, why in list_files(settings.landing).ignored.items():
+            yield f"landing: {name} is ignored: {why}"
+    except LandingError as error:
+        yield f"landing: {error}"
+    if settings.suppression:
+        try:
+            read_suppressed(settings.suppression, date.min)
+        except SuppressionError as error:
+            yield f"suppression: {error}"
+    lake = Lake(settings.lake)
+    if not lake.root.exists():
+        yield f"lake: {lake.root} does not exist yet; `retail-pipeline run` makes it"
+        return
+    try:
+        read_releases(lake)
+        for table in TABLES.values():
+            for manifest in manifests(lake, table):
+                yield from _damaged(lake, manifest)
+    except LakeError as error:
+        yield f"lake: {error}"
+
+
+def _damaged(lake: Lake, manifest: Manifest) -> Iterator[str]:
+    if manifest.table == "segmentation_models":
+        return
+    files = [(lake.data(manifest.table, manifest.partition), manifest.content)]
+    for day, part in manifest.parts.items():
+        raw = lake.partition("raw_transactions", {"date": str(day)}) / f"{manifest.partition['file']}.parquet"
+        files.append((raw, part.content))
+    for path, content in files:
+        if why := _differs(path, content):
+            folder = lake.partition(manifest.table, manifest.partition)
+            yield f"lake: {path} {why}: remove {folder} and run again, it is made anew from its inputs"
+
+
+def _differs(path: Path, content: str) -> str:
+    if not path.exists():
+        return "is missing"
+    return "" if hashlib.sha256(path.read_bytes()).hexdigest() == content else "is not what its manifest says"

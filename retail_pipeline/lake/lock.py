@@ -1,0 +1,61 @@
+"""The lake's lock: one writer at a time, released by the kernel when its process dies.
+
+Belongs here: taking and showing the lock. Does not belong here: Dagster pools or run states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from retail_pipeline.lake.partitions import Lake, LakeError
+
+LOCK_FILE = ".lock"
+
+
+def _lock(lake: Lake) -> FileLock:
+    # a singleton, so that a step inside a run that holds the lock may take it again
+    return FileLock(lake.root.resolve() / LOCK_FILE, is_singleton=True, thread_local=False)
+
+
+@contextmanager
+def writing(lake: Lake, on_wait: Callable[[str], None] = lambda message: None) -> Iterator[None]:
+    """Hold the lake's lock; say so once when another process holds it, and wait.
+
+    Raises:
+        LakeError: the lake's folder cannot be created or written.
+    """
+    try:
+        lake.root.mkdir(parents=True, exist_ok=True)
+        lock = _lock(lake)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_wait(f"another process is writing to {lake.root}; waiting for it to finish")
+            lock.acquire()
+    except OSError as error:
+        raise LakeError(
+            f"the lake {lake.root} cannot be written ({error.strerror}): give its folder to the user that "
+            "runs the pipeline, or name another with --lake or the setting `lake`"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_held(lake: Lake) -> bool:
+    """True while another process writes to the lake (a sensor then skips its tick)."""
+    if not (lake.root / LOCK_FILE).exists():
+        return False
+    lock = _lock(lake)
+    if lock.is_locked:
+        return False
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False

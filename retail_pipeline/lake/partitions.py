@@ -1,0 +1,160 @@
+"""Partitions of the lake: their paths, atomic writes with a manifest, reading back.
+
+Belongs here: everything that touches a partition's files. Does not belong here: what the rows mean
+(``core/``) or which partitions should be written (``core/planner.py``).
+
+A data file is replaced first and its manifest last, each by one rename. A crash in between leaves new data
+beside a manifest that still names the old inputs, so the planner makes the partition again and gets the same
+bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from retail_pipeline.core.manifests import Manifest, schema_fingerprint
+from retail_pipeline.core.schema import Table
+
+DATA_FILE = "part-0.parquet"
+MANIFEST_FILE = "_manifest.json"
+STAGING = ".staging"
+
+
+class LakeError(Exception):
+    """The lake cannot be read or written; the message names the path and what to do."""
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A folder that holds the tables."""
+
+    root: Path
+
+    def partition(self, table: str, keys: Mapping[str, str]) -> Path:
+        """The folder of one partition: ``<root>/<table>/<key>=<value>/…``."""
+        return self.root.joinpath(table, *(f"{k}={v}" for k, v in keys.items()))
+
+    def data(self, table: str, keys: Mapping[str, str]) -> Path:
+        """The data file of one partition."""
+        return self.partition(table, keys) / DATA_FILE
+
+
+def prepare(lake: Lake) -> None:
+    """Create the lake's folder and clear what a killed run left in staging. The lake's lock must be held.
+
+    Raises:
+        LakeError: the folder cannot be created or written.
+    """
+    staging = lake.root / STAGING
+    try:
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True, exist_ok=True)
+        probe = staging / "probe"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise LakeError(
+            f"the lake {lake.root} cannot be written ({error.strerror}): give its folder to the user that "
+            "runs the pipeline, or name another with --lake or the setting `lake`"
+        ) from error
+
+
+def replace_file(lake: Lake, path: Path, content: bytes | pa.Buffer) -> None:
+    """Put ``content`` at ``path`` in one step: readers see the old file or the new one, never half of it.
+
+    Raises:
+        LakeError: the disk is full or the folder cannot be written; what was there before is untouched.
+    """
+    staged = lake.root / STAGING / f"{os.getpid()}-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
+    try:
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged.write_bytes(content)
+        staged.replace(path)
+    except OSError as error:
+        staged.unlink(missing_ok=True)
+        raise LakeError(
+            f"{path} cannot be written ({error.strerror}): make room or mend the folder's permissions, then "
+            "run again; the partition that was there is untouched"
+        ) from error
+
+
+def parquet_bytes(data: pa.Table) -> tuple[pa.Buffer, str]:
+    """Serialise a table to Parquet: the bytes and their sha256. Same table, same bytes."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        data, sink, compression="zstd", compression_level=1, write_statistics=True, store_schema=True
+    )
+    buffer = sink.getvalue()
+    return buffer, hashlib.sha256(buffer).hexdigest()
+
+
+def write_partition(
+    lake: Lake,
+    table: Table,
+    keys: Mapping[str, str],
+    data: pa.Table,
+    inputs: Mapping[str, str],
+    **facts: Any,
+) -> Manifest:
+    """Write one partition atomically and return its manifest.
+
+    ``data`` is cast to the table's schema (an error names the column that does not fit); rows must come
+    ordered. ``facts`` are further fields of the manifest: ``counts``, ``failures``, ``parts``.
+    """
+    data = data.select(table.names).cast(table.arrow).combine_chunks()
+    buffer, content = parquet_bytes(data)
+    manifest = Manifest(
+        table=table.name,
+        partition=dict(keys),
+        rows=data.num_rows,
+        content=content,
+        inputs=dict(inputs),
+        code_version=table.code_version,
+        schema_fingerprint=schema_fingerprint(table.arrow),
+        **facts,
+    )
+    replace_file(lake, lake.data(table.name, keys), buffer)
+    write_manifest(lake, manifest)
+    return manifest
+
+
+def write_manifest(lake: Lake, manifest: Manifest) -> None:
+    """Write a partition's manifest: the last step of making it."""
+    path = lake.partition(manifest.table, manifest.partition) / MANIFEST_FILE
+    replace_file(lake, path, (manifest.model_dump_json(indent=1, exclude_defaults=True) + "\n").encode())
+
+
+def remove_partition(lake: Lake, table: str, keys: Mapping[str, str]) -> None:
+    """Take a partition away, manifest first, so that a crash half-way leaves nothing that looks whole."""
+    folder = lake.partition(table, keys)
+    (folder / MANIFEST_FILE).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def manifests(lake: Lake, table: Table) -> Iterator[Manifest]:
+    """Every manifest of a table, ordered by partition.
+
+    Raises:
+        LakeError: a manifest is not readable (edited by hand, or cut by a failing disk).
+    """
+    pattern = "/".join([*(f"{k}=*" for k in table.partition_keys), MANIFEST_FILE])
+    for path in sorted((lake.root / table.name).glob(pattern)):
+        try:
+            yield Manifest.model_validate_json(path.read_bytes())
+        except ValueError as error:
+            raise LakeError(f"{path} is not a manifest: remove the file and run again ({error})") from error
+
+
+def read_partition(lake: Lake, table: Table, keys: Mapping[str, str]) -> pa.Table:
+    """Read one partition's rows."""
+    return pq.read_table(lake.data(table.name, keys), partitioning=None)

@@ -1,0 +1,67 @@
+"""The suppression file: customers who objected to being written to.
+
+Belongs here: reading it, and refusing to go on when it cannot be trusted. Does not belong here: applying it
+(``core/sql/campaign_lists.sql``).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+SCHEMA = pa.schema([("customer_id", pa.string())])
+
+
+class SuppressionError(Exception):
+    """The suppression file is configured but cannot be trusted, so nobody may be written to."""
+
+
+class SuppressionFile(Protocol):
+    """The settings of a suppression file."""
+
+    @property
+    def path(self) -> Path:
+        """A CSV or Parquet file with a column customer_id."""
+
+    @property
+    def max_age_days(self) -> int:
+        """How old the file may be on the day of a list."""
+
+
+def read_suppressed(file: SuppressionFile | None, day: date) -> pa.Table:
+    """The ids of customers who objected: one column, customer_id, each once; empty when no file is set.
+
+    Raises:
+        SuppressionError: the file is absent, unreadable, has no column customer_id, or was last changed more
+        than ``max_age_days`` before ``day``.
+    """
+    if file is None:
+        return SCHEMA.empty_table()
+    try:
+        changed = datetime.fromtimestamp(file.path.stat().st_mtime, UTC).date()
+        if file.path.suffix == ".parquet":
+            table = pq.read_table(file.path)
+        else:
+            table = pa.csv.read_csv(
+                file.path, convert_options=pa.csv.ConvertOptions(column_types={"customer_id": pa.string()})
+            )
+    except (OSError, pa.ArrowInvalid) as error:
+        raise SuppressionError(
+            f"the suppression file {file.path} cannot be read ({error}); restore it"
+        ) from error
+    if (day - changed).days > file.max_age_days:
+        raise SuppressionError(
+            f"the suppression file {file.path} is of {changed}, more than {file.max_age_days} days before "
+            f"{day}; deliver a newer one, or raise suppression.max_age_days"
+        )
+    if "customer_id" not in table.column_names:
+        raise SuppressionError(
+            f"the suppression file {file.path} has no column customer_id but {', '.join(table.column_names)}"
+        )
+    ids = table.select(["customer_id"]).cast(SCHEMA)
+    return ids.group_by("customer_id").aggregate([]).select(["customer_id"])

@@ -1,0 +1,369 @@
+"""The settings: one frozen object, read from retail_pipeline.yaml and RETAIL_PIPELINE_* in the environment.
+
+Belongs here: every setting with its default and its check. Does not belong here: what a setting does. A value
+in the environment beats the file; relative paths in the file are relative to the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from retail_pipeline.core import campaigns as campaign_defaults
+from retail_pipeline.core.campaigns import Campaign
+from retail_pipeline.core.cleaning import CleaningRules, rules_for
+from retail_pipeline.core.manifests import Frozen, fingerprint
+from retail_pipeline.core.planner import Recipe
+from retail_pipeline.core.segmentation import LAPSED, Parameters, segments
+from retail_pipeline.core.sources import SHIPPED, SourceProfile, profile_fingerprint
+
+PREFIX = "RETAIL_PIPELINE_"
+SETTINGS_FILE = "retail_pipeline.yaml"
+NOT_SETTINGS = {f"{PREFIX}SETTINGS", f"{PREFIX}UCI_DIR"}
+FILE_SOURCE = "_file"
+NAME = r"^[a-z][a-z0-9_]*$"
+
+
+class SettingsError(ValueError):
+    """One or more settings are wrong.
+
+    Each line of the message names one, its value, and what would be right.
+    """
+
+
+class Features(Frozen):
+    """How customers' days become RFM features."""
+
+    window_days: int | None = Field(
+        730, ge=1, description="Days over which frequency and monetary count; null: all history"
+    )
+    returns: Literal["net", "exclude"] = Field(
+        "net", description="Returns reduce monetary on their day, or do not"
+    )
+    adjustments: Literal["exclude", "include"] = Field(
+        "exclude", description="Postage, fees and discounts count?"
+    )
+
+
+class Suppression(Frozen):
+    """The customers who objected: a CSV or Parquet file with a column customer_id."""
+
+    path: Path
+    max_age_days: int = Field(
+        7, ge=0, description="Older than this on the list's day, the file blocks the lists"
+    )
+
+
+class Checks(Frozen):
+    """Where the checks draw their lines."""
+
+    max_rejected_share: float = Field(
+        0.9, gt=0, le=1, description="A day with a larger share of refused rows is held"
+    )
+    max_unreadable_share: float = Field(
+        0.05, ge=0, le=1, description="A file with a larger share is reported red"
+    )
+    max_anonymous_share: float = Field(
+        0.9, ge=0, le=1, description="A day with a larger share is reported amber"
+    )
+
+
+class Engine(Frozen):
+    """What runs the SQL."""
+
+    name: Literal["duckdb", "spark"] = "duckdb"
+    memory_limit: str = Field(
+        "300MB", pattern=r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$", description="DuckDB spills beyond"
+    )
+    threads: int = Field(2, ge=1, le=256)
+    remote: str | None = Field(
+        None, pattern=r"^sc://", description="Spark Connect URL, such as sc://host:15002"
+    )
+
+
+class Settings(BaseSettings):
+    """Every setting. See docs/settings.md; a wrong one is refused before anything runs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+    )
+
+    landing: Path = Field(Path("data/landing"), description="The folder where the shop's files arrive")
+    lake: Path = Field(Path("data/lake"), description="The folder where the tables live")
+    time_zone: str = Field("UTC", description="Business time zone: it decides which day a sale belongs to")
+    currency: str | None = Field(
+        None,
+        pattern=r"^[A-Z]{3}$",
+        description="The lake's currency; null: that of the first source profile used",
+    )
+    first_day: date = Field(date(2010, 1, 1), description="First day that can be a partition")
+    last_day: date | None = Field(
+        None, description="Last day that can be a partition; null: yesterday, moving on"
+    )
+    sources: dict[Annotated[str, Field(pattern=NAME)], SourceProfile] = Field(
+        default_factory=dict, description="Source profiles of your own, beside those shipped"
+    )
+    cleaning: CleaningRules = CleaningRules()
+    features: Features = Features()
+    model_timing: Literal["previous_month", "same_snapshot"] = Field(
+        "previous_month", description="Fit on the months before, or (for studies) on the day's own snapshot"
+    )
+    segmentations: dict[Annotated[str, Field(pattern=NAME)], Parameters] = Field(
+        default_factory=lambda: {"behaviour": {}, "rfm_grid": {}}, validate_default=True
+    )
+    default_campaigns: str | None = Field(
+        "behaviour", description="The segmentation whose segments each get a default campaign; null: none"
+    )
+    campaigns: dict[Annotated[str, Field(pattern=NAME)], Campaign | None] = Field(
+        default_factory=dict,
+        description="Campaigns of your own; a default campaign's name replaces it, null drops it",
+    )
+    campaign_salt: str = Field(
+        "retail_pipeline", min_length=1, description="Changes who is in the control arms"
+    )
+    suppression: Suppression | None = None
+    checks: Checks = Checks()
+    engine: Engine = Engine()
+    executor: Literal["in_process", "multiprocess"] = "in_process"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            near = difflib.get_close_matches(value, available_timezones(), 1)
+            raise ValueError(f"is no time zone{_did_you_mean(near)}: use an IANA name such as Europe/London")
+        return value
+
+    @field_validator("segmentations", mode="before")
+    @classmethod
+    def _method_is_the_name(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            name: {"method": name, **(parameters or {})}
+            if isinstance(parameters, Mapping | None)
+            else parameters
+            for name, parameters in value.items()
+        }
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Settings:
+        if self.last_day and self.last_day < self.first_day:
+            raise ValueError(f"last_day {self.last_day} is before first_day {self.first_day}")
+        if self.engine.name == "spark" and not self.engine.remote:
+            raise ValueError("engine.remote is missing: engine spark needs the URL of a Spark Connect server")
+        for name, campaign in self.campaigns_in_force.items():
+            if campaign.segmentation not in self.segmentations:
+                raise ValueError(
+                    f"campaigns.{name}.segmentation {campaign.segmentation!r} is not switched on; "
+                    f"segmentations has {', '.join(self.segmentations)}"
+                )
+            known = {*segments(self.segmentations[campaign.segmentation]), LAPSED}
+            for segment in campaign.segments:
+                if segment not in known:
+                    near = difflib.get_close_matches(segment, known, 1)
+                    raise ValueError(
+                        f"campaigns.{name}.segments names {segment!r}{_did_you_mean(near)}; "
+                        f"{campaign.segmentation} has {', '.join(sorted(known))}"
+                    )
+        return self
+
+    @property
+    def profiles(self) -> dict[str, SourceProfile]:
+        """The source profiles: those shipped and the shop's own, which win under the same name."""
+        return {**SHIPPED, **self.sources}
+
+    @property
+    def campaigns_in_force(self) -> dict[str, Campaign]:
+        """The campaigns by name: the defaults with the shop's own laid over them."""
+        defaults: Mapping[str, Campaign] = {}
+        if self.default_campaigns and self.default_campaigns in self.segmentations:
+            method = self.segmentations[self.default_campaigns].method
+            known = {*segments(self.segmentations[self.default_campaigns]), LAPSED}
+            defaults = {
+                name: campaign.model_copy(update={"segmentation": self.default_campaigns})
+                for name, campaign in campaign_defaults.DEFAULTS.get(method, {}).items()
+                if set(campaign.segments) <= known
+            }
+        laid_over: dict[str, Campaign | None] = {**defaults, **self.campaigns}
+        return {name: campaign for name, campaign in laid_over.items() if campaign}
+
+    def rules(self, profile: str | None) -> CleaningRules:
+        """The cleaning rules for rows that a source profile read."""
+        found = self.profiles.get(profile) if profile else None
+        return rules_for(self.cleaning, found.cleaning if found else None)
+
+    def yesterday(self, now: date) -> date:
+        """The last day that can be complete when it is ``now`` in the business time zone."""
+        yesterday = now - timedelta(days=1)
+        return min(yesterday, self.last_day) if self.last_day else yesterday
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The business time zone."""
+        return ZoneInfo(self.time_zone)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments beat the environment, which beats the file (handed over as the argument ``_file``)."""
+        assert isinstance(init_settings, InitSettingsSource)
+        given = dict(init_settings.init_kwargs)
+        in_file = given.pop(FILE_SOURCE, {})
+        return (
+            InitSettingsSource(settings_cls, given),
+            env_settings,
+            InitSettingsSource(settings_cls, in_file),
+        )
+
+
+def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
+    """Read the settings.
+
+    ``path`` is the settings file; by default the one that RETAIL_PIPELINE_SETTINGS names, else
+    retail_pipeline.yaml in the working directory if there is one. ``overrides`` beat file and environment;
+    None means not given.
+
+    Raises:
+        SettingsError: the file cannot be read, or a setting is unknown or wrong.
+    """
+    path = path or (Path(named) if (named := os.environ.get(f"{PREFIX}SETTINGS")) else None)
+    if path is None and Path(SETTINGS_FILE).exists():
+        path = Path(SETTINGS_FILE)
+    in_file = _read(path) if path else {}
+    _refuse_unknown_variables()
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings.model_validate({**given, FILE_SOURCE: in_file})
+    except ValidationError as error:
+        source = path.name if path else "settings"
+        raise SettingsError("\n".join(_explain(e, source) for e in error.errors())) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Leaves dates as text, so that an impossible one is refused with the setting's name."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - it is a SafeLoader
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read ({error}): name another with --settings") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not YAML: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise SettingsError(
+            f"{path} must hold settings as `name: value` lines, not a {type(content).__name__}"
+        )
+    for holder, name in ((content, "landing"), (content, "lake"), (content.get("suppression"), "path")):
+        if isinstance(holder, dict) and isinstance(holder.get(name), str):
+            holder[name] = path.parent / holder[name]
+    return content
+
+
+def _refuse_unknown_variables() -> None:
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | NOT_SETTINGS
+    for variable in sorted(os.environ):
+        if variable.startswith(PREFIX) and variable.split("__")[0] not in known:
+            near = difflib.get_close_matches(variable, known, 1)
+            raise SettingsError(
+                f"{variable} is no setting{_did_you_mean(near)}: unset it, or see docs/settings.md"
+            )
+
+
+def _did_you_mean(near: list[str]) -> str:
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _explain(error: Any, file: str) -> str:
+    """One pydantic error as: where the setting was read, its name, its value, what would be right."""
+    where = [str(part) for part in error["loc"]]
+    if where[:1] == ["segmentations"] and len(where) > 2:
+        del where[2]  # pydantic names the method too
+    name, message, value = ".".join(where), error["msg"].removeprefix("Value error, "), error.get("input")
+    variable = PREFIX + "__".join(where).upper()
+    source = variable if variable in os.environ else file
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(where[-1], _names_at(Settings, where[:-1]), 1)
+        return f"{source}: {name} is no setting{_did_you_mean(near)}; docs/settings.md lists them all"
+    if error["type"] == "union_tag_invalid":
+        methods = re.findall(r"\w+", error["ctx"]["expected_tags"])
+        near = difflib.get_close_matches(error["ctx"]["tag"], methods, 1)
+        return f"{source}: {name}: there is no method {error['ctx']['tag']!r}{_did_you_mean(near)}; " + (
+            f"name the segmentation after one of {', '.join(methods)}, or give its `method`"
+        )
+    shown = "" if not where or isinstance(value, dict | BaseModel) else f" = {value!r}"
+    return f"{source}: {name}{shown}: {message}" if name else f"{source}: {message}"
+
+
+def _names_at(model: Any, where: list[str]) -> list[str]:
+    """The setting names that are allowed at a place, found by walking the models' annotations."""
+    models: list[Any] = [model]
+    for part in where:
+        models = [m for found in models for m in _models_in(_annotation(found, part))] or models
+    return [name for found in models for name in found.model_fields]
+
+
+def _annotation(model: Any, field: str) -> Any:
+    found = model.model_fields.get(field)
+    return found.annotation if found else None
+
+
+def _models_in(annotation: Any) -> list[Any]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Union, UnionType, Annotated, dict, tuple, list):
+        return [model for argument in get_args(annotation) for model in _models_in(argument)]
+    return []
+
+
+def recipe(settings: Settings) -> Recipe:
+    """The settings by what they shape, as the planner compares them."""
+    systems = {profile.source_system: name for name, profile in sorted(settings.profiles.items())}
+    return Recipe(
+        profiles=frozenset(
+            profile_fingerprint(profile, settings.time_zone, settings.currency)
+            for profile in settings.profiles.values()
+        ),
+        first_day=settings.first_day,
+        last_day=settings.last_day,
+        cleaning={
+            s: fingerprint(settings.rules(name).model_dump(mode="json")) for s, name in systems.items()
+        },
+        checks=fingerprint(settings.checks.model_dump(), settings.currency),
+        customer_days=settings.features.adjustments,
+        features=fingerprint(settings.features.window_days, settings.features.returns),
+        segmentations={n: fingerprint(p.model_dump(mode="json")) for n, p in settings.segmentations.items()},
+        campaigns={
+            name: (c.segmentation, fingerprint(c.model_dump(mode="json"), settings.campaign_salt))
+            for name, c in settings.campaigns_in_force.items()
+        },
+        model_timing=settings.model_timing,
+    )

@@ -1,0 +1,75 @@
+"""Which files are new, what a file is called, and when it must be read again."""
+
+from __future__ import annotations
+
+from datetime import date
+from hashlib import sha256
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retail_pipeline.core.arrivals import FileSeen, days_touched, landing_inputs, must_land_again, new_files
+from retail_pipeline.core.manifests import Manifest, Part
+
+FIRST, LAST = date(2010, 12, 1), date(2011, 12, 9)
+
+
+def seen(path: str, content: str) -> FileSeen:
+    return FileSeen(path=path, size_bytes=len(content), sha256=sha256(content.encode()).hexdigest())
+
+
+def landed(file: FileSeen, *days: date, outside: int = 0) -> Manifest:
+    return Manifest(
+        table="landed_files",
+        partition={"file": file.source_id},
+        rows=1,
+        content="",
+        inputs=landing_inputs(file, "profile-1", outside, FIRST, LAST),
+        code_version="1",
+        schema_fingerprint="",
+        parts={day: Part(rows=1, content="") for day in days},
+    )
+
+
+def test_the_same_content_under_two_names_is_one_file():
+    assert new_files([seen("b.csv", "x"), seen("a.csv", "x"), seen("c.csv", "y")], set()) == [
+        seen("a.csv", "x"),
+        seen("c.csv", "y"),
+    ]
+
+
+def test_content_that_has_landed_is_not_new_under_any_name_but_a_corrected_file_is():
+    old = seen("a.csv", "x")
+    assert new_files([seen("renamed.csv", "x"), seen("a.csv", "x corrected")], {old.source_id}) == [
+        seen("a.csv", "x corrected")
+    ]
+
+
+def test_a_partition_shows_the_files_name_and_is_keyed_by_its_content():
+    file = seen("2010/12/2010-12-01.csv", "x")
+    assert file.partition_key == f"2010-12-01.csv@{file.source_id}"
+
+
+@given(st.text(min_size=1))
+def test_a_partition_key_holds_nothing_that_dagster_refuses(name):
+    key = seen(name, "x").partition_key
+    assert not any(
+        bad in key for bad in ("...", ",", "/", "|", "\n", "\r", "\t", "\a", "\b", "\f", "\v", "\0", " ")
+    )
+    assert len(key) <= 97
+
+
+def test_days_touched_are_those_of_all_files_ascending():
+    a, b = seen("a", "a"), seen("b", "b")
+    assert days_touched([landed(a, LAST, FIRST), landed(b, FIRST)]) == [FIRST, LAST]
+
+
+def test_a_landed_file_is_read_again_only_when_settings_would_read_it_otherwise():
+    inside = landed(seen("a", "a"), FIRST)
+    cut = landed(seen("b", "b"), FIRST, outside=3)
+    assert not must_land_again(inside, {"profile-1", "profile-2"}, FIRST, LAST)
+    assert must_land_again(inside, {"profile-2"}, FIRST, LAST)
+    assert not must_land_again(inside, {"profile-1"}, date(2009, 1, 1), None)
+    assert must_land_again(inside, {"profile-1"}, date(2010, 12, 2), LAST)
+    assert not must_land_again(cut, {"profile-1"}, FIRST, LAST)
+    assert must_land_again(cut, {"profile-1"}, date(2009, 1, 1), LAST)
