@@ -33,6 +33,7 @@ SETTINGS_FILE = "retail_pipeline.yaml"
 NOT_SETTINGS = {f"{PREFIX}SETTINGS", f"{PREFIX}UCI_DIR"}
 FILE_SOURCE = "_file"
 NAME = r"^[a-z][a-z0-9_]*$"
+_UNPARSED_VARIABLE = re.compile(r'error parsing value for field "(\w+)" from source "EnvSettingsSource"')
 
 
 class SettingsError(ValueError):
@@ -46,7 +47,7 @@ class Features(Frozen):
     """How customers' days become RFM features."""
 
     window_days: int | None = Field(
-        730, ge=1, description="Days over which frequency and monetary count; null: all history"
+        730, ge=1, le=36_500, description="Days over which frequency and monetary count; null: all history"
     )
     returns: Literal["net", "exclude"] = Field(
         "net", description="Returns reduce monetary on their day, or do not"
@@ -98,6 +99,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_nested_delimiter="__",
+        env_parse_none_str="null",
         extra="forbid",
         frozen=True,
     )
@@ -166,6 +168,21 @@ class Settings(BaseSettings):
             raise ValueError(f"last_day {self.last_day} is before first_day {self.first_day}")
         if self.engine.name == "spark" and not self.engine.remote:
             raise ValueError("engine.remote is missing: engine spark needs the URL of a Spark Connect server")
+        if "default_campaigns" in self.model_fields_set and self.default_campaigns not in (
+            None,
+            *self.segmentations,
+        ):
+            raise ValueError(
+                f"default_campaigns {self.default_campaigns!r} is not switched on; segmentations has "
+                f"{', '.join(self.segmentations)}; null: no default campaigns"
+            )
+        dropped = self.campaigns.keys() - self.campaigns_in_force.keys()
+        for name in sorted(dropped - self.campaigns_by_default.keys()):
+            near = difflib.get_close_matches(name, self.campaigns_by_default, 1)
+            raise ValueError(
+                f"campaigns.{name} is null but no default campaign has that name{_did_you_mean(near)}; "
+                f"they are {', '.join(self.campaigns_by_default)}"
+            )
         for name, campaign in self.campaigns_in_force.items():
             if campaign.segmentation not in self.segmentations:
                 raise ValueError(
@@ -188,18 +205,22 @@ class Settings(BaseSettings):
         return {**SHIPPED, **self.sources}
 
     @property
+    def campaigns_by_default(self) -> dict[str, Campaign]:
+        """A campaign for each segment of the segmentation that ``default_campaigns`` names."""
+        if not self.default_campaigns or self.default_campaigns not in self.segmentations:
+            return {}
+        parameters = self.segmentations[self.default_campaigns]
+        known = {*segments(parameters), LAPSED}
+        return {
+            name: campaign.model_copy(update={"segmentation": self.default_campaigns})
+            for name, campaign in campaign_defaults.DEFAULTS.get(parameters.method, {}).items()
+            if set(campaign.segments) <= known
+        }
+
+    @property
     def campaigns_in_force(self) -> dict[str, Campaign]:
         """The campaigns by name: the defaults with the shop's own laid over them."""
-        defaults: Mapping[str, Campaign] = {}
-        if self.default_campaigns and self.default_campaigns in self.segmentations:
-            method = self.segmentations[self.default_campaigns].method
-            known = {*segments(self.segmentations[self.default_campaigns]), LAPSED}
-            defaults = {
-                name: campaign.model_copy(update={"segmentation": self.default_campaigns})
-                for name, campaign in campaign_defaults.DEFAULTS.get(method, {}).items()
-                if set(campaign.segments) <= known
-            }
-        laid_over: dict[str, Campaign | None] = {**defaults, **self.campaigns}
+        laid_over: dict[str, Campaign | None] = {**self.campaigns_by_default, **self.campaigns}
         return {name: campaign for name, campaign in laid_over.items() if campaign}
 
     def rules(self, profile: str | None) -> CleaningRules:
@@ -282,6 +303,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(
             f"{path} must hold settings as `name: value` lines, not a {type(content).__name__}"
         )
+    if wrong := [name for name in content if not isinstance(name, str)]:
+        raise SettingsError(f"{path}: {wrong[0]!r} is no setting; docs/settings.md lists them all")
     for holder, name in ((content, "landing"), (content, "lake"), (content.get("suppression"), "path")):
         if isinstance(holder, dict) and isinstance(holder.get(name), str):
             holder[name] = path.parent / holder[name]
@@ -318,6 +341,11 @@ def _explain(error: Any, file: str) -> str:
         near = difflib.get_close_matches(error["ctx"]["tag"], methods, 1)
         return f"{source}: {name}: there is no method {error['ctx']['tag']!r}{_did_you_mean(near)}; " + (
             f"name the segmentation after one of {', '.join(methods)}, or give its `method`"
+        )
+    if unparsed := _UNPARSED_VARIABLE.match(message):
+        variable = PREFIX + unparsed[1].upper()
+        return (
+            f"{variable} = {os.environ.get(variable)!r}: is not JSON; set one value each, as {variable}__NAME"
         )
     shown = "" if not where or isinstance(value, dict | BaseModel) else f" = {value!r}"
     return f"{source}: {name}{shown}: {message}" if name else f"{source}: {message}"

@@ -14,13 +14,14 @@ from datetime import date
 import dagster as dg
 import pyarrow.parquet as pq
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
 from retail_pipeline.core.planner import State, Work, plan, ranges
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.engine.landing import list_files
 
+MOST_LINES = 5
 OnLayer = Callable[[str, int], None]
 OnMade = Callable[[str, str], None]
 
@@ -42,8 +43,8 @@ _DOING = {
 @contextmanager
 def progress(console: Console) -> Iterator[tuple[OnLayer, OnMade]]:
     """A bar a layer; yields what to call when a layer starts and when a partition is made."""
-    bars: dict[str, object] = {}
-    columns = (TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bars: dict[str, TaskID] = {}
+    columns = (TextColumn("{task.description:<18}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("{task.fields[now]}"), console=console) as shown:
 
         def on_layer(layer: str, partitions: int) -> None:
@@ -51,7 +52,7 @@ def progress(console: Console) -> Iterator[tuple[OnLayer, OnMade]]:
 
         def on_made(table: str, partition: str) -> None:
             if table in bars:
-                shown.update(bars[table], advance=1, now=partition)  # type: ignore[arg-type]
+                shown.update(bars[table], advance=1, now=partition.split("@")[0][:24])
 
         yield on_layer, on_made
 
@@ -84,6 +85,13 @@ def print_summary(console: Console, pipeline: Pipeline, day: date, up_to_date: b
     state = pipeline.state()
     console.print("everything was up to date" if up_to_date else f"up to date through {day}")
     print_deliveries(console, state)
+    for line in unreadable(pipeline, state)[:MOST_LINES]:
+        console.print(line)
+    if state.first_day is None or state.first_day > day:
+        console.print(
+            f"[yellow]nothing delivered[/yellow] through {day}; landing is {pipeline.settings.landing}"
+        )
+        return bool(state.landed)
     features = state.features.get(day)
     console.print(f"customers {features.rows if features else 0:,} as of {day}")
     for name, manifest in sorted(state.assignments.get(day, {}).items()):
@@ -143,13 +151,18 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
         console.print(
             f"[red]held[/red] {day}: {failed}; `retail-pipeline days release {day} --why …` accepts it"
         )
-    for manifest in state.landed.values():
-        if manifest.counts["unreadable"]:
-            console.print(_unreadable(pipeline, manifest.partition["file"]))
+    for line in unreadable(pipeline, state):
+        console.print(line)
     failed_runs = _standing_failures(instance)
     for line in failed_runs:
         console.print(f"[red]failed[/red] {line}")
     return not (work or held or failed_runs)
+
+
+def unreadable(pipeline: Pipeline, state: State) -> list[str]:
+    """A line for each file with unreadable rows: how many, and what is wrong with the first."""
+    counts = {source_id: manifest.counts["unreadable"] for source_id, manifest in state.landed.items()}
+    return [_unreadable(pipeline, source_id) for source_id, rows in counts.items() if rows]
 
 
 def _unreadable(pipeline: Pipeline, source_id: str) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated
 import sqlglot
 from pydantic import AfterValidator, Field
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from retail_pipeline.core.manifests import Frozen
 from retail_pipeline.core.schema import TABLES
@@ -21,15 +22,16 @@ from retail_pipeline.core.segmentation import LAPSED
 RANKABLE = (*(c for c in TABLES["rfm_features"].names if c != "customer_id"), "score")
 CONTROLS_TO_MEASURE = 100
 _EXPRESSIONS = (
-    exp.Column, exp.Identifier, exp.Literal, exp.Binary, exp.Unary, exp.Paren, exp.Case, exp.If, exp.Coalesce,
-    exp.Abs, exp.Ln, exp.Sqrt, exp.Greatest, exp.Least, exp.Null,
+    exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Paren, exp.Neg, exp.Add, exp.Sub, exp.Mul, exp.Div,
+    exp.IntDiv, exp.Mod, exp.Pow, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.Not, exp.And,
+    exp.Or, exp.Case, exp.If, exp.Coalesce, exp.Abs, exp.Ln, exp.Sqrt, exp.Greatest, exp.Least,
 )  # fmt: skip
 
 
 def _ranking(text: str) -> str:
     try:
         parsed = sqlglot.parse_one(text, read="duckdb")
-    except sqlglot.ParseError as error:
+    except SqlglotError as error:
         raise ValueError(f"{text!r} is no SQL expression; write one over {', '.join(RANKABLE)}") from error
     for node in parsed.walk():
         if isinstance(node, exp.Column) and node.sql() not in RANKABLE:

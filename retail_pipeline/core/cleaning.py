@@ -15,8 +15,13 @@ from pydantic import AfterValidator, Field
 
 from retail_pipeline.core.manifests import Frozen
 
+# look-around, atomic groups and back-references: neither DuckDB's RE2 nor every cluster knows them
+_PYTHON_ONLY = re.compile(r"(?<!\\)\(\?(?:[=!>(]|<[=!]|P=)|(?<!\\)\\[1-9]")
+
 
 def _regular_expression(value: str) -> str:
+    if found := _PYTHON_ONLY.search(value):
+        raise ValueError(f"uses {found[0]}, which the engines' regular expressions lack; write it without")
     try:
         re.compile(value)
     except re.error as error:

@@ -67,7 +67,7 @@ class State:
                 days.setdefault(day, {})[source_id] = manifest
         return days
 
-    @property
+    @cached_property
     def first_day(self) -> date | None:
         """The first day of which anything was delivered."""
         return min(self.raw, default=None)
@@ -80,11 +80,20 @@ class State:
     def is_held(self, day: date) -> bool:
         """True when a blocking check failed on the day and nobody released these rows."""
         manifest = self.transactions.get(day)
-        return bool(manifest and manifest.blocked and self.released.get(day) != manifest.content)
+        return bool(
+            manifest
+            and manifest.blocked
+            and self.released.get(day) != manifest.content
+            and self._is_delivered(day)
+        )
 
     def usable(self, day: date) -> bool:
         """True when the day's customer_days may be read: made, and the day is not held."""
-        return day in self.customer_days and not self.is_held(day)
+        return day in self.customer_days and self._is_delivered(day) and not self.is_held(day)
+
+    def _is_delivered(self, day: date) -> bool:
+        # what was made of days before the first delivery is left from other settings
+        return self.first_day is not None and day >= self.first_day
 
     def history(self, day: date) -> list[date]:
         """The days up to ``day`` whose customer_days may be read."""
@@ -235,12 +244,12 @@ def plan(state: State, recipe: Recipe, through: date) -> Work:
     ``through``. A partition must run when it is missing, when an input's fingerprint differs from the one in
     its manifest, when the code that makes it has another version, or when something it is made from must run.
     """
-    files = tuple(new_files(state.seen, state.landed)) + tuple(
-        seen
-        for seen in state.seen
-        if (landed := state.landed.get(seen.source_id))
-        and must_land_again(landed, recipe.profiles, recipe.first_day, recipe.last_day)
-    )
+    well_landed = [
+        source_id
+        for source_id, landed in state.landed.items()
+        if not must_land_again(landed, recipe.profiles, recipe.first_day, recipe.last_day)
+    ]
+    files = tuple(new_files(state.seen, well_landed))
     if state.first_day is None or through < state.first_day:
         return Work(files)
     every_day = [state.first_day + timedelta(days=n) for n in range((through - state.first_day).days + 1)]

@@ -36,10 +36,11 @@ def asset_spec(
         partitions_def=partitions,
         skippable=True,
         metadata={
-            "dagster/uri": str(lake.root / name),
+            "dagster/uri": str(lake.root.resolve() / name),
             "dagster/table_name": name,
             "dagster/column_schema": _column_schema(table),
             "partitioned by": ", ".join(table.partition_keys),
+            "primary key": ", ".join((*table.partition_keys, *table.key)),
         },
     )
 
@@ -52,7 +53,8 @@ def _column_schema(table: Table) -> dg.TableSchema:
                 str(column.type),
                 f"{column.meaning} ({column.unit})" if column.unit else column.meaning,
                 constraints=dg.TableColumnConstraints(
-                    nullable=column.nullable, unique=table.key == (column.name,)
+                    nullable=column.nullable,
+                    other=[f"one of: {', '.join(column.values)}"] if column.values else None,
                 ),
             )
             for column in table.columns
@@ -70,15 +72,16 @@ def check_spec(
 
 
 def log_made(log: Log, lake: Lake, table: str, partition: str, rows: int, **metadata: Any) -> None:
-    """Record that a partition was made."""
+    """Record that a partition was made; ``partition`` is Dagster's key, a day (a month's first day)."""
     key = TABLES[table].partition_keys[0]
+    folder = lake.partition(table, {key: partition.removesuffix("-01") if key == "month" else partition})
     log(
         dg.AssetMaterialization(
             table,
             partition=partition,
             metadata={
                 "dagster/partition_row_count": rows,
-                "path": dg.MetadataValue.path(str(lake.root / table / f"{key}={partition}")),
+                "path": dg.MetadataValue.path(str(folder.resolve())),
                 **metadata,
             },
         )

@@ -57,6 +57,11 @@ def make_all(batches: Sequence[Sequence[Key]], make: Callable[[Sequence[Key]], B
     return bad
 
 
+def not_made(table: str) -> str:
+    """Why a partition is bad when the run did not select what it is made from, and no earlier run made it."""
+    return f"its {table} are not made: select {table} too"
+
+
 def fail_by_name(bad: Bad[Key], what: str) -> None:
     """Fail the step, naming each bad partition and why; do nothing when there is none.
 

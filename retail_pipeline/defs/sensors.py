@@ -1,4 +1,4 @@
-"""The sensor that lands new files and then requests the days that they touch.
+"""The sensor that lands new files, then requests the days they touch and the models that rest on them.
 
 Belongs here: looking, and requesting what the planner says. Does not belong here: a cursor; what must run
 follows from what is there.
@@ -6,7 +6,7 @@ follows from what is there.
 
 import dagster as dg
 
-from retail_pipeline.core.planner import State, plan, ranges, transactions_inputs
+from retail_pipeline.core.planner import State, close_before, plan, ranges, transactions_inputs
 from retail_pipeline.defs.jobs import DAY_TABLES, daily_job, landing_job, monthly_model_job
 from retail_pipeline.defs.partitions import FILES, SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
@@ -24,7 +24,7 @@ def sensors(pipeline: Pipeline) -> list[dg.SensorDefinition]:
         jobs=[landing_job, daily_job, monthly_model_job],
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Lands new files; once landed, requests the days that they touch.",
+        description="Lands new files; then requests the days they touch, and the models that rest on them.",
     )
     def new_files_sensor(
         context: dg.SensorEvaluationContext, pipeline: dg.ResourceParam[Pipeline]
@@ -43,7 +43,7 @@ def sensors(pipeline: Pipeline) -> list[dg.SensorDefinition]:
 
 
 def look(instance: dg.DagsterInstance, pipeline: Pipeline, state: State) -> dg.SensorResult | dg.SkipReason:
-    """Request the landing of new files; when there is none, the days whose deliveries changed."""
+    """Request the landing of new files; with none to land, the days they touch; then the months' models."""
     work = plan(state, pipeline.recipe, state.last_day or pipeline.settings.first_day)
     if work.files:
         wanted = [file.partition_key for file in work.files[:MOST_FILES]]
@@ -71,10 +71,14 @@ def look(instance: dg.DagsterInstance, pipeline: Pipeline, state: State) -> dg.S
     ]
     if runs := [run for run in requests if run]:
         return dg.SensorResult(run_requests=runs)
-    if work.files or days:
+    if not days and (months := [f"{month}-01" for month in work.months]):
+        made_of = state.history_fingerprint(close_before(work.months[-1]))
+        if training := request(instance, monthly_model_job.name, months[0], months[-1], made_of):
+            return dg.SensorResult(run_requests=[training])
+    if work.files or days or work.months:
         return dg.SkipReason(
-            f"{len(work.files)} files and {len(days)} days wait: their runs are under way, or failed "
-            f"{MOST_ATTEMPTS} times (`retail-pipeline status` says why)"
+            f"{len(work.files)} files, {len(days)} days and {len(work.months)} months wait: their runs are "
+            f"under way, or failed {MOST_ATTEMPTS} times (`retail-pipeline status` says why)"
         )
     return dg.SkipReason(
         f"all {len(state.seen)} files in {pipeline.settings.landing} have landed and their days are made"

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from retail_pipeline.core.sql import statement
+from retail_pipeline.core.sql import text_of
 from retail_pipeline.engine import EngineError, Input
 
 
@@ -28,13 +28,13 @@ class DuckDB:
 
     def keep(self, name: str, sql: str, inputs: Mapping[str, Input], **parameters: Any) -> None:
         """Run a statement and keep its result as the temporary table ``name`` for later statements."""
-        text = f'create or replace temp table "{name}" as {_text(sql)}'
+        text = f'create or replace temp table "{name}" as {text_of(sql)}'
         with self._ready(text, inputs, parameters) as used:
             self.connection.execute(text, used)
 
     def run(self, sql: str, inputs: Mapping[str, Input] | None = None, **parameters: Any) -> pa.Table:
         """Run a statement (its text, or the name of a file in ``core/sql``) and return its rows."""
-        text = _text(sql)
+        text = text_of(sql)
         with self._ready(text, inputs or {}, parameters) as used:
             return self.connection.sql(text, params=used).to_arrow_table()
 
@@ -52,17 +52,14 @@ class DuckDB:
                 )
                 relation.create_view(name, replace=True)
             yield {name: value for name, value in parameters.items() if re.search(rf"\${name}\b", text)}
-        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException) as error:
+        except (duckdb.IOException, duckdb.DataError, duckdb.InvalidInputException) as error:
             raise EngineError(str(error)) from error
-
-
-def _text(sql: str) -> str:
-    return statement(sql) if sql.isidentifier() else sql
 
 
 @contextmanager
 def connect(memory_limit: str, threads: int, spill: Path) -> Iterator[DuckDB]:
     """Open an in-memory session that spills to the folder ``spill`` and loads no extensions."""
+    spill.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(
         config={
             "memory_limit": memory_limit,

@@ -1,15 +1,16 @@
 """The engine for a cluster: the same statements, carried to Spark's dialect and run through Spark Connect.
 
-Belongs here: what Spark needs to give DuckDB's results from DuckDB's SQL. Does not belong here: what the statements
-say (``core/sql/``, ``core/segmentation/``).
+Belongs here: what Spark needs to give DuckDB's results from DuckDB's SQL. Does not belong here: what the
+statements say (``core/sql/``, ``core/segmentation/``).
 
 The server reads the lake's Parquet files itself, so the lake must lie under the same path for it.
 
-Patterns in settings become Java's regular expressions. RE2, which DuckDB uses, and Java agree on literals, classes
-such as ``[A-Z0-9]`` and ``\\d``, groups, alternatives, repetition, ``^`` and ``(?i)`` for ASCII letters; keep to
-those. They differ in ``$`` before a final line break, POSIX classes such as ``[[:alpha:]]``, ``\\pN``, ``&&`` and
-``[`` inside a class, and what only Java knows (look-around, back-references, ``a++``). Capitals of letters that have
-none of their own as one letter (ligatures, Greek with iota subscript) differ too; of these only ß is mended.
+Patterns in settings become Java's regular expressions. RE2, which DuckDB uses, and Java agree on
+literals, classes such as ``[A-Z0-9]`` and ``\\d``, groups, alternatives, repetition, ``^`` and ``(?i)``
+for ASCII: keep to those. They differ in ``$`` before a final line break, POSIX classes such as
+``[[:alpha:]]``, ``&&`` and ``[`` inside a class, and what only Java knows (look-around, back-references,
+``a++``). Capitals of letters that have none of one letter (ligatures, Greek with iota subscript) differ
+too; of these only ß is mended.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.optimizer.annotate_types import annotate_types
 
-from retail_pipeline.core.sql import statement
+from retail_pipeline.core.sql import text_of
 from retail_pipeline.engine import EngineError, Input
 
 SECONDS_TO_CONNECT = 60
@@ -61,7 +62,7 @@ class Spark:
         for name, data in inputs.items():
             frame = self._table(data) if isinstance(data, pa.Table) else self._files(data)
             frame.createOrReplaceTempView(name)
-        text, used = to_spark(statement(sql) if sql.isidentifier() else sql)
+        text, used = to_spark(text_of(sql))
         return self.session.sql(text, args={name: parameters[name] for name in used})
 
     def _table(self, rows: pa.Table) -> Any:
@@ -78,22 +79,19 @@ class Spark:
 
 @cache
 def to_spark(sql: str) -> tuple[str, frozenset[str]]:
-    """A DuckDB statement in Spark's dialect, and the names of the parameters it takes (``:name`` in its text)."""
+    """A DuckDB statement in Spark's dialect, and the parameters that it takes (``:name`` in its text)."""
     tree = annotate_types(sqlglot.parse_one(sql, read="duckdb"), dialect="duckdb")
-    names = frozenset(node.name for node in tree.find_all(exp.Parameter))
     # Inner nodes first: what is put around a node keeps what was put around its parts.
     for node in reversed(list(tree.find_all(exp.Expression))):
         if (other := _as_duckdb(node)) is not None:
-            tree = other if node is tree else tree
             node.replace(other)
-    return tree.sql(dialect="spark"), names
+    names = frozenset(node.name for node in tree.find_all(exp.Placeholder))
+    return str(tree.sql(dialect="spark")), names
 
 
 def _as_duckdb(node: exp.Expression) -> exp.Expression | None:
     """What gives in Spark the result that DuckDB gives for the node; None where Spark agrees."""
     match node:
-        case exp.Parameter():
-            return exp.Placeholder(this=node.name)
         case exp.Trim() if node.expression is None:
             return exp.Trim(this=node.this.copy(), expression=exp.Literal.string(SPACES), position="BOTH")
         case exp.Upper():
@@ -113,9 +111,11 @@ def _double_to_decimal(node: exp.Cast) -> exp.Expression:
     """DuckDB scales a double and rounds it; Spark rounds the shortest text that stands for it."""
     precision, scale = (int(size.name) for size in node.to.expressions)
     scaled = exp.func(
-        "round", exp.Mul(this=exp.paren(node.this), expression=exp.Literal.number(f"1e{scale}"))
+        "round", exp.Mul(this=exp.paren(node.this.copy()), expression=exp.Literal.number(f"1e{scale}"))
     )
-    whole = type(node)(this=scaled, to=exp.DataType.build(f"decimal({precision}, 0)"))
+    whole = node.copy()
+    whole.set("this", scaled)
+    whole.set("to", exp.DataType.build(f"decimal({precision}, 0)"))
     unit = exp.Literal.number(f"{10.0**-scale:.{scale}f}")
     return exp.cast(exp.Mul(this=whole, expression=unit), node.to.copy())
 
@@ -126,7 +126,7 @@ def _nullable(kind: pa.DataType) -> pa.DataType:
 
 @contextmanager
 def _named_errors() -> Iterator[None]:
-    """Name what cannot be read or computed; an error in a statement itself is the program's, not the data's."""
+    """Name what cannot be read or computed; a faulty statement is the program's error, not the data's."""
     from pyspark.errors import AnalysisException, PySparkException
 
     try:

@@ -14,6 +14,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,8 @@ def replace_file(lake: Lake, path: Path, content: bytes | pa.Buffer) -> None:
         staged.write_bytes(content)
         staged.replace(path)
     except OSError as error:
-        staged.unlink(missing_ok=True)
+        with suppress(OSError):
+            staged.unlink()
         raise LakeError(
             f"{path} cannot be written ({error.strerror}): make room or mend the folder's permissions, then "
             "run again; the partition that was there is untouched"

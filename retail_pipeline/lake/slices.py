@@ -21,7 +21,7 @@ def slices(rows: pa.Table, column: str, keys: Iterable[Key]) -> Mapping[Key, pa.
     ``rows`` must be ordered by ``column``, and every value in it must be among ``keys``.
 
     Raises:
-        ValueError: rows belong to none of the keys: they would be lost.
+        ValueError: rows belong to none of the keys, or are not ordered: they would be lost.
     """
     runs: dict[object, pa.Table] = {}
     values = rows.column(column).combine_chunks()
@@ -34,8 +34,6 @@ def slices(rows: pa.Table, column: str, keys: Iterable[Key]) -> Mapping[Key, pa.
     for start, end in pairwise(bounds):
         runs[values[start].as_py()] = rest.slice(start, end - start)
     found = {key: runs.pop(key, rest.slice(0, 0)) for key in keys}
-    if runs:
-        raise ValueError(
-            f"{sum(len(r) for r in runs.values())} rows belong to no partition, first {next(iter(runs))}"
-        )
+    if lost := len(rows) - sum(map(len, found.values())):
+        raise ValueError(f"{lost} rows belong to no partition or stand out of order: {[*runs][:1] or column}")
     return found

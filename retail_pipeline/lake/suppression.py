@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -63,5 +64,7 @@ def read_suppressed(file: SuppressionFile | None, day: date) -> pa.Table:
         raise SuppressionError(
             f"the suppression file {file.path} has no column customer_id but {', '.join(table.column_names)}"
         )
-    ids = table.select(["customer_id"]).cast(SCHEMA)
-    return ids.group_by("customer_id").aggregate([]).select(["customer_id"])
+    written = table["customer_id"].cast(pa.string()).combine_chunks()
+    # a spreadsheet pads ids and writes 17850 as 17850.0: no objection may be lost to that
+    bare = pc.replace_substring_regex(pc.utf8_trim_whitespace(written), r"^([0-9]+)[.]0$", r"\1")
+    return pa.table({"customer_id": pc.unique(pa.concat_arrays([bare, written]))}, schema=SCHEMA)

@@ -13,3 +13,8 @@ from importlib import resources
 def statement(name: str) -> str:
     """The text of ``core/sql/<name>.sql``."""
     return resources.files(__name__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+def text_of(sql: str) -> str:
+    """The text of a statement: ``sql`` itself, or that of the file it names."""
+    return statement(sql) if sql.isidentifier() else sql

@@ -1,6 +1,7 @@
 -- The members of one campaign on one day. candidates: the customers of the campaign's segments with rank_value, the
 -- campaign's ranking expression; suppressed: customers who objected. The arm is the same on every engine: the first 8
 -- hex digits of an md5, compared as text with a threshold computed outside.
+-- What has no finite rank_value (the logarithm of a refund, a division by no orders) comes last.
 select
     c.customer_id,
     c.segment,
@@ -8,7 +9,9 @@ select
         when substr(md5(concat_ws('|', c.customer_id, $campaign, $salt)), 1, 8) < $control_below then 'control'
         else 'treatment'
     end as arm,
-    row_number() over (order by c.rank_value desc nulls last, c.customer_id) as rank,
+    row_number() over (
+        order by case when c.rank_value between -1e308 and 1e308 then c.rank_value end desc nulls last, c.customer_id
+    ) as rank,
     $offer as offer,
     $channel as channel,
     c.reason

@@ -20,7 +20,7 @@ tidied as (
         case when $tidy_text then nullif(trim(description), '') else description end as tidy_description,
         case when $tidy_text then nullif(trim(customer_id), '') else customer_id end as tidy_customer_id,
         case when $tidy_text then nullif(trim(country), '') else country end as tidy_country,
-        coalesce(amount, try_cast(quantity * unit_price as decimal(18, 4))) as line_amount,
+        coalesce(amount, try_cast(cast(quantity as decimal(19, 3)) * unit_price as decimal(18, 4))) as line_amount,
         coalesce(
             unit_price,
             try_cast(cast(amount as double) / nullif(cast(quantity as double), 0) as decimal(18, 4))

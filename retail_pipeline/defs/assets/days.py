@@ -19,7 +19,7 @@ from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.sql import statement
 from retail_pipeline.defs.events import asset_spec, check_spec, log_check, log_made, outcomes
 from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all
+from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all, not_made
 from retail_pipeline.engine.validation import Failure, validate
 from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.partitions import read_partition, remove_partition, write_partition
@@ -83,18 +83,20 @@ def raw_rows(state: State, day: date) -> int:
 
 
 def make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
-    """Make the selected tables of a batch of days; return the days that a check holds, with what it says."""
+    """Make the selected tables of a batch of days; return the bad days with what is wrong."""
     lake = run.pipeline.lake
     if "transactions" in run.selected:
         clean = make_transactions(run, days)
     else:
-        clean = {day: read_partition(lake, TABLES["transactions"], {"date": str(day)}) for day in days}
+        made = [day for day in days if day in run.state.transactions]
+        clean = {day: read_partition(lake, TABLES["transactions"], {"date": str(day)}) for day in made}
+    unmade = {day: not_made("transactions") for day in days if day not in clean}
     held = {day: _why(run.state.transactions[day]) for day in days if run.state.is_held(day)}
     for day in held:
         remove_partition(lake, "customer_days", {"date": str(day)})
     if "customer_days" in run.selected:
         make_customer_days(run, {day: rows for day, rows in clean.items() if day not in held})
-    return held
+    return held | unmade
 
 
 def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]:

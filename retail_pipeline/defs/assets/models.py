@@ -13,11 +13,18 @@ import dagster as dg
 from retail_pipeline.core.manifests import Manifest, fingerprint, schema_fingerprint
 from retail_pipeline.core.planner import close_before, model_inputs
 from retail_pipeline.core.segmentation import to_json
-from retail_pipeline.defs.assets.snapshots import FEATURES, MODELS, fit_on, make_assignments, make_features
+from retail_pipeline.defs.assets.snapshots import (
+    FEATURES,
+    MODELS,
+    batches,
+    fit_on,
+    make_assignments,
+    make_features,
+)
 from retail_pipeline.defs.events import asset_spec, log_made
 from retail_pipeline.defs.partitions import MONTH_BEFORE
 from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline.defs.runner import Bad, Run, fail_by_name
+from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all
 from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.partitions import read_partition, replace_file, write_manifest
 
@@ -50,7 +57,7 @@ def train(run: Run, months: Sequence[str]) -> Bad[str]:
     Features, then models, then the closes' assignments.
     """
     closes = {close_before(month): month for month in months}
-    bad = make_features(run, list(closes))
+    bad = make_all(list(batches(run, list(closes))), lambda batch: make_features(run, batch))
     for close, month in closes.items():
         if close not in bad:
             make_model(run, month, close)

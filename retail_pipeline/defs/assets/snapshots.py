@@ -31,7 +31,7 @@ from retail_pipeline.core.segmentation import FittedSegmentation, fit, from_json
 from retail_pipeline.defs.events import asset_spec, check_spec, log_check, log_made
 from retail_pipeline.defs.partitions import ALL_HISTORY, MONTH_IN_FORCE
 from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all
+from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all, not_made
 from retail_pipeline.engine.validation import Failure, validate
 from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.partitions import read_partition, remove_partition, replace_file, write_partition
@@ -151,7 +151,7 @@ def make_assignments(run: Run, days: Sequence[date]) -> Bad[date]:
         day: f"no model is in force in {source}: run monthly_model_job for {source} first"
         for day, source in sources.items()
         if source not in (*OWN_MODEL, *run.state.models)
-    }
+    } | {day: not_made(FEATURES.name) for day in days if day not in run.state.features}
     tables: dict[tuple[str, str], pa.Table] = {}
     for day in days:
         if day not in bad:
@@ -248,10 +248,15 @@ def _frame(features: pa.Table) -> pd.DataFrame:
 def make_lists(run: Run, days: Sequence[date]) -> Bad[date]:
     """Make the campaign lists of each day, unless a held day or the suppression file stands against it."""
     campaigns = run.pipeline.settings.campaigns_in_force
-    bad: Bad[date] = {}
+    needed = {campaign.segmentation for campaign in campaigns.values()}
+    bad: Bad[date] = {
+        day: not_made(ASSIGNMENTS.name)
+        for day in days
+        if not needed <= run.state.assignments.get(day, {}).keys()
+    }
     tables: dict[tuple[str, str], pa.Table] = {}
     suppressed: dict[date, int] = {}
-    for day in days:
+    for day in [day for day in days if day not in bad]:
         if held := log_held_days(run, day):
             named = ", ".join(map(str, held))
             bad[day] = f"no lists: {named} held within the last 7 days; `retail-pipeline status` says why"

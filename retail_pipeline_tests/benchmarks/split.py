@@ -1,0 +1,102 @@
+"""Runs the retail-pipeline command with a stopwatch on each kind of work, and prints the split as JSON.
+
+Belongs here: which function counts as what. A stopwatch that starts inside another stops the outer one, so the
+kinds add up to the whole.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.machinery
+import json
+import resource
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+BEGAN = time.perf_counter()
+spent: defaultdict[str, float] = defaultdict(float)
+running: list[str] = ["the rest of Python"]
+since = BEGAN
+
+
+def switch() -> None:
+    """Book the time since the last switch on what was running."""
+    global since
+    now = time.perf_counter()
+    spent[running[-1]] += now - since
+    since = now
+
+
+def timed(kind: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with a stopwatch of a kind."""
+
+    @functools.wraps(function)
+    def wrapper(*arguments: Any, **named: Any) -> Any:
+        switch()
+        running.append(kind)
+        try:
+            return function(*arguments, **named)
+        finally:
+            switch()
+            running.pop()
+
+    return wrapper
+
+
+def watch() -> None:
+    """Put a stopwatch on imports, the engine, writing, checks, fitting and Dagster."""
+    for loader in (importlib.machinery.SourceFileLoader, importlib.machinery.ExtensionFileLoader):
+        loader.exec_module = timed("imports", loader.exec_module)  # type: ignore[method-assign]
+    import dagster as dg
+
+    from retail_pipeline.core import segmentation
+    from retail_pipeline.defs import driver
+    from retail_pipeline.defs.assets import days, landing, models, snapshots
+    from retail_pipeline.engine import landing as landing_engine
+    from retail_pipeline.engine.duckdb import DuckDB
+    from retail_pipeline.lake import partitions
+
+    dg.DagsterInstance.handle_new_event = timed("Dagster events", dg.DagsterInstance.handle_new_event)  # type: ignore[method-assign]
+    dg.DagsterInstance.create_run_for_job = timed("Dagster runs", dg.DagsterInstance.create_run_for_job)  # type: ignore[method-assign]
+    DuckDB.run = timed("engine", DuckDB.run)  # type: ignore[method-assign]
+    DuckDB.keep = timed("engine", DuckDB.keep)  # type: ignore[method-assign]
+    for name in ("_scan", "_write"):
+        setattr(landing_engine, name, timed("engine", getattr(landing_engine, name)))
+    for module in (days, snapshots):
+        module.validate = timed("checks", module.validate)  # type: ignore[attr-defined]
+    replace_file = timed("writing", partitions.replace_file)
+    write_partition = timed("writing", partitions.write_partition)
+    for module in (partitions, landing_engine, days, snapshots, models):
+        for name, function in (("replace_file", replace_file), ("write_partition", write_partition)):
+            if hasattr(module, name):
+                setattr(module, name, function)
+    snapshots.fit = timed("fitting", segmentation.fit)  # type: ignore[attr-defined]
+    snapshots.to_sql = timed("fitting", segmentation.to_sql)  # type: ignore[attr-defined]
+    driver.look = timed("planning", driver.look)
+    landing.list_files = timed("planning", landing.list_files)  # type: ignore[attr-defined]
+
+
+def main() -> None:
+    """Run the command that the arguments give; the last line of standard output is the split."""
+    watch()
+    from retail_pipeline.cli import app
+
+    code: object = 0
+    try:
+        app(sys.argv[1:])
+    except SystemExit as stopped:
+        code = stopped.code
+    switch()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        json.dumps(
+            {"exit": code, "peak_mb": peak, "seconds": dict(sorted(spent.items(), key=lambda pair: -pair[1]))}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,441 @@
+"""What must run is what is missing or stale, and nothing else.
+
+The lake is simulated: a partition's content is named by what it was made from, so that two lakes are equal
+exactly when every partition was made from the same things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, timedelta
+from hashlib import sha256
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retail_pipeline.core import planner
+from retail_pipeline.core.arrivals import FileSeen, landing_inputs
+from retail_pipeline.core.manifests import CheckOutcome, Manifest, Part, fingerprint, schema_fingerprint
+from retail_pipeline.core.planner import Recipe, State, Work, plan
+from retail_pipeline.core.schema import TABLES
+
+FIRST, CLOSE, THROUGH = date(2024, 1, 29), date(2024, 1, 31), date(2024, 2, 3)
+RECIPE = Recipe(
+    profiles=frozenset({"profile"}),
+    first_day=date(2024, 1, 1),
+    last_day=None,
+    cleaning={"till": "rules"},
+    checks="checks",
+    customer_days="exclude",
+    features="window",
+    segmentations={"behaviour": "4 clusters", "rfm_grid": "5 bins"},
+    campaigns={"pamper": ("behaviour", "phone"), "champions": ("rfm_grid", "mail")},
+    model_timing="previous_month",
+)
+BROKEN = CheckOutcome(states="currency is GBP", blocking=True, count=3)
+
+Delivery = Mapping[date, str]
+Shop = Mapping[str, Delivery]
+
+
+def days(first: date, last: date) -> list[date]:
+    return [first + timedelta(n) for n in range((last - first).days + 1)]
+
+
+SHOP: Shop = {f"{day}.csv": {day: "lines"} for day in days(FIRST, THROUGH)}
+ALL = Work(
+    files=tuple(
+        FileSeen(path=p, size_bytes=1, sha256=sha256(repr(d).encode()).hexdigest()) for p, d in SHOP.items()
+    ),
+    days=tuple(days(FIRST, THROUGH)),
+    months=("2024-02",),
+    snapshots=(THROUGH,),
+)
+
+
+def listing(shop: Shop) -> dict[FileSeen, Delivery]:
+    return {
+        FileSeen(path=path, size_bytes=1, sha256=sha256(repr(delivery).encode()).hexdigest()): delivery
+        for path, delivery in shop.items()
+    }
+
+
+def manifest(
+    table: str, partition: dict[str, str], inputs: Mapping[str, str], failures: tuple[CheckOutcome, ...] = ()
+) -> Manifest:
+    return Manifest(
+        table=table,
+        partition=partition,
+        rows=1,
+        content=fingerprint(table, partition, dict(inputs)),
+        inputs=dict(inputs),
+        code_version=TABLES[table].code_version,
+        schema_fingerprint=schema_fingerprint(TABLES[table].arrow),
+        failures=failures,
+    )
+
+
+def land(state: State, recipe: Recipe, shop: Shop, files: tuple[FileSeen, ...]) -> State:
+    landed = dict(state.landed)
+    for file in files:
+        kept = {
+            day: Part(rows=1, content=fingerprint(text, sorted(recipe.profiles)))
+            for day, text in listing(shop)[file].items()
+            if recipe.first_day <= day <= (recipe.last_day or date.max)
+        }
+        outside = len(listing(shop)[file]) - len(kept)
+        inputs = landing_inputs(file, min(recipe.profiles), outside, recipe.first_day, recipe.last_day)
+        made = manifest("landed_files", {"file": file.source_id}, {**inputs, "source_system": "till"})
+        landed[file.source_id] = made.model_copy(update={"parts": kept})
+    return replace(state, landed=landed)
+
+
+def make_day(state: State, recipe: Recipe, day: date) -> State:
+    """The day is broken where a delivery says so; a held day loses its customer_days."""
+    keys = {"date": str(day)}
+    broken = any(
+        fingerprint("broken", sorted(recipe.profiles)) == m.parts[day].content
+        for m in state.raw.get(day, {}).values()
+    )
+    made = manifest(
+        "transactions", keys, planner.transactions_inputs(state, recipe, day), (BROKEN,) if broken else ()
+    )
+    state = replace(state, transactions={**state.transactions, day: made})
+    summed = {d: m for d, m in state.customer_days.items() if d != day}
+    if not state.is_held(day):
+        summed[day] = manifest("customer_days", keys, planner.customer_days_inputs(state, recipe, day))
+    return replace(state, customer_days=summed)
+
+
+def make_features(state: State, recipe: Recipe, day: date) -> State:
+    made = manifest("rfm_features", {"snapshot_date": str(day)}, planner.features_inputs(state, recipe, day))
+    return replace(state, features={**state.features, day: made})
+
+
+def make_assignments(state: State, recipe: Recipe, day: date) -> State:
+    made = {
+        name: manifest(
+            "segment_assignments",
+            {"snapshot_date": str(day), "segmentation": name},
+            planner.assignments_inputs(state, recipe, day, name),
+        )
+        for name in recipe.segmentations
+    }
+    return replace(state, assignments={**state.assignments, day: made})
+
+
+def make_month(state: State, recipe: Recipe, month: str) -> State:
+    close = planner.close_before(month)
+    state = make_features(state, recipe, close)
+    inputs = planner.model_inputs(state, recipe, month)
+    model = manifest("segmentation_models", {"month": month}, inputs)
+    return make_assignments(replace(state, models={**state.models, month: model}), recipe, close)
+
+
+def make_lists(state: State, recipe: Recipe, day: date) -> State:
+    if state.held_lately(day):
+        return state
+    made = {
+        name: manifest(
+            "campaign_lists",
+            {"snapshot_date": str(day), "campaign": name},
+            planner.list_inputs(state, recipe, day, name),
+        )
+        for name in recipe.campaigns
+    }
+    return replace(state, lists={**state.lists, day: made})
+
+
+def bring_up_to_date(
+    state: State, recipe: Recipe = RECIPE, shop: Shop = SHOP, through: date = THROUGH
+) -> State:
+    """Do what is planned, layer after layer, planning anew before each: as the command does."""
+    state = replace(state, seen=tuple(listing(shop)))
+    state = land(state, recipe, shop, plan(state, recipe, through).files)
+    for day in plan(state, recipe, through).days:
+        state = make_day(state, recipe, day)
+    for month in plan(state, recipe, through).months:
+        state = make_month(state, recipe, month)
+    for day in plan(state, recipe, through).snapshots:
+        state = make_lists(make_assignments(make_features(state, recipe, day), recipe, day), recipe, day)
+    return state
+
+
+def without(state: State, part: str, key: object) -> State:
+    return replace(state, **{part: {k: v for k, v in getattr(state, part).items() if k != key}})
+
+
+def test_an_empty_lake_lands_every_file_first():
+    seen = tuple(listing(SHOP))
+    assert plan(State(seen=seen), RECIPE, THROUGH) == Work(files=ALL.files)
+
+
+def test_nothing_seen_is_nothing_to_do():
+    assert not plan(State(), RECIPE, THROUGH)
+
+
+def test_after_landing_everything_else_must_run():
+    state = land(State(seen=tuple(listing(SHOP))), RECIPE, SHOP, ALL.files)
+    assert plan(state, RECIPE, THROUGH) == replace(ALL, files=())
+
+
+def test_a_day_before_the_first_delivery_needs_nothing():
+    state = bring_up_to_date(State())
+    assert not plan(state, RECIPE, FIRST - timedelta(1))
+
+
+def test_a_day_without_deliveries_is_made_too():
+    shop = {"a.csv": {FIRST: "lines"}, "b.csv": {THROUGH: "lines"}}
+    state = land(State(seen=tuple(listing(shop))), RECIPE, shop, tuple(listing(shop)))
+    assert plan(state, RECIPE, THROUGH).days == ALL.days
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "work"),
+    [
+        ("transactions", THROUGH, Work(days=(THROUGH,), snapshots=(THROUGH,))),
+        ("customer_days", THROUGH, Work(days=(THROUGH,), snapshots=(THROUGH,))),
+        ("customer_days", FIRST, Work(days=(FIRST,), months=("2024-02",), snapshots=(THROUGH,))),
+        ("features", THROUGH, Work(snapshots=(THROUGH,))),
+        ("assignments", THROUGH, Work(snapshots=(THROUGH,))),
+        ("lists", THROUGH, Work(snapshots=(THROUGH,))),
+        ("features", CLOSE, Work(months=("2024-02",), snapshots=(THROUGH,))),
+        ("assignments", CLOSE, Work(months=("2024-02",), snapshots=(THROUGH,))),
+        ("models", "2024-02", Work(months=("2024-02",), snapshots=(THROUGH,))),
+    ],
+)
+def test_what_was_taken_away_is_made_again_with_what_rests_on_it(part: str, key: object, work: Work):
+    assert plan(without(bring_up_to_date(State()), part, key), RECIPE, THROUGH) == work
+
+
+@pytest.mark.parametrize(
+    ("change", "work"),
+    [
+        ({"cleaning": {"till": "other"}}, replace(ALL, files=())),
+        ({"checks": "other"}, replace(ALL, files=())),
+        ({"customer_days": "include"}, replace(ALL, files=())),
+        ({"features": "other"}, replace(ALL, files=(), days=())),
+        (
+            {"segmentations": {"behaviour": "5 clusters", "rfm_grid": "5 bins"}},
+            replace(ALL, files=(), days=()),
+        ),
+        ({"segmentations": {"behaviour": "4 clusters"}}, replace(ALL, files=(), days=())),
+        ({"campaigns": {"pamper": ("behaviour", "e-mail")}}, Work(snapshots=(THROUGH,))),
+        ({"campaigns": {}}, Work(snapshots=(THROUGH,))),
+        ({"cleaning": {"till": "rules", "another till": "rules"}}, Work()),
+        ({"first_day": date(2024, 1, 2)}, Work()),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
+)
+def test_a_changed_setting_makes_what_it_shapes_and_what_rests_on_that(change: dict[str, object], work: Work):
+    changed = replace(RECIPE, **change)  # type: ignore[arg-type]
+    assert plan(bring_up_to_date(State()), changed, THROUGH) == work
+
+
+@pytest.mark.parametrize("table", ["transactions", "customer_days", "rfm_features", "campaign_lists"])
+def test_a_new_code_version_makes_the_table_stale(table: str, monkeypatch: pytest.MonkeyPatch):
+    state = bring_up_to_date(State())
+    assert not plan(state, RECIPE, THROUGH)
+    tables = {**TABLES, table: replace(TABLES[table], code_version="other")}
+    monkeypatch.setattr(planner, "TABLES", tables)
+    assert plan(state, RECIPE, THROUGH).snapshots == (THROUGH,)
+    assert bool(plan(state, RECIPE, THROUGH).days) == (table in ("transactions", "customer_days"))
+
+
+def test_a_corrected_day_makes_exactly_that_day_stale_and_what_reads_it():
+    state = bring_up_to_date(State())
+    corrected = {**SHOP, "again.csv": {date(2024, 2, 2): "corrected"}}
+    state = land(replace(state, seen=tuple(listing(corrected))), RECIPE, corrected, tuple(listing(corrected)))
+    assert plan(state, RECIPE, THROUGH) == Work(days=(date(2024, 2, 2),), snapshots=(THROUGH,))
+
+
+def test_a_late_day_leaves_the_months_closed_before_it_alone():
+    state = bring_up_to_date(State(), through=date(2024, 4, 2))
+    late = {**SHOP, "late.csv": {date(2024, 2, 20): "late"}}
+    state = land(replace(state, seen=tuple(listing(late))), RECIPE, late, tuple(listing(late)))
+    assert plan(state, RECIPE, date(2024, 4, 2)) == Work(
+        days=(date(2024, 2, 20),), months=("2024-03", "2024-04"), snapshots=(date(2024, 4, 2),)
+    )
+
+
+def test_files_land_again_when_the_profile_changed_each_content_once():
+    twice = {**SHOP, "copy.csv": SHOP[f"{FIRST}.csv"]}
+    state = bring_up_to_date(State(), shop=twice)
+    again = plan(state, replace(RECIPE, profiles=frozenset({"mended"})), THROUGH).files
+    assert [file.path for file in again] == sorted(SHOP)
+
+
+def test_a_file_whose_rows_the_first_day_cut_off_lands_again_under_an_earlier_one():
+    narrow = replace(RECIPE, first_day=date(2024, 1, 30))
+    state = bring_up_to_date(State(), narrow)
+    assert state.first_day == date(2024, 1, 30)
+    assert [file.path for file in plan(state, RECIPE, THROUGH).files] == [f"{FIRST}.csv"]
+
+
+def broken(day: date) -> Shop:
+    return {**SHOP, f"{day}.csv": {day: "broken"}}
+
+
+def test_a_held_day_is_read_by_nothing_and_is_not_tried_again():
+    state = bring_up_to_date(State(), shop=broken(CLOSE))
+    assert state.is_held(CLOSE)
+    assert CLOSE not in state.history(THROUGH)
+    assert not plan(state, RECIPE, THROUGH)
+    good = bring_up_to_date(State())
+    assert state.features[THROUGH].inputs != good.features[THROUGH].inputs
+
+
+def test_a_release_lets_the_day_in_and_holds_for_that_content_only():
+    state = bring_up_to_date(State(), shop=broken(CLOSE))
+    released = replace(state, released={CLOSE: state.transactions[CLOSE].content})
+    assert plan(released, RECIPE, THROUGH) == Work((), (CLOSE,), ("2024-02",), (THROUGH,))
+    released = bring_up_to_date(released, shop=broken(CLOSE))
+    assert CLOSE in released.history(THROUGH)
+    worse = {**broken(CLOSE), "worse.csv": {CLOSE: "more"}}
+    assert bring_up_to_date(released, shop=worse).is_held(CLOSE)
+
+
+def test_a_release_taken_back_takes_the_day_out_again():
+    state = bring_up_to_date(State(), shop=broken(CLOSE))
+    released = bring_up_to_date(
+        replace(state, released={CLOSE: state.transactions[CLOSE].content}), shop=broken(CLOSE)
+    )
+    assert plan(replace(released, released={}), RECIPE, THROUGH).days == (CLOSE,)
+
+
+def test_a_failed_check_that_does_not_block_holds_nothing():
+    amber = BROKEN.model_copy(update={"blocking": False})
+    state = bring_up_to_date(State())
+    day = state.transactions[CLOSE].model_copy(update={"failures": (amber,)})
+    assert not replace(state, transactions={**state.transactions, CLOSE: day}).is_held(CLOSE)
+
+
+def test_a_held_day_keeps_lists_from_being_made_for_seven_days():
+    held, last = date(2024, 1, 30), date(2024, 2, 6)
+    blocked = {
+        day: bool(bring_up_to_date(State(), shop=broken(held), through=day).held_lately(day))
+        for day in days(FIRST, last)
+    }
+    assert [day for day, is_blocked in blocked.items() if is_blocked] == days(held, date(2024, 2, 5))
+    state = bring_up_to_date(State(), shop=broken(held), through=date(2024, 2, 5))
+    assert date(2024, 2, 5) not in state.lists
+    assert date(2024, 2, 5) in state.assignments
+    assert last in bring_up_to_date(state, shop=broken(held), through=last).lists
+
+
+def test_a_changed_suppression_file_makes_the_lists_again_and_nothing_before_them():
+    state = replace(bring_up_to_date(State()), suppression="another file")
+    assert plan(state, RECIPE, THROUGH) == Work(snapshots=(THROUGH,))
+
+
+def test_where_a_model_comes_from():
+    state = bring_up_to_date(State())
+    assert planner.model_source(state, RECIPE, FIRST) == "bootstrap"
+    assert planner.model_source(state, RECIPE, CLOSE) == "bootstrap"
+    assert planner.model_source(state, RECIPE, THROUGH) == "2024-02"
+    assert planner.model_source(State(), RECIPE, THROUGH) == "bootstrap"
+    study = replace(RECIPE, model_timing="same_snapshot")
+    assert planner.model_source(state, study, THROUGH) == "same_snapshot"
+
+
+def test_another_model_timing_assigns_again_with_the_same_features():
+    state = bring_up_to_date(State())
+    study = replace(RECIPE, model_timing="same_snapshot")
+    assert plan(state, study, THROUGH) == Work(months=("2024-02",), snapshots=(THROUGH,))
+
+
+def test_an_earlier_first_delivery_brings_a_model_for_the_month_that_was_the_first():
+    state = bring_up_to_date(State())
+    earlier = {**SHOP, "old.csv": {date(2023, 12, 30): "old"}}
+    recipe = replace(RECIPE, first_day=date(2023, 1, 1))
+    assert bring_up_to_date(state, recipe, earlier).models.keys() == {"2024-01", "2024-02"}
+
+
+@pytest.mark.parametrize(
+    ("first", "through", "months"),
+    [
+        ("2011-12-31", "2012-01-01", ["2012-01"]),
+        ("2011-11-30", "2012-02-29", ["2011-12", "2012-01", "2012-02"]),
+        ("2011-12-01", "2011-12-31", []),
+        ("2012-01-01", "2011-12-31", []),
+        ("2010-12-01", "2011-12-09", ["2010-12", *(f"2011-{m:02d}" for m in range(1, 13))][1:]),
+    ],
+)
+def test_every_month_but_the_first_has_a_model(first: str, through: str, months: list[str]):
+    assert planner.months_in_force(date.fromisoformat(first), date.fromisoformat(through)) == months
+
+
+def test_month_closes():
+    assert planner.close_before("2012-01") == date(2011, 12, 31)
+    assert planner.close_before("2012-03") == date(2012, 2, 29)
+    assert [d.day for d in days(date(2012, 2, 27), date(2012, 3, 1)) if planner.is_month_close(d)] == [29]
+
+
+@given(st.sets(st.dates(date(2023, 12, 1), date(2024, 3, 31))))
+def test_ranges_hold_every_day_once_and_do_not_touch(wanted: set[date]):
+    found = planner.ranges(wanted)
+    assert [day for first, last in found for day in days(first, last)] == sorted(wanted)
+    assert all((b[0] - a[1]).days > 1 for a, b in zip(found, found[1:], strict=False))
+
+
+DAYS = days(date(2024, 1, 30), date(2024, 2, 3))
+deliveries = st.dictionaries(
+    st.sampled_from(DAYS), st.sampled_from(["lines", "other", "broken"]), min_size=1, max_size=3
+)
+changes = st.one_of(
+    st.tuples(st.just("deliver"), st.sampled_from("abc"), deliveries),
+    st.tuples(st.just("release"), st.sampled_from(DAYS)),
+    st.tuples(
+        st.just("change"), st.sampled_from(["features", "checks", "customer_days"]), st.sampled_from("xy")
+    ),
+    st.tuples(st.just("profile"), st.sampled_from("xy")),
+    st.tuples(st.just("timing"), st.sampled_from(["previous_month", "same_snapshot"])),
+    st.tuples(st.just("first_day"), st.sampled_from([date(2024, 1, 1), date(2024, 1, 31)])),
+    st.tuples(st.just("segmentations"), st.sampled_from("xy")),
+    st.tuples(st.just("lose"), st.sampled_from(["transactions", "customer_days", "features", "assignments"])),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(changes, min_size=1, max_size=6))
+def test_doing_what_is_planned_leaves_nothing_to_do_and_the_lake_that_a_fresh_start_gives(
+    history: list[tuple[object, ...]],
+):
+    """Whatever happened, and in whatever order: a fixed point, equal to a lake rebuilt from nothing."""
+    state, recipe, shop = State(), RECIPE, dict(SHOP)
+    for kind, *what in history:
+        match kind:
+            case "deliver":
+                shop[f"{what[0]}-{len(shop)}.csv"] = what[1]  # type: ignore[assignment]
+            case "release":
+                made = state.transactions.get(what[0])  # type: ignore[call-overload]
+                state = replace(state, released={what[0]: made.content} if made else {})
+            case "change":
+                recipe = replace(recipe, **{what[0]: what[1]})  # type: ignore[arg-type]
+            case "profile":
+                recipe = replace(recipe, profiles=frozenset({str(what[0])}))
+            case "timing":
+                recipe = replace(recipe, model_timing=what[0])  # type: ignore[arg-type]
+            case "first_day":
+                recipe = replace(recipe, first_day=what[0])  # type: ignore[arg-type]
+            case "segmentations":
+                recipe = replace(recipe, segmentations={"behaviour": str(what[0]), "rfm_grid": "5 bins"})
+            case "lose":
+                lost = max(getattr(state, str(what[0])), default=None)
+                state = without(state, str(what[0]), lost)
+        state = bring_up_to_date(state, recipe, shop)
+        assert not plan(state, recipe, THROUGH)
+    fresh = bring_up_to_date(State(released=state.released), recipe, shop)
+    assert _of_use(state) == _of_use(fresh)
+
+
+def _of_use(state: State) -> dict[str, object]:
+    """What is read of a lake from now on: days before the first delivery and old snapshots are history."""
+    through = {
+        "history": {d: state.customer_days[d] for d in state.history(THROUGH) if d >= (state.first_day or d)},
+        "features": state.features[THROUGH],
+        "assignments": state.assignments[THROUGH],
+    }
+    return through if state.held_lately(THROUGH) else {**through, "lists": state.lists[THROUGH]}

@@ -1,0 +1,73 @@
+"""Landing in Dagster: a file is a partition, a bad one fails by name, the others land."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline_tests.defs.support import evaluations, land, said
+from retail_pipeline_tests.shop import FIRST, deliver, sales, span, write
+
+RAW = dg.AssetKey("raw_transactions")
+
+
+def test_each_file_is_a_partition_by_name_with_its_rows(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    days = span(FIRST, 3)
+    deliver(pipeline.settings.landing, days)
+    assert land(pipeline, instance).success
+    keys = instance.get_materialized_partitions(RAW)
+    assert {key.split("@")[0] for key in keys} == {f"{day}.csv" for day in days}
+    record = instance.get_latest_materialization_event(RAW)
+    assert record
+    assert record.asset_materialization
+    metadata = record.asset_materialization.metadata
+    assert metadata["dagster/partition_row_count"].value == len(sales(days[-1]))
+    checks = evaluations(instance, "raw_transactions", "no_row_is_lost")
+    assert checks.keys() == keys
+    assert all(check.passed for check in checks.values())
+
+
+def test_a_file_with_unknown_columns_fails_by_name_and_the_others_land(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    deliver(pipeline.settings.landing, span(FIRST, 2))
+    (pipeline.settings.landing / "stock.csv").write_text("shelf,count\nA,1\n")
+    result = land(pipeline, instance)
+    assert not result.success
+    assert said(result).startswith("1 files could not be made; the others are done.\nstock.csv@")
+    assert "no profile fits the columns shelf, count" in said(result)
+    landed = instance.get_materialized_partitions(RAW)
+    assert sorted(key.split("@")[0] for key in landed) == [f"{day}.csv" for day in span(FIRST, 2)]
+
+
+def test_a_file_that_has_left_landing_before_its_run_fails_by_name(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    instance.add_dynamic_partitions("source_files", ["gone.csv@0123456789abcdef"])
+    deliver(pipeline.settings.landing, span(FIRST, 1))
+    result = land(pipeline, instance)
+    assert result.success
+    from retail_pipeline_tests.defs.support import run
+
+    gone = "gone.csv@0123456789abcdef"
+    assert f"{gone}: is no longer in landing" in said(run(pipeline, instance, "landing_job", gone, gone))
+
+
+def test_unreadable_rows_are_amber_when_few_and_red_when_many(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    good = [line for day in span(FIRST, 4) for line in sales(day)]
+    bad = good[0] | {"units": "dozen"}
+    write(pipeline.settings.landing / "few.csv", [*good, bad])
+    write(pipeline.settings.landing / "many.csv", [*sales(FIRST), *[bad] * len(sales(FIRST))])
+    assert land(pipeline, instance).success
+    checks = evaluations(instance, "raw_transactions", "rows_are_readable")
+    found = {key.split("@")[0]: check for key, check in checks.items()}
+    assert not found["few.csv"].passed
+    assert found["few.csv"].severity is dg.AssetCheckSeverity.WARN
+    assert found["many.csv"].severity is dg.AssetCheckSeverity.ERROR
+    shown = str(found["few.csv"].metadata["failures"].value)
+    assert "1 rows do not" in shown
+    assert f"{len(good) + 1} | quantity: 'dozen' is not a number" in shown

@@ -1,0 +1,429 @@
+"""Spark gives the rows that DuckDB gives: every statement, over small data that holds the hard cases."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from importlib.util import find_spec
+from pathlib import Path
+from random import Random
+from threading import Thread
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from retail_pipeline.core import sql as statements
+from retail_pipeline.core.campaigns import Campaign, candidates_sql, control_below
+from retail_pipeline.core.schema import TABLES
+from retail_pipeline.core.segmentation import (
+    BehaviourParameters,
+    Parameters,
+    RfmGridParameters,
+    Scale,
+    fit,
+    to_sql,
+)
+from retail_pipeline.core.sources import SHIPPED
+from retail_pipeline.engine import Engine, EngineError, Input
+from retail_pipeline.engine.duckdb import connect as connect_duckdb
+from retail_pipeline.engine.spark import connect as connect_spark
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        find_spec("pyspark") is None or shutil.which("java") is None,
+        reason="needs pyspark (pip install 'retail-pipeline[spark]') and Java 17",
+    ),
+]
+
+RAW, DAYS, FEATURES, ASSIGNMENTS = (
+    TABLES[name] for name in ("raw_transactions", "customer_days", "rfm_features", "segment_assignments")
+)
+FIRST, LAST = date(2011, 1, 30), date(2011, 2, 12)
+SYSTEM = "uci_online_retail"
+
+
+@dataclass(frozen=True)
+class Call:
+    """How the pipeline runs a statement: what it reads, its parameters, whether its result is kept."""
+
+    inputs: Mapping[str, Input]
+    parameters: list[dict[str, Any]] = field(default_factory=lambda: [{}])
+    kept: bool = False
+
+
+# a server of its own
+
+
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A local Spark Connect server on a free port, stopped at the end."""
+    import pyspark
+
+    folder = tmp_path_factory.mktemp("spark")
+    home = Path(pyspark.__file__).parent
+    options = {
+        "spark.connect.grpc.binding.port": "0",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.local.dir": str(folder),
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.ui.enabled": "false",
+    }
+    server = "org.apache.spark.sql.connect.service.SparkConnectServer"
+    command = [str(home / "bin" / "spark-submit"), "--class", server, "--master", "local[2]"]
+    command += ["--driver-memory", "1g", *(part for o in options.items() for part in ("--conf", "=".join(o)))]
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=os.environ | {"SPARK_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        said: deque[str] = deque(maxlen=50)
+        port = None
+        for line in process.stdout:
+            said.append(line)
+            if port := re.search(r"Spark Connect server started at: .*:(\d+)", line):
+                break
+        assert port, "the Spark Connect server did not start:\n" + "".join(said)
+        # Somebody has to read on, else the server stops when the pipe is full.
+        Thread(target=said.extend, args=(process.stdout,), daemon=True).start()
+        yield f"sc://127.0.0.1:{port[1]}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def spark(remote: str) -> Iterator[Engine]:
+    with connect_spark(remote) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def duckdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with connect_duckdb("300MB", 2, tmp_path_factory.mktemp("spill")) as engine:
+        yield engine
+
+
+# the data
+
+
+def raw_rows() -> list[dict[str, Any]]:
+    """A few hundred lines with what goes wrong in a shop's files and between engines."""
+    random = Random(7)
+    rows: list[dict[str, Any]] = []
+
+    def line(**given: Any) -> None:
+        row = {
+            "source_id": f"{random.randrange(2):016x}",
+            "source_row": len(rows) + 1,
+            "source_system": SYSTEM,
+            "invoice_id": str(536365 + random.randrange(90)),
+            "product_id": random.choice(
+                ["85123A", " 22633 ", "post", "M", "Bank Charges", "grüße", "GIFT_0001"]
+            ),
+            "description": random.choice(["WHITE HOLDER", " Käse 🧀 ", 'it\'s | \\d, "x"', "", "   ", None]),
+            "quantity": Decimal(random.choice([1, 2, 3, 6, 7, 12, 48, -1, 0])),
+            "unit_price": Decimal(random.randrange(1, 90_000)) / 10_000,
+            "amount": None,
+            "sold_at": datetime.combine(FIRST, datetime.min.time())
+            + timedelta(
+                days=random.randrange((LAST - FIRST).days + 1), microseconds=random.randrange(86_400_000_000)
+            ),
+            "customer_id": random.choice([str(12346 + random.randrange(60)), "Ähre", "b", "B", "007", None]),
+            "country": random.choice(["France", " EIRE", None]),
+            "currency": "GBP",
+        }
+        rows.append(row | given)
+
+    for _ in range(400):
+        line()
+    for _ in range(300):
+        # line totals: the price comes from a division, often halfway between two ten-thousandths
+        quantity = Decimal(
+            random.choice(["1", "3", "6", "8", "12", "24", "48", "0.5", "1.6", "0.016", "0", "-6"])
+        )
+        amount = Decimal(random.randrange(-2_000, 90_000)) / 10_000
+        line(
+            unit_price=None,
+            quantity=quantity,
+            amount=amount,
+            source_system="till" if len(rows) % 9 else SYSTEM,
+        )
+    for number in range(60):
+        line(invoice_id=f"{random.choice('Cc')}{number % 20}", quantity=Decimal(random.choice([-1, -2, 3])))
+    for invoice in ("A563185", None, " ", "", "\u00a0536365\u00a0", "\u3000C1\t", "x\n", "536365|till"):
+        line(invoice_id=invoice)
+    for price in ("0", "-11062.06", "0.001", "0.0005", "0.0001"):
+        line(unit_price=Decimal(price))
+    huge = Decimal("99999999999999.9999")
+    line(unit_price=huge, quantity=Decimal("999999999999999.999"))
+    line(unit_price=None, amount=huge, quantity=Decimal("0.001"), customer_id=None)
+    line(unit_price=None, amount=-huge, quantity=Decimal("0.010"), customer_id=None)
+    for moment in ("00:00:00", "23:59:59.999999"):
+        line(sold_at=datetime.fromisoformat(f"2011-02-01 {moment}"), quantity=Decimal(1))
+    return [*rows, *({**row, "source_row": row["source_row"] + 10_000} for row in rows[::25])]
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """raw_transactions as landing writes them: hive folders of days."""
+    root = tmp_path_factory.mktemp("a lake")
+    rows = raw_rows()
+    for day in sorted({row["sold_at"].date() for row in rows}):
+        folder = root / "raw_transactions" / f"date={day}"
+        folder.mkdir(parents=True)
+        for source in ("0" * 16, "0" * 15 + "1"):
+            those = [r for r in rows if r["sold_at"].date() == day and r["source_id"] == source]
+            pq.write_table(pa.Table.from_pylist(those, schema=RAW.arrow), folder / f"{source}.parquet")
+    return root
+
+
+@pytest.fixture(scope="module")
+def made(duckdb: Engine, lake: Path) -> dict[str, Any]:
+    """What DuckDB makes of the lake, each table as the next statement reads it."""
+    files = sorted((lake / "raw_transactions").glob("*/*.parquet"))
+    made: dict[str, Any] = {"raw_transactions": files}
+    found = []
+    for system in (SYSTEM, "till"):
+        duckdb.keep("judged_rows", "judged_rows", made, **judging(source_system=system))
+        found.append(duckdb.run("transactions"))
+    made["transactions"] = pa.concat_tables(found)
+    summed = duckdb.run("customer_days", made, include_adjustments=True)
+    made["customer_days"] = []
+    for day in sorted(set(summed["date"].to_pylist())):
+        folder = lake / "customer_days" / f"date={day}"
+        folder.mkdir(parents=True)
+        one = summed.filter(pa.compute.equal(summed["date"], pa.scalar(day))).drop_columns(["date"])
+        pq.write_table(one.cast(DAYS.arrow), folder / "data.parquet")
+        made["customer_days"].append(folder / "data.parquet")
+    made["snapshots"] = pa.table(
+        {
+            "snapshot_date": pa.array([LAST, LAST - timedelta(days=5)], pa.date32()),
+            "window_start": pa.array([LAST - timedelta(days=9), date.min], pa.date32()),
+        }
+    )
+    features = duckdb.run("rfm_features", made, net_of_returns=True)
+    last = features.filter(pa.compute.equal(features["snapshot_date"], pa.scalar(LAST)))
+    made["rfm_features"] = last.drop_columns(["snapshot_date"]).cast(FEATURES.arrow)
+    made["assigned"] = duckdb.run(segmentations(made)["behaviour"], made)
+    made["none_before"] = ASSIGNMENTS.arrow.empty_table()
+    close = {"snapshot_date": date(2011, 1, 31), "is_month_close": True, "model_month": "2011-01"}
+    before = duckdb.run(
+        "segment_assignments", {"assigned": made["assigned"], "previous": made["none_before"]}, **close
+    )
+    segments = pa.array([s if i % 3 else "REWARD" for i, s in enumerate(before["segment"].to_pylist())])
+    before = before.set_column(before.column_names.index("segment"), "segment", segments)
+    made["previous"] = before.cast(ASSIGNMENTS.arrow).slice(5)
+    made["segment_assignments"] = duckdb.run("segment_assignments", made, **close).cast(ASSIGNMENTS.arrow)
+    made["candidates"] = duckdb.run(candidates_sql(CAMPAIGNS["ties"]), made)
+    made["suppressed"] = pa.table({"customer_id": made["candidates"]["customer_id"].slice(0, 3)})
+    return made
+
+
+def judging(**given: Any) -> dict[str, Any]:
+    rules = SHIPPED[SYSTEM].cleaning
+    assert rules
+    return {
+        "source_system": SYSTEM,
+        "tidy_text": True,
+        "invoice_pattern": None,
+        "product_pattern": None,
+        "cancellation_pattern": rules.cancellation_pattern,
+        "bad_debt_pattern": rules.bad_debt_pattern,
+        "adjustment_pattern": rules.adjustment_pattern,
+        "minimum_price": None,
+        "refuse_anonymous": False,
+        "refuse_zero_price": True,
+        "refuse_negative_price": True,
+        "refuse_zero_quantity": True,
+        "drop_duplicates": False,
+    } | given
+
+
+STRICT = {
+    "tidy_text": False,
+    "invoice_pattern": r"^(C|c)?\d{6}$",
+    "product_pattern": "^[A-Z0-9_]+$",
+    "cancellation_pattern": None,
+    "minimum_price": Decimal("0.001"),
+    "refuse_anonymous": True,
+    "drop_duplicates": True,
+}
+CAMPAIGNS = {
+    "ties": Campaign(
+        segments=("REWARD", "RETAIN", "NURTURE", "RE-ENGAGE"), offer="it's :free", rank_by="frequency"
+    ),
+    "money": Campaign(segments=("REWARD", "DELIGHT", "Can't"), offer="x", rank_by="-avg_order_value"),
+    "all": Campaign(
+        segments=("REWARD", "NURTURE", "Lapsed"),
+        offer="x",
+        rank_by="case when score is null then null else sqrt(greatest(monetary, 0)) / (recency_days + 1) end",
+    ),
+}
+
+
+def calls(made: Mapping[str, Any]) -> dict[str, Call]:
+    def reading(*names: str) -> dict[str, Input]:
+        return {name: made[name] for name in names}
+
+    closing = [
+        {"snapshot_date": LAST, "is_month_close": is_close, "model_month": "2011-02"}
+        for is_close in (True, False)
+    ]
+    listing = {"campaign": "ties", "salt": "", "offer": "it's :free", "channel": "email"}
+    return {
+        "judged_rows": Call(
+            reading("raw_transactions"),
+            [judging(), judging(source_system="till"), judging(**STRICT), judging(minimum_price=Decimal(1))],
+            kept=True,
+        ),
+        "transactions": Call({}),
+        "rejected_rows": Call({}),
+        "customer_days": Call(
+            reading("transactions"), [{"include_adjustments": True}, {"include_adjustments": False}]
+        ),
+        "rfm_features": Call(
+            reading("customer_days", "snapshots"), [{"net_of_returns": True}, {"net_of_returns": False}]
+        ),
+        "segment_assignments": Call(reading("assigned", "previous"), closing),
+        "campaign_lists": Call(
+            reading("candidates", "suppressed"),
+            [{**listing, "control_below": control_below(share)} for share in (0.0, 0.3, 0.99999999999)],
+        ),
+    }
+
+
+def segmentations(made: Mapping[str, Any]) -> dict[str, str]:
+    """The query of every method, with the variants that write other SQL."""
+    features = made["rfm_features"]
+    frame = features.set_column(
+        features.column_names.index("monetary"), "monetary", features["monetary"].cast(pa.float64())
+    ).to_pandas()
+    top, ranked, cut = Scale(quantiles=(0.5, 0.9)), Scale(bins=4, ties="rank"), Scale(cuts=(1, 2.5, 10))
+    methods: dict[str, Parameters] = {
+        "behaviour": BehaviourParameters(),
+        "behaviour, both fences": BehaviourParameters(lower_fence=True, clusters=2, outlier_iqr=0.2),
+        "behaviour, many": BehaviourParameters(clusters=7),
+        "rfm_grid": RfmGridParameters(),
+        "rfm_grid, quantiles": RfmGridParameters(
+            recency=top,
+            frequency=top,
+            monetary=top,
+            pattern_on="rfm",
+            rules=(("[2-3]..", "Good"), ("...", "Ça va")),
+        ),
+        "rfm_grid, ranked": RfmGridParameters(
+            recency=ranked,
+            frequency=ranked,
+            monetary=ranked,
+            other="monetary",
+            rules=(("4[^1]", "A"), ("..", "B")),
+        ),
+        "rfm_grid, cuts": RfmGridParameters(
+            recency=cut, frequency=cut, monetary=cut, other="frequency", rules=(("[12].", "O'A"), ("..", "B"))
+        ),
+    }
+    return {name: to_sql(fit(frame, parameters)) for name, parameters in methods.items()} | {
+        "nobody": to_sql(fit(frame.head(0), RfmGridParameters()))
+    }
+
+
+def assert_same(spark: pa.Table, duckdb: pa.Table) -> None:
+    """Types, values and order, to the last bit."""
+    assert dict(zip(spark.column_names, spark.schema.types, strict=True)) == dict(
+        zip(duckdb.column_names, duckdb.schema.types, strict=True)
+    )
+    for ours, theirs in zip(spark.to_pylist(), duckdb.to_pylist(), strict=True):
+        assert ours == theirs
+
+
+# the facts
+
+
+def test_every_statement_gives_the_same_rows_in_the_same_order(
+    spark: Engine, duckdb: Engine, made: Mapping[str, Any]
+) -> None:
+    folder = Path(str(statements.__file__)).parent
+    assert set(calls(made)) == {file.stem for file in folder.glob("*.sql")}, "a statement is not compared"
+    reading_kept = ("transactions", "rejected_rows")
+    for name, call in calls(made).items():
+        if name in reading_kept:
+            continue
+        for parameters in call.parameters:
+            if not call.kept:
+                assert_same(
+                    spark.run(name, call.inputs, **parameters), duckdb.run(name, call.inputs, **parameters)
+                )
+                continue
+            for engine in (spark, duckdb):
+                engine.keep(name, name, call.inputs, **parameters)
+            all_rows = f"select * from {name} order by source_id, source_row"
+            assert_same(spark.run(all_rows), duckdb.run(all_rows))
+            for reader in reading_kept:
+                found = duckdb.run(reader)
+                assert len(found), "nothing is compared"
+                assert_same(spark.run(reader), found)
+
+
+def test_every_segmentation_and_campaign_gives_the_same_rows(
+    spark: Engine, duckdb: Engine, made: Mapping[str, Any]
+) -> None:
+    inputs = {name: made[name] for name in ("rfm_features", "segment_assignments")}
+    queries = segmentations(made) | {name: candidates_sql(c) for name, c in CAMPAIGNS.items()}
+    for name, query in queries.items():
+        ours, theirs = (engine.run(query, inputs).sort_by("customer_id") for engine in (spark, duckdb))
+        assert len(theirs), f"nothing is compared: {name}"
+        assert_same(ours, theirs)
+
+
+def test_doubles_become_decimals_as_in_duckdb(spark: Engine, duckdb: Engine) -> None:
+    random = Random(3)
+    halves = [(random.randrange(10**9) + 0.5) / 1e4 * random.choice([1, -1]) for _ in range(5_000)]
+    rows = pa.table({"x": pa.array([*halves, None, 0.0, 1e13, 1e20])})
+    query = "select x, try_cast(cast(x as double) as decimal(18, 4)) as y from doubles"
+    assert_same(spark.run(query, {"doubles": rows}), duckdb.run(query, {"doubles": rows}))
+
+
+def test_empty_tables_keep_their_types(spark: Engine, duckdb: Engine, made: Mapping[str, Any]) -> None:
+    inputs = {"assigned": made["assigned"], "previous": made["none_before"]}
+    parameters = {"snapshot_date": LAST, "is_month_close": False, "model_month": "bootstrap"}
+    for given in (inputs, {**inputs, "assigned": made["assigned"].slice(0, 0)}):
+        assert_same(
+            spark.run("segment_assignments", given, **parameters),
+            duckdb.run("segment_assignments", given, **parameters),
+        )
+
+
+@pytest.mark.parametrize("damage", ["cut", "absent"])
+def test_a_damaged_file_is_named(spark: Engine, duckdb: Engine, tmp_path: Path, damage: str) -> None:
+    file = tmp_path / "date=2011-01-01" / "broken.parquet"
+    file.parent.mkdir()
+    if damage == "cut":
+        pq.write_table(pa.table({"x": [1]}), file)
+        file.write_bytes(file.read_bytes()[:-20])
+    for engine in (spark, duckdb):
+        with pytest.raises(EngineError, match=r"broken\.parquet"):
+            engine.run("select * from files", {"files": [file]})
+
+
+def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retail_pipeline.engine.spark.SECONDS_TO_CONNECT", 0.5)
+    remote = "sc://127.0.0.1:9/;token=secret;use_ssl=false"
+    with pytest.raises(EngineError, match=r"answers at 127\.0\.0\.1:9;"), connect_spark(remote):
+        pass
