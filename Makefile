@@ -21,6 +21,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 demo: $(VENV)/.installed
 	$(BIN)/retail-pipeline datasets fetch complete-journey
 	$(BIN)/retail-pipeline run
+	@echo "make ui shows how all of this came about"
 
 ui: $(VENV)/.installed
 	@echo "The Dagster UI comes up on http://127.0.0.1:3000 (Ctrl-C ends it)"

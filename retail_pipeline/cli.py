@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from retail_pipeline.datasets.commands import app as datasets
 
@@ -85,7 +86,7 @@ def run(
         last = _last_day(pipeline, through)
         blocked = print_summary(out, pipeline, last, up_to_date=not outcome.runs)
     for failure in outcome.failures:
-        err.print(f"[red]failed[/red] {failure}", markup=True)
+        err.print(f"[red]failed[/red] {escape(failure)}")
     raise typer.Exit(1 if outcome.failures or blocked else 0)
 
 
@@ -114,7 +115,7 @@ def check(landing: Landing = None, lake: LakeFolder = None, settings: SettingsFi
         chosen = _settings(settings, landing=landing, lake=lake)
         found = list(problems(chosen))
     for problem in found:
-        out.print(f"[red]✗[/red] {problem}", markup=True)
+        out.print(f"[red]✗[/red] {escape(problem)}")
     if not found:
         out.print("[green]✓[/green] settings, folders and every partition of the lake are sound")
     raise typer.Exit(1 if found else 0)
@@ -190,10 +191,10 @@ def _expected_errors() -> Iterator[None]:
     except SettingsError as error:
         _refuse(str(error))
     except (LandingError, LakeError, EngineError) as error:
-        err.print(f"[red]error[/red] {error}", markup=True)
+        err.print(f"[red]error[/red] {escape(str(error))}")
         raise typer.Exit(1) from error
 
 
 def _refuse(message: str) -> NoReturn:
-    err.print(f"[red]error[/red] {message}", markup=True)
+    err.print(f"[red]error[/red] {escape(message)}")
     raise typer.Exit(2)

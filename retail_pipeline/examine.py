@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-from retail_pipeline.core.manifests import Manifest
+from retail_pipeline.core.manifests import Manifest, fingerprint
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.engine.landing import LandingError, list_files
 from retail_pipeline.lake.partitions import Lake, LakeError, manifests
 from retail_pipeline.lake.state import read_releases
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
 from retail_pipeline.settings import Settings
+
+# tables that come into being with another, whose manifest the planner compares
+MADE_WITH = {"rejected_rows": "transactions", "unreadable_rows": "landed_files"}
 
 
 def problems(settings: Settings) -> Iterator[str]:
@@ -46,7 +49,13 @@ def problems(settings: Settings) -> Iterator[str]:
 
 
 def _damaged(lake: Lake, manifest: Manifest) -> Iterator[str]:
+    folder = lake.partition(manifest.table, manifest.partition)
+    whole = lake.partition(MADE_WITH.get(manifest.table, manifest.table), manifest.partition)
+    remedy = f"remove {whole} and run again, it is made anew from its inputs"
     if manifest.table == "segmentation_models":
+        texts = {path.stem: path.read_text("utf-8", "replace") for path in folder.glob("[!_]*.json")}
+        if fingerprint(texts) != manifest.content:
+            yield f"lake: {folder} is not what its manifest says: {remedy}"
         return
     files = [(lake.data(manifest.table, manifest.partition), manifest.content)]
     for day, part in manifest.parts.items():
@@ -54,8 +63,7 @@ def _damaged(lake: Lake, manifest: Manifest) -> Iterator[str]:
         files.append((raw, part.content))
     for path, content in files:
         if why := _differs(path, content):
-            folder = lake.partition(manifest.table, manifest.partition)
-            yield f"lake: {path} {why}: remove {folder} and run again, it is made anew from its inputs"
+            yield f"lake: {path} {why}: {remedy}"
 
 
 def _differs(path: Path, content: str) -> str:

@@ -14,6 +14,7 @@ from datetime import date
 import dagster as dg
 import pyarrow.parquet as pq
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
@@ -138,7 +139,7 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
     if state.first_day:
         console.print(f"delivered {state.first_day} to {state.last_day}; lake {pipeline.lake.root}")
     for name, why in listing.ignored.items():
-        console.print(f"  ignored {name}: {why}")
+        console.print(f"  ignored {escape(name)}: {escape(why)}")
     work = plan(state, pipeline.recipe, through)
     if work:
         console.print(f"[yellow]stale[/yellow] as of {through}; `retail-pipeline run` would do this:")
@@ -155,7 +156,7 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
         console.print(line)
     failed_runs = _standing_failures(instance)
     for line in failed_runs:
-        console.print(f"[red]failed[/red] {line}")
+        console.print(f"[red]failed[/red] {escape(line)}")
     return not (work or held or failed_runs)
 
 
@@ -172,8 +173,9 @@ def _unreadable(pipeline: Pipeline, source_id: str) -> str:
         pq.read_table(pipeline.lake.data("unreadable_rows", keys), partitioning=None).slice(0, 1).to_pylist()
     )
     return (
-        f"[yellow]unreadable[/yellow] {landed['path']}: {landed['rows_rejected']:,} of "
-        f"{landed['rows_read']:,} rows, first row {rows[0]['source_row']}: {'; '.join(rows[0]['reasons'])}"
+        f"[yellow]unreadable[/yellow] {escape(landed['path'])}: {landed['rows_rejected']:,} of "
+        f"{landed['rows_read']:,} rows, first row {rows[0]['source_row']}: "
+        + escape("; ".join(rows[0]["reasons"]))
     )
 
 
@@ -202,7 +204,7 @@ def _first_words(instance: dg.DagsterInstance, run_id: str) -> str:
 def _ends(names: list[str] | tuple[str, ...]) -> str:
     if not names:
         return ""
-    return names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
+    return escape(names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}")
 
 
 def _spans(days: tuple[date, ...]) -> str:

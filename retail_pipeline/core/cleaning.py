@@ -51,7 +51,7 @@ class CleaningRules(Frozen):
         "refuse", description="Lines at price 0: samples, stock checks"
     )
     negative_price: Literal["keep", "refuse"] = Field(
-        "refuse", description="Lines below price 0: bookkeeping"
+        "refuse", description="Lines with a unit price below 0: bookkeeping"
     )
     minimum_price: Decimal | None = Field(None, ge=0, description="Prices above 0 but below this are refused")
     zero_quantity: Literal["keep", "refuse"] = Field("refuse", description="Lines of 0 units and no value")

@@ -67,7 +67,7 @@ class SourceProfile(Frozen):
     ``currency`` serves where no column gives one.
     """
 
-    source_system: str = Field(min_length=1)
+    source_system: str = Field(pattern=r"^[^|\s]+$")
     columns: dict[str, str]
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
     time_zone: str | None = None

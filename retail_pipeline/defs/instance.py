@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
 from threading import RLock
@@ -16,12 +16,16 @@ from typing import Any
 
 import dagster as dg
 import psutil
+from filelock import FileLock
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import StaticPool
 
+from retail_pipeline.lake.partitions import LakeError
 from retail_pipeline.settings import Settings
 
+SECONDS_TO_WAIT = 60  # for the UI's own writes
+SECONDS_OF_DOUBT = 2
 PROCESS = "retail_pipeline/process"
 
 
@@ -36,20 +40,33 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """Open the instance, making its home with the development dagster.yaml when there is none.
 
     Runs of this command whose process died are reported failed, and the slots they held are freed.
+
+    Raises:
+        LakeError: the home cannot be made.
     """
     home = dagster_home(settings).resolve()
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        with resources.as_file(resources.files("retail_pipeline") / "dagster.yaml") as packaged:
-            shutil.copyfile(packaged, home / "dagster.yaml")
-    os.environ["DAGSTER_HOME"] = str(home)
-    with dg.DagsterInstance.get() as instance, _connections_kept_open(instance.event_log_storage):
+    with ExitStack() as stack:
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            # two processes that open a new home at once would both make its tables, and one would fail
+            with FileLock(home / ".opening.lock"):
+                if not (home / "dagster.yaml").exists():
+                    with resources.as_file(resources.files("retail_pipeline") / "dagster.yaml") as packaged:
+                        shutil.copyfile(packaged, home / "dagster.yaml")
+                os.environ["DAGSTER_HOME"] = str(home)
+                instance = stack.enter_context(dg.DagsterInstance.get())
+        except OSError as error:
+            raise LakeError(
+                f"{home}, the folder of the Dagster instance for the lake {settings.lake}, cannot be written "
+                f"({error.strerror}): name another lake with --lake, or another folder with DAGSTER_HOME"
+            ) from error
+        stack.enter_context(connections_kept_open(instance.event_log_storage))
         report_dead_runs(instance)
         yield instance
 
 
 @contextmanager
-def _connections_kept_open(storage: Any) -> Iterator[None]:
+def connections_kept_open(storage: Any) -> Iterator[None]:
     """Let SQLite event storage reuse one connection a database for as long as this process writes events.
 
     Dagster opens an engine two or three times an event, so that SQLAlchemy compiles every statement anew and
@@ -68,7 +85,11 @@ def _connections_kept_open(storage: Any) -> Iterator[None]:
         if shard not in engines:
             with opened_by_dagster():
                 pass  # it creates the database's tables
-            engines[shard] = create_engine(storage.conn_string_for_shard(shard), poolclass=StaticPool)
+            engines[shard] = create_engine(
+                storage.conn_string_for_shard(shard),
+                poolclass=StaticPool,
+                connect_args={"timeout": SECONDS_TO_WAIT, "check_same_thread": False},
+            )
             event.listen(engines[shard], "connect", _commit_without_waiting_for_the_disk)
         return _turn(turns, engines[shard])
 
@@ -94,17 +115,16 @@ def _commit_without_waiting_for_the_disk(connection: Any, _record: Any) -> None:
 
 
 def this_process() -> str:
-    """Names this process so that no later one can be taken for it: boot, pid, start time."""
+    """Names this process so that no later one can be taken for it: pid and start time (seconds)."""
     process = psutil.Process()
-    return f"{psutil.boot_time():.0f}:{process.pid}:{process.create_time():.2f}"
+    return f"{process.pid}:{process.create_time():.0f}"
 
 
 def _is_alive(name: str) -> bool:
-    boot, pid, started = name.split(":")
+    pid, started = name.split(":")
     try:
-        return (
-            f"{psutil.boot_time():.0f}" == boot and f"{psutil.Process(int(pid)).create_time():.2f}" == started
-        )
+        # a clock that is set right moves the start times of running processes a little
+        return abs(psutil.Process(int(pid)).create_time() - int(started)) < SECONDS_OF_DOUBT
     except psutil.NoSuchProcess:
         return False
 

@@ -31,13 +31,11 @@ def days(first_day: date, last_day: date | None, zone: str) -> dg.DailyPartition
 def months(first_day: date, last_day: date | None, zone: str) -> dg.MonthlyPartitionsDefinition:
     """One partition a month in force.
 
-    From the month after the first day's to the last day's, or the present one.
+    From the month after the first day's to the last day's, at most the present one.
     """
     start = _next_month(first_day)
     end = str(max(_next_month(last_day), _next_month(start))) if last_day else None
-    return dg.MonthlyPartitionsDefinition(
-        start_date=str(start), end_date=end, timezone=zone, end_offset=0 if last_day else 1
-    )
+    return dg.MonthlyPartitionsDefinition(start_date=str(start), end_date=end, timezone=zone, end_offset=1)
 
 
 def _next_month(day: date) -> date:

@@ -50,7 +50,7 @@ def make_all(batches: Sequence[Sequence[Key]], make: Callable[[Sequence[Key]], B
             bad |= make(batch)
         except EngineError as error:
             if len(batch) == 1:
-                bad[batch[0]] = str(error)
+                bad[batch[0]] = f"{error} (if a file is damaged, `retail-pipeline check` says how to mend it)"
             else:
                 half = len(batch) // 2
                 waiting += [batch[half:], batch[:half]]

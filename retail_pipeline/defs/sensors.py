@@ -56,7 +56,7 @@ def look(instance: dg.DagsterInstance, pipeline: Pipeline, state: State) -> dg.S
         if runs := [run for run in landing if run]:
             add = [FILES.build_add_request(fresh)] if fresh else []
             return dg.SensorResult(run_requests=runs, dynamic_partitions_requests=add)
-    days = [day for day in work.days if day in state.raw and day >= pipeline.settings.first_day]
+    days = [day for day in work.days if day >= pipeline.settings.first_day]
     made_from = {day: transactions_inputs(state, pipeline.recipe, day) for day in days}
     requests = [
         request(

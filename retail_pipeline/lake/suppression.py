@@ -51,10 +51,16 @@ def read_suppressed(file: SuppressionFile | None, day: date) -> pa.Table:
             table = pa.csv.read_csv(
                 file.path, convert_options=pa.csv.ConvertOptions(column_types={"customer_id": pa.string()})
             )
-    except (OSError, pa.ArrowInvalid) as error:
+    except OSError as error:
         raise SuppressionError(
-            f"the suppression file {file.path} cannot be read ({error}); restore it"
+            f"the suppression file {file.path} cannot be read ({error.strerror or error}); restore it"
         ) from error
+    except pa.ArrowInvalid:
+        # Arrow quotes the row it stumbles over, and with it a customer
+        kind = "Parquet" if file.path.suffix == ".parquet" else "CSV"
+        raise SuppressionError(
+            f"the suppression file {file.path} cannot be read (it is no whole {kind} file); restore it"
+        ) from None
     if (day - changed).days > file.max_age_days:
         raise SuppressionError(
             f"the suppression file {file.path} is of {changed}, more than {file.max_age_days} days before "

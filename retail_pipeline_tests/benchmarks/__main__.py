@@ -1,7 +1,7 @@
 """How long the main job takes: in seconds, and as a multiple of a plain script over the same files.
 
-``make benchmark``. The two run in turn, so that a machine whose speed drifts slows both; quote the ratio. Belongs
-here: measuring and printing. Does not belong here: asserting; a measurement is no test.
+``make benchmark``. The two run in turn, so that a machine whose speed drifts slows both; quote the ratio.
+Belongs here: measuring and printing. Does not belong here: asserting; a measurement is no test.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def main() -> None:
         ratios.append(command / script)
         splits.append(json.loads(output.splitlines()[-1])["seconds"])
         print(
-            f"round {number}: script {script:.1f} s ({script_peak:.0f} MB), pipeline {command:.1f} s ({peak:.0f} MB), "
-            f"ratio {ratios[-1]:.1f}, again {again:.1f} s",
+            f"round {number}: script {script:.1f} s ({script_peak:.0f} MB), "
+            f"pipeline {command:.1f} s ({peak:.0f} MB), ratio {ratios[-1]:.1f}, again {again:.1f} s",
             flush=True,
         )
     print(f"ratio: median {statistics.median(ratios):.1f}, from {min(ratios):.1f} to {max(ratios):.1f}")

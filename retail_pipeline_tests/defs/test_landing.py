@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline_tests.defs.support import evaluations, land, said
+from retail_pipeline_tests.defs.support import evaluations, land, run, said
 from retail_pipeline_tests.shop import FIRST, deliver, sales, span, write
 
 RAW = dg.AssetKey("raw_transactions")
@@ -45,13 +45,8 @@ def test_a_file_with_unknown_columns_fails_by_name_and_the_others_land(
 def test_a_file_that_has_left_landing_before_its_run_fails_by_name(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
-    instance.add_dynamic_partitions("source_files", ["gone.csv@0123456789abcdef"])
-    deliver(pipeline.settings.landing, span(FIRST, 1))
-    result = land(pipeline, instance)
-    assert result.success
-    from retail_pipeline_tests.defs.support import run
-
     gone = "gone.csv@0123456789abcdef"
+    instance.add_dynamic_partitions("source_files", [gone])
     assert f"{gone}: is no longer in landing" in said(run(pipeline, instance, "landing_job", gone, gone))
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 from pydantic import Field, TypeAdapter, ValidationError
 
 from retail_pipeline.core.segmentation import behaviour, rfm_grid
@@ -18,6 +17,9 @@ from retail_pipeline.core.segmentation.behaviour import BehaviourParameters, Fit
 from retail_pipeline.core.segmentation.compile import LAPSED
 from retail_pipeline.core.segmentation.fitted import Card, snapshot
 from retail_pipeline.core.segmentation.rfm_grid import FittedRfmGrid, RfmGridParameters, Scale
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "LAPSED",

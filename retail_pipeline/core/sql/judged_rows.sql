@@ -52,7 +52,7 @@ select
         case when is_cancellation and line_kind = 'return' and line_amount > 0 then 'cancellation_above_zero' end,
         case when $refuse_anonymous and tidy_customer_id is null then 'anonymous' end,
         case when $refuse_zero_price and line_price = 0 then 'zero_price' end,
-        case when $refuse_negative_price and line_price < 0 then 'negative_price' end,
+        case when $refuse_negative_price and unit_price < 0 then 'negative_price' end,
         case when line_price > 0 and line_price < cast($minimum_price as decimal(18, 4)) then 'minimum_price' end,
         case when $refuse_zero_quantity and quantity = 0 and line_amount = 0 then 'zero_quantity' end,
         case when $drop_duplicates and copy_number > 1 then 'duplicate' end

@@ -7,9 +7,9 @@ methods (``core/segmentation/``), who gets what (``core/campaigns.py``).
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -37,6 +37,9 @@ from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.partitions import read_partition, remove_partition, replace_file, write_partition
 from retail_pipeline.lake.slices import slices
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BATCH_ROWS = 400_000
 FEATURES, ASSIGNMENTS, LISTS = (TABLES[t] for t in ("rfm_features", "segment_assignments", "campaign_lists"))
@@ -236,7 +239,7 @@ def fit_on(run: Run, day: date, name: str, features: pa.Table) -> FittedSegmenta
     return run.fitted[key]
 
 
-def _frame(features: pa.Table) -> pd.DataFrame:
+def _frame(features: pa.Table) -> "pd.DataFrame":
     decimals = {f.name for f in features.schema if pa.types.is_decimal(f.type)}
     columns = [
         features[n].cast(pa.float64()) if n in decimals else features[n] for n in features.column_names

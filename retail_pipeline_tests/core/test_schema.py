@@ -1,0 +1,102 @@
+"""The tables are a contract with whoever reads the lake: columns, types and paths stand here once more."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from retail_pipeline.core.schema import LAYERS, TABLES, Table
+
+TABLE = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
+
+RAW = (
+    "source_id source_row source_system invoice_id product_id description quantity unit_price amount sold_at "
+    "customer_id country currency"
+)
+CONTRACT = {
+    "landed_files": (
+        "file",
+        "source_id path size_bytes sha256 profile encoding rows_read rows_accepted "
+        "rows_rejected first_day last_day days_touched",
+    ),
+    "raw_transactions": ("date", RAW),
+    "unreadable_rows": ("file", "source_id source_row reasons payload"),
+    "transactions": ("date", f"{RAW} line_kind"),
+    "rejected_rows": ("date", f"{RAW} reasons"),
+    "customer_days": (
+        "date",
+        "customer_id orders lines units gross_amount returned_amount net_amount first_sold_at last_sold_at",
+    ),
+    "rfm_features": (
+        "snapshot_date",
+        "customer_id recency_days frequency monetary avg_order_value tenure_days "
+        "active_days first_sold_at last_sold_at",
+    ),
+    "segmentation_models": ("month", "segmentation model"),
+    "segment_assignments": (
+        "snapshot_date segmentation",
+        "customer_id segment score reason previous_segment segment_since model_month",
+    ),
+    "campaign_lists": ("snapshot_date campaign", "customer_id segment arm rank offer channel reason"),
+}
+
+
+def test_the_tables_their_partitions_and_their_columns():
+    assert {
+        name: (" ".join(table.partition_keys), " ".join(table.names)) for name, table in TABLES.items()
+    } == CONTRACT
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ("customer_id", pa.string()),
+        ("invoice_id", pa.string()),
+        ("quantity", pa.decimal128(18, 3)),
+        ("units", pa.decimal128(18, 3)),
+        ("amount", pa.decimal128(18, 4)),
+        ("unit_price", pa.decimal128(18, 4)),
+        ("gross_amount", pa.decimal128(18, 4)),
+        ("monetary", pa.decimal128(18, 4)),
+        ("sold_at", pa.timestamp("us")),
+        ("last_sold_at", pa.timestamp("us")),
+        ("segment_since", pa.date32()),
+        ("reasons", pa.list_(pa.string())),
+    ],
+)
+def test_a_column_has_one_type_wherever_it_stands(column: str, kind: pa.DataType):
+    found = {c.type for table in TABLES.values() for c in table.columns if c.name == column}
+    assert found == {kind}
+
+
+def test_an_anonymous_sale_is_a_transaction_and_nobodys_feature():
+    nullable = {
+        name: t.arrow.field("customer_id").nullable for name, t in TABLES.items() if "customer_id" in t.names
+    }
+    assert {name for name, may_be in nullable.items() if may_be} == {
+        "raw_transactions",
+        "transactions",
+        "rejected_rows",
+    }
+
+
+@TABLE
+def test_every_table_with_customers_is_marked_so_that_they_can_be_erased(table: Table):
+    personal = {"customer_id", "payload"} & set(table.names)
+    assert table.holds_customers == bool(personal)
+
+
+@TABLE
+def test_keys_are_columns_that_are_never_null_and_hive_keys_are_none(table: Table):
+    assert all(not table.arrow.field(name).nullable for name in table.key)
+    assert not set(table.partition_keys) & set(table.names)
+    assert len(set(table.names)) == len(table.names)
+
+
+@TABLE
+def test_every_table_and_column_says_what_it_means(table: Table):
+    assert table.meaning
+    assert all(column.meaning for column in table.columns)
+    assert table.layer in LAYERS
+    money = [c for c in table.columns if pa.types.is_decimal(c.type)]
+    assert all(column.unit in ("currency", "units") for column in money)

@@ -1,0 +1,201 @@
+"""What the command does with the planner's work, and what holds a run together."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import psutil
+import pytest
+
+from retail_pipeline.definitions import build_defs, defs
+from retail_pipeline.defs.driver import bring_up_to_date
+from retail_pipeline.defs.instance import PROCESS, dagster_home, open_instance, report_dead_runs, this_process
+from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.requests import file_ranges, range_tags
+from retail_pipeline.defs.runner import Bad, fail_by_name, make_all
+from retail_pipeline.engine import EngineError
+from retail_pipeline.settings import load_settings
+from retail_pipeline_tests.defs.support import land, open_pipeline, statuses
+from retail_pipeline_tests.shop import FIRST, deliver, sales, settings_file, span
+
+DAYS = span(FIRST, 5)
+
+# the driver
+
+
+def test_the_second_time_nothing_runs(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
+    deliver(pipeline.settings.landing, span(FIRST, 34))
+    last = span(FIRST, 34)[-1]
+    layers: list[tuple[str, int]] = []
+    outcome = bring_up_to_date(
+        pipeline, instance, lambda: last, lambda layer, partitions: layers.append((layer, partitions))
+    )
+    assert outcome.failures == []
+    assert layers == [("files", 34), ("days", 34), ("months", 1), ("snapshots", 1)]
+    assert [instance.get_run_by_id(run).job_name for run in outcome.runs] == [  # type: ignore[union-attr]
+        "landing_job", "daily_job", "monthly_model_job", "daily_job",
+    ]  # fmt: skip
+    assert bring_up_to_date(pipeline, instance, lambda: last).runs == []
+
+
+def test_each_made_partition_is_told_once(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
+    deliver(pipeline.settings.landing, DAYS)
+    told: list[tuple[str, str]] = []
+    watched = Pipeline(pipeline.settings, lambda table, partition: told.append((table, partition)))
+    bring_up_to_date(watched, instance, lambda: DAYS[-1])
+    assert len(told) == len(set(told))
+    assert [day for table, day in told if table == "transactions"] == [str(day) for day in DAYS]
+    assert ("campaign_lists", str(DAYS[-1])) in told
+
+
+def test_a_day_that_is_held_keeps_only_what_rests_on_it_from_being_made(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    deliver(pipeline.settings.landing, DAYS)
+    deliver(pipeline.settings.landing, [DAYS[1]], currency="USD")
+    outcome = bring_up_to_date(pipeline, instance, lambda: DAYS[-1])
+    assert [failure.splitlines()[1].partition(" Mend")[0] for failure in outcome.failures] == [
+        f"{DAYS[1]}: held: {len(sales(DAYS[1]))} rows against «currency is EUR».",
+        f"{DAYS[-1]}: no lists: {DAYS[1]} held within the last 7 days; `retail-pipeline status` says why",
+    ]
+    assert sorted(pipeline.state().assignments) == [DAYS[-1]]
+    # said once, not run again every morning
+    assert bring_up_to_date(pipeline, instance, lambda: DAYS[-1]).runs == []
+
+
+def test_the_pipeline_can_be_replaced_by_name(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    here, there = open_pipeline(tmp_path / "here"), open_pipeline(tmp_path / "there")
+    deliver(there.settings.landing, DAYS)
+    key = "none@0123456789abcdef"
+    instance.add_dynamic_partitions("source_files", [key])
+    result = (
+        build_defs(here.settings, {"pipeline": there})
+        .resolve_job_def("landing_job")
+        .execute_in_process(instance=instance, tags=range_tags(key, key), raise_on_error=False)
+    )
+    assert not result.success
+    assert there.lake.root.exists()
+    assert not here.lake.root.exists()
+
+
+def day_job() -> dg.JobDefinition:
+    """The job under the settings that the environment names, as a worker process loads it."""
+    loaded = defs()
+    assert isinstance(loaded, dg.Definitions)
+    return loaded.resolve_job_def("daily_job")
+
+
+def test_the_multiprocess_executor_makes_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_file(tmp_path / "settings.yaml", executor="multiprocess")
+    monkeypatch.setenv("RETAIL_PIPELINE_SETTINGS", str(settings))
+    monkeypatch.setenv("RETAIL_PIPELINE_LANDING", str(tmp_path / "landing"))
+    monkeypatch.setenv("RETAIL_PIPELINE_LAKE", str(tmp_path / "lake"))
+    pipeline = Pipeline(load_settings())
+    deliver(pipeline.settings.landing, DAYS[:1])
+    (tmp_path / "home").mkdir()
+    with dg.DagsterInstance.local_temp(str(tmp_path / "home")) as instance:
+        land(pipeline, instance)
+        with dg.execute_job(
+            dg.reconstructable(day_job),
+            instance,
+            tags=range_tags(str(FIRST), str(FIRST)),
+            asset_selection=[dg.AssetKey(table) for table in ("transactions", "customer_days")],
+        ) as result:
+            assert result.success
+            started = [
+                event for event in result.all_events if event.event_type_value == "STEP_WORKER_STARTED"
+            ]
+            assert [event.step_key for event in started] == ["days"]
+        assert statuses(pipeline, instance, "customer_days", DAYS) == {FIRST: "MATERIALIZED"}
+
+
+# batches
+
+
+def making(broken: set[int], held: set[int]) -> tuple[list[list[int]], Bad[int]]:
+    calls: list[list[int]] = []
+
+    def make(batch: Sequence[int]) -> Bad[int]:
+        calls.append(list(batch))
+        if found := broken & set(batch):
+            raise EngineError(f"file of {min(found)} is damaged")
+        return {key: "held" for key in batch if key in held}
+
+    return calls, make_all([list(range(8)), list(range(8, 12))], make)
+
+
+def test_a_batch_that_the_engine_cannot_run_is_halved_down_to_the_partition_to_blame() -> None:
+    calls, bad = making(broken={5}, held={2, 9})
+    assert bad.keys() == {2, 5, 9}
+    assert bad[5].startswith("file of 5 is damaged")
+    done = [key for batch in calls if 5 not in batch for key in batch]
+    assert done == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]  # in order, each once
+
+
+def test_bad_partitions_are_named_in_order_and_not_retried() -> None:
+    fail_by_name({}, "days")
+    with pytest.raises(dg.Failure) as failed:
+        fail_by_name({date(2024, 1, 3): "held", date(2024, 1, 2): "torn"}, "days")
+    assert failed.value.description == (
+        "2 days could not be made; the others are done.\n2024-01-02: torn\n2024-01-03: held"
+    )
+    assert failed.value.allow_retries is False
+
+
+def test_files_are_asked_for_in_ranges_of_the_order_that_dagster_knows() -> None:
+    known = ["b", "a", "d", "c", "e"]
+    assert file_ranges(["a", "b", "c", "e"], known) == [("b", "a"), ("c", "e")]
+    assert file_ranges([], known) == []
+    assert file_ranges(known, known) == [("b", "e")]
+
+
+# the instance
+
+
+def test_the_instance_lies_beside_the_lake_unless_dagster_home_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = open_pipeline(tmp_path).settings
+    assert dagster_home(settings) == tmp_path / "dagster_home"
+    with open_instance(settings) as instance:
+        assert not instance.telemetry_enabled
+        assert instance.root_directory == str(tmp_path / "dagster_home")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "elsewhere"))
+    assert dagster_home(settings) == tmp_path / "elsewhere"
+
+
+def test_a_dagster_yaml_of_ones_own_is_left_alone(tmp_path: Path) -> None:
+    home = tmp_path / "dagster_home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: true}\n")
+    with open_instance(open_pipeline(tmp_path).settings) as instance:
+        assert instance.telemetry_enabled
+    assert (home / "dagster.yaml").read_text() == "telemetry: {enabled: true}\n"
+
+
+def test_runs_of_dead_processes_are_reported_failed_and_those_of_living_ones_left(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        process = psutil.Process(other.pid)
+        gone = f"{process.pid}:{process.create_time():.0f}"
+        job = build_defs(pipeline.settings).resolve_job_def("landing_job")
+
+        def started(process_name: str | None) -> str:
+            tags = {PROCESS: process_name} if process_name else {}
+            return instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED).run_id
+
+        dead, living, others = started(gone), started(this_process()), started(None)
+        reused = started(f"{os.getpid()}:12345")
+        assert set(report_dead_runs(instance)) == {reused}
+        other.communicate(b"\n")
+    assert report_dead_runs(instance) == [dead]
+    found = {run.run_id: run.status.name for run in instance.get_runs()}
+    assert found == {dead: "FAILURE", reused: "FAILURE", living: "STARTED", others: "STARTED"}
+    assert report_dead_runs(instance) == []

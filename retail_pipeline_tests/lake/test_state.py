@@ -1,0 +1,102 @@
+"""What is there, read back from the lake: for the planner, and nothing concluded."""
+
+from __future__ import annotations
+
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from retail_pipeline.core.arrivals import FileSeen
+from retail_pipeline.core.decisions import DayRelease
+from retail_pipeline.core.manifests import Manifest, Part
+from retail_pipeline.core.planner import State
+from retail_pipeline.lake.partitions import Lake, LakeError, write_manifest
+from retail_pipeline.lake.state import read_releases, read_state, write_release
+
+DAY = date(2011, 3, 5)
+RELEASE = DayRelease(day=DAY, content="abc", why="the till was closed for stocktaking", by="anne")
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake")
+
+
+def manifest(table: str, **partition: str) -> Manifest:
+    return Manifest(
+        table=table,
+        partition=partition,
+        rows=1,
+        content="c",
+        inputs={"source_system": "till"},
+        code_version="1",
+        schema_fingerprint="s",
+        parts={DAY: Part(rows=1, content="p")} if table == "landed_files" else {},
+    )
+
+
+def test_an_empty_lake_is_an_empty_state(lake: Lake):
+    assert read_state(lake) == State()
+
+
+def test_every_table_is_found_under_its_keys(lake: Lake):
+    day, month = str(DAY), "2011-03"
+    made = [
+        manifest("landed_files", file="f"),
+        manifest("transactions", date=day),
+        manifest("customer_days", date=day),
+        manifest("rfm_features", snapshot_date=day),
+        manifest("segmentation_models", month=month),
+        manifest("segment_assignments", snapshot_date=day, segmentation="behaviour"),
+        manifest("segment_assignments", snapshot_date=day, segmentation="rfm_grid"),
+        manifest("campaign_lists", snapshot_date=day, campaign="pamper"),
+    ]
+    for one in made:
+        write_manifest(lake, one)
+    write_release(lake, RELEASE)
+    seen = (FileSeen(path="f.csv", size_bytes=1, sha256=sha256(b"x").hexdigest()),)
+    assert read_state(lake, seen) == State(
+        seen=seen,
+        landed={"f": made[0]},
+        transactions={DAY: made[1]},
+        customer_days={DAY: made[2]},
+        features={DAY: made[3]},
+        models={month: made[4]},
+        assignments={DAY: {"behaviour": made[5], "rfm_grid": made[6]}},
+        lists={DAY: {"pamper": made[7]}},
+        released={DAY: "abc"},
+    )
+
+
+def test_a_release_is_kept_and_a_later_one_of_the_same_day_replaces_it(lake: Lake):
+    path = write_release(lake, RELEASE)
+    assert path == lake.root / "decisions" / "released_days" / "2011-03-05.json"
+    assert read_releases(lake) == [RELEASE]
+    later = RELEASE.model_copy(update={"content": "def"})
+    write_release(lake, later)
+    assert read_releases(lake) == [later]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", '{"day": "2011-03-05", "content": "a", "why": "", "by": "anne"}']
+)
+def test_a_damaged_decision_is_named_with_what_to_do(lake: Lake, content: str):
+    path = write_release(lake, RELEASE)
+    path.write_text(content)
+    with pytest.raises(LakeError, match="is not a decision: restore or remove it") as raised:
+        read_state(lake)
+    assert str(path) in str(raised.value)
+
+
+def test_the_suppression_file_is_named_by_its_content(lake: Lake, tmp_path: Path):
+    file = tmp_path / "suppression.csv"
+    absent = read_state(lake, suppression=file).suppression
+    file.write_text("customer_id\n1\n")
+    first = read_state(lake, suppression=file).suppression
+    file.write_text("customer_id\n2\n")
+    second = read_state(lake, suppression=file).suppression
+    file.write_text("customer_id\n1\n")
+    assert read_state(lake, suppression=file).suppression == first
+    assert len({absent, first, second, read_state(lake).suppression}) == 4

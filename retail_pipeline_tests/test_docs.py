@@ -1,0 +1,312 @@
+"""The documentation is true: its commands exist and print what it says, its settings load, its links resolve.
+
+Belongs here: reading README.md, docs/ and deploy/ as a reader would, and following them. Also writes the
+tables of docs/tables.md from ``core/schema.py``: ``python -m retail_pipeline_tests.test_docs``.
+
+The fenced blocks of a page say more than their language: ``csv data/landing/x.csv`` and
+``yaml retail_pipeline.yaml`` are files, ``console`` is a session over them (``exit=1`` is the code of its
+last command), and a line ``…`` in its output stands for lines left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
+
+import dagster as dg
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from pydantic import BaseModel
+from typer.main import get_command
+
+from retail_pipeline.cli import app
+from retail_pipeline.core.cleaning import CleaningRules
+from retail_pipeline.core.schema import TABLES, Column, Table
+from retail_pipeline.core.segmentation import BehaviourParameters, RfmGridParameters, Scale
+from retail_pipeline.core.sources import SHIPPED
+from retail_pipeline.settings import Settings, load_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = (ROOT / "README.md", *sorted(DOCS.glob("*.md")), ROOT / "deploy" / "README.md")
+COMMAND = Path(sys.executable).with_name("retail-pipeline")
+
+BEGIN = "<!-- from core/schema.py, by: python -m retail_pipeline_tests.test_docs -->"
+END = "<!-- end -->"
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, what else its opening line says, its text."""
+
+    language: str
+    info: str
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    fenced = re.findall(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
+    return [Block(*found) for found in fenced]
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """The arguments of every retail-pipeline command that a page tells its reader to type."""
+    for block in blocks(page):
+        if block.language in ("sh", "console"):
+            for line in re.findall(r"^(?:\$ )?retail-pipeline (.*)$", block.text, re.M):
+                yield shlex.split(line, comments=True)
+
+
+def by_name(value: Any) -> str:
+    return str(value.relative_to(ROOT)) if isinstance(value, Path) else " ".join(value)
+
+
+# the tables
+
+
+def tables() -> str:
+    """What docs/tables.md says of every table, from the schema."""
+    return "\n\n".join([BEGIN, *map(_table, TABLES.values()), END])
+
+
+def _table(table: Table) -> str:
+    folders = "/".join(f"{key}=…" for key in table.partition_keys)
+    file = {"raw_transactions": "<source_id>.parquet", "segmentation_models": "<segmentation>.json"}
+    facts = [
+        f"`{table.name}/{folders}/{file.get(table.name, 'part-0.parquet')}`",
+        f"one row for each {', '.join(table.key)} in a partition",
+        "holds customers" if table.holds_customers else "holds no customers",
+        f"code version {table.code_version}",
+    ]
+    rows = [
+        "| column | type | unit | null | meaning |",
+        "|---|---|---|---|---|",
+        *map(_column, table.columns),
+    ]
+    return "\n".join([f"### {table.name}", "", table.meaning, "", "; ".join(facts) + ".", "", *rows])
+
+
+def _column(column: Column) -> str:
+    limit = "" if column.minimum is None else f" (at least {column.minimum})"
+    null = "yes" if column.nullable else ""
+    return f"| {column.name} | {column.type} | {column.unit} | {null} | {column.meaning}{limit} |"
+
+
+def test_the_tables_in_the_docs_are_those_of_the_schema() -> None:
+    page = (DOCS / "tables.md").read_text(encoding="utf-8")
+    assert tables() in page, "regenerate them: python -m retail_pipeline_tests.test_docs"
+
+
+def test_the_docs_name_every_table_that_holds_customers() -> None:
+    page = (DOCS / "tables.md").read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"^Customer ids stand in (.*?)\.$", page, re.M | re.S)
+    assert re.findall(r"`(\w+)`", sentence) == [t.name for t in TABLES.values() if t.holds_customers]
+
+
+# the settings
+
+
+def setting_names(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting that ``model`` has, nested ones with dots, and its default (``...``: none)."""
+    for name, field in model.model_fields.items():
+        full = f"{path}{name}"
+        default = field.get_default(call_default_factory=True, validated_data={})
+        yield full, ... if field.is_required() else default
+        for inner, key in _models(field.annotation):
+            if inner is Scale:
+                yield from setting_names(inner, f"{path}<feature>.")
+            elif inner is not CleaningRules or full == "cleaning":
+                yield from setting_names(inner, f"{full}.{key}")
+
+
+def _models(annotation: Any) -> Iterator[tuple[type[BaseModel], str]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation, ""
+    elif get_origin(annotation) is dict:
+        yield from ((model, "<name>.") for model, _ in _models(get_args(annotation)[1]))
+    elif get_origin(annotation) is Annotated:
+        yield from _models(get_args(annotation)[0])
+    else:
+        yield from (found for argument in get_args(annotation) for found in _models(argument))
+
+
+def shown(default: Any) -> str:
+    """A default as the docs write it: YAML in one line; empty where there is none or a group follows."""
+    if default is ... or isinstance(default, BaseModel):
+        return ""
+    if isinstance(default, Path):
+        return f"`{default}`"
+    plain = json.loads(json.dumps(default, default=str))
+    return f"`{json.dumps(plain)}`" if not isinstance(plain, str) else f"`{plain}`"
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    page = (DOCS / "settings.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([^`]+)` \| ([^|]*?) \|", page, re.M))
+    defaults = dict(setting_names(Settings))
+    assert rows.keys() - defaults.keys() == set(), "these are no settings"
+    assert defaults.keys() - rows.keys() == set(), "these settings are missing"
+    elsewhere = {"segmentations", "segmentations.<name>.method", "segmentations.<name>.rules"}
+    elsewhere |= {f"segmentations.<name>.{feature}" for feature in ("recency", "frequency", "monetary")}
+    wrong = {
+        n: (rows[n], shown(d)) for n, d in defaults.items() if n not in elsewhere and rows[n] != shown(d)
+    }
+    assert wrong == {}, "these defaults are others"
+
+
+def test_the_default_rules_of_the_grid_are_those_in_the_docs() -> None:
+    (page,) = [b for b in blocks(DOCS / "segmentations.md") if b.info == "default rules"]
+    written = yaml.safe_load(page.text)
+    assert [tuple(rule) for rule in written] == list(RfmGridParameters().rules)
+    assert BehaviourParameters().clusters == 4
+
+
+@pytest.mark.parametrize(
+    "block",
+    [b for page in PAGES for b in blocks(page) if b.language == "yaml" and b.info != "default rules"],
+    ids=lambda block: block.text.split(":")[0],
+)
+def test_settings_in_the_docs_load(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "retail_pipeline.yaml").write_text(block.text, encoding="utf-8")
+    load_settings(tmp_path / "retail_pipeline.yaml")
+
+
+def test_environment_variables_in_the_docs_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    (examples,) = [b.text for b in blocks(DOCS / "settings.md") if b.info == "environment"]
+    for line in examples.splitlines():
+        name, value = shlex.split(line, comments=True)[0].split("=", 1)
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.features.window_days == 365
+    assert settings.suppression
+    assert settings.segmentations["behaviour"] == BehaviourParameters(clusters=5)
+
+
+def test_every_shipped_profile_is_in_the_docs() -> None:
+    page = (DOCS / "sources.md").read_text(encoding="utf-8")
+    assert [name for name in SHIPPED if f"`{name}`" not in page] == []
+
+
+# commands, sessions, links
+
+
+@pytest.mark.parametrize("words", [c for page in PAGES for c in commands(page)], ids=by_name)
+def test_commands_in_the_docs_exist(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("online+retail.zip").touch()  # the download that an example names
+    command: Any = get_command(app)
+    context = command.make_context("retail-pipeline", list(words), help_option_names=[])
+    while hasattr(command, "resolve_command"):
+        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        context = command.make_context(name, rest, parent=context, help_option_names=[])
+
+
+def follow(page: Path, folder: Path) -> None:
+    """Write the files that a page shows and type its commands; what they print must be what it says."""
+    for block in blocks(page):
+        if block.language in ("csv", "yaml") and "." in block.info:
+            (folder / block.info).parent.mkdir(parents=True, exist_ok=True)
+            (folder / block.info).write_text(block.text, encoding="utf-8")
+        if block.language == "console":
+            _type(block, folder)
+
+
+def _type(block: Block, folder: Path) -> None:
+    code = 0
+    for entry in re.split(r"^\$ ", block.text, flags=re.M)[1:]:
+        line, _, said = entry.partition("\n")
+        done = subprocess.run(
+            [str(COMMAND), *shlex.split(line)[1:]],
+            cwd=folder,
+            env={**os.environ, "COLUMNS": "100", "USER": "anna"},
+            capture_output=True,
+            text=True,
+        )
+        code = done.returncode
+        printed = iter([text.rstrip() for text in (done.stdout + done.stderr).splitlines()])
+        for text in filter(None, map(str.rstrip, said.splitlines())):
+            assert text.strip() == "…" or text in printed, (
+                f"$ {line}\nprints no (more)\n{text}\nbut\n{done.stdout}{done.stderr}"
+            )
+    assert code == int(block.info.removeprefix("exit=") or 0), block.text
+
+
+def test_the_command_prints_what_the_docs_show_and_the_lake_reads_as_they_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RETAIL_PIPELINE_SETTINGS")
+    follow(DOCS / "cli.md", tmp_path)
+    programs = [block.text for page in PAGES for block in blocks(page) if block.language == "python"]
+    assert len(programs) >= 5
+    for text in programs:
+        done = subprocess.run([sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, f"{text}\n{done.stderr}"
+
+
+def test_the_worked_example_of_a_source_does_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RETAIL_PIPELINE_SETTINGS")
+    follow(DOCS / "sources.md", tmp_path)
+    page = (DOCS / "sources.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^\| date \| .*?(?=\n\n)", page, re.M | re.S)
+    header, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    found = pq.read_table(tmp_path / "data" / "lake" / "transactions").sort_by("invoice_id").select(header)
+    made = [["" if value is None else str(value) for value in row.values()] for row in found.to_pylist()]
+    assert made == rows
+
+
+def targets(page: Path) -> Iterable[str]:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    return re.findall(r"\]\(([^)\s]+)\)", text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=by_name)
+def test_links_in_the_docs_resolve(page: Path) -> None:
+    for target in targets(page):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), f"{page.name} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.M)
+            slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor in slugs, f"{page.name} links to {target}"
+
+
+# deployment
+
+
+def test_the_production_dagster_yaml_is_one_that_dagster_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("dagster_postgres", reason="needs the extra postgres")
+    text = (ROOT / "deploy" / "dagster.yaml").read_text(encoding="utf-8")
+    variables = set(re.findall(r"env: (\w+)", text))
+    for name in variables:
+        monkeypatch.setenv(name, "5432" if name.endswith("PORT") else str(tmp_path / name.lower()))
+    config = yaml.safe_load(text)
+    # without tables to create Dagster reads and checks the whole file, and asks no server
+    config["storage"]["postgres"]["should_autocreate_tables"] = False
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert instance.telemetry_enabled is False
+        assert instance.run_monitoring_enabled
+    readme = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+    assert [name for name in sorted(variables) if name not in readme] == []
+
+
+if __name__ == "__main__":
+    tables_page = DOCS / "tables.md"
+    before, rest = tables_page.read_text(encoding="utf-8").split(BEGIN)
+    tables_page.write_text(before + tables() + rest.split(END)[1], encoding="utf-8")
