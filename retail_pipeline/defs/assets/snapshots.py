@@ -207,11 +207,11 @@ def write_assignments(run: Run, day: date, source: str, tables: Mapping[str, pa.
     for name, rows in tables.items():
         keys = {"snapshot_date": str(day), "segmentation": name}
         inputs = assignments_inputs(run.state, run.pipeline.recipe, day, name)
+        own_model = lake.partition(ASSIGNMENTS.name, keys) / "_model.json"
         if source in OWN_MODEL:
-            model = run.fitted[name, inputs["rfm_features"]]
-            replace_file(
-                lake, lake.partition(ASSIGNMENTS.name, keys) / "_model.json", to_json(model).encode()
-            )
+            replace_file(lake, own_model, to_json(run.fitted[name, inputs["rfm_features"]]).encode())
+        else:
+            own_model.unlink(missing_ok=True)
         made[name] = write_partition(lake, ASSIGNMENTS, keys, rows, inputs, counts=_sizes(rows))
     for name in run.state.assignments.get(day, {}).keys() - made.keys():
         remove_partition(lake, ASSIGNMENTS.name, {"snapshot_date": str(day), "segmentation": name})
