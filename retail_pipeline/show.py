@@ -100,12 +100,16 @@ def print_summary(console: Console, pipeline: Pipeline, day: date, up_to_date: b
         console.print(f"  {name}: {sizes}")
     if held := state.held_lately(day):
         console.print(
-            f"[red]no lists[/red]: {', '.join(map(str, held))} held; `retail-pipeline status` says why"
+            f"[red]no lists[/red]: {', '.join(map(str, held))} held or not made; "
+            "`retail-pipeline status` says why"
         )
         return True
     lists = sorted(state.lists.get(day, {}).items())
     console.print(f"lists {len(lists)}" if lists else "no lists")
     for name, manifest in lists:
+        if not manifest.rows:
+            console.print(f"  {name}: nobody")
+            continue
         path = pipeline.lake.data("campaign_lists", manifest.partition)
         console.print(
             f"  {name}: {manifest.rows:,} customers, {manifest.counts['control']:,} of them control, {path}"

@@ -271,15 +271,17 @@ def test_killed_at_random_moments_and_run_again_the_lake_is_that_of_an_undisturb
     while kills < KILLS:
         process = start(*arguments(tmp_path, "behaviour", landing, last), cwd=tmp_path)
         try:
-            process.communicate(timeout=moments.uniform(0.15, 1) * seconds)
+            out, err = process.communicate(timeout=moments.uniform(0.15, 1) * seconds)
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             process.communicate()
             kills += 1
         else:  # it had little left to do: begin anew
+            assert process.returncode == 0, out + err
             assert tree(tmp_path / "lake") == tree(undisturbed / "lake")
             shutil.rmtree(tmp_path / "lake")
-    assert command(tmp_path, "behaviour", landing, last).returncode == 0
+    said = command(tmp_path, "behaviour", landing, last)
+    assert said.returncode == 0, said.stdout + said.stderr
     assert list((tmp_path / "lake" / ".staging").iterdir()) == []
     assert tree(tmp_path / "lake") == tree(undisturbed / "lake")
     with dg.DagsterInstance.from_config(str(tmp_path / "dagster_home")) as instance:

@@ -104,8 +104,9 @@ class State:
         return [d for d in sorted(self.transactions) if first <= d <= last and self.is_held(d)]
 
     def held_lately(self, day: date) -> list[date]:
-        """The held days that keep lists from being made for ``day``: those of its last 7 days."""
-        return self.held_days(day - timedelta(days=DAYS_THAT_BLOCK_LISTS - 1), day)
+        """The days that keep lists from being made for ``day``: those of its last 7 held or not made."""
+        week = (day - timedelta(days=n) for n in reversed(range(DAYS_THAT_BLOCK_LISTS)))
+        return [d for d in week if self._is_delivered(d) and not self.usable(d)]
 
     @cached_property
     def _histories(self) -> Mapping[date, str]:
@@ -300,9 +301,9 @@ def _model_is_current(state: State, recipe: Recipe, month: str) -> bool:
 
 
 def _lists_are_current(state: State, recipe: Recipe, day: date) -> bool:
-    if state.held_lately(day):
-        return True
     made = state.lists.get(day, {})
+    if state.held_lately(day):
+        return not made
     return set(made) == set(recipe.campaigns) and all(
         manifest.is_current(TABLES["campaign_lists"], list_inputs(state, recipe, day, name))
         for name, manifest in made.items()

@@ -2,7 +2,7 @@
 
 Belongs here: what a reader of the lake may rely on. Everything that needs a table's shape (writers, checks,
 the column schema shown in the UI, ``docs/tables.md``) derives it from here. Does not belong here: how a table
-is made (``sql/``) or where it lies (``lake/paths.py``).
+is made (``sql/``) or where it lies (``lake/partitions.py``).
 """
 
 from __future__ import annotations
@@ -293,7 +293,12 @@ TABLES: Mapping[str, Table] = {
             (
                 CUSTOMER,
                 Column("segment", STRING, "Segment that put the customer on the list"),
-                Column("arm", STRING, "control customers are held out", values=("treatment", "control")),
+                Column(
+                    "arm",
+                    STRING,
+                    "treatment: gets the offer; control: held out, to measure by",
+                    values=("treatment", "control"),
+                ),
                 Column("rank", INTEGER, "1 is the first by the campaign's ranking", minimum=1),
                 Column("offer", STRING, "The offer"),
                 Column("channel", STRING, "The channel"),

@@ -350,9 +350,11 @@ def _reasons(
 ) -> Iterator[tuple[str, str]]:
     """Pairs of SQL: when a row has the problem, and the text that says so."""
 
+    personal = set(references.get("customer_id", ()))
+
     def shown(name: str) -> str:
-        texts = ", ".join(f"'''' || left({c}, 80) || ''''" for c in references[name]) or "null"
-        return f"concat_ws(', ', {texts})"
+        texts = ["'***'" if c in personal else f"'''' || left({c}, 80) || ''''" for c in references[name]]
+        return f"concat_ws(', ', {', '.join(texts) or 'null'})"
 
     def unread(name: str, expected: str) -> str:
         blank = " and ".join(f"coalesce(trim({c}), '') = ''" for c in references[name]) or "true"

@@ -23,6 +23,8 @@ from retail_pipeline.engine.landing import list_files
 from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.partitions import prepare
 
+# so that the UI shows the runs on the pages of their jobs
+SHOWN = {".dagster/repository": "__repository__@retail_pipeline"}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -86,7 +88,11 @@ def _executor(pipeline: Pipeline, instance: dg.DagsterInstance, outcome: Outcome
             result = defs.resolve_job_def(job).execute_in_process(
                 run_config=QUIET,
                 instance=instance,
-                tags={**range_tags(first, last), PROCESS: this_process()},
+                tags={
+                    **range_tags(first, last),
+                    PROCESS: this_process(),
+                    **SHOWN,
+                },
                 asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
                 raise_on_error=False,
             )

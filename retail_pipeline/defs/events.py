@@ -6,7 +6,7 @@ whether something failed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -141,3 +141,8 @@ def _row(cells: Any) -> str:
 def outcomes(failures: Sequence[Failure]) -> tuple[CheckOutcome, ...]:
     """Failures as a partition's manifest keeps them (no samples: they may hold personal data)."""
     return tuple(CheckOutcome(states=f.states, blocking=f.blocking, count=f.count) for f in failures)
+
+
+def blocking(failures: Iterable[Failure]) -> str:
+    """What stands against going on, in words; empty when nothing does."""
+    return "; ".join(f"{f.count:,} rows against «{f.states}»" for f in failures if f.blocking)

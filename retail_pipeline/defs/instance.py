@@ -26,7 +26,7 @@ from retail_pipeline.settings import Settings
 
 SECONDS_TO_WAIT = 60  # for the UI's own writes
 SECONDS_OF_DOUBT = 2
-PROCESS = "retail_pipeline/process"
+PROCESS = ".dagster/retail_pipeline_process"  # the UI hides tags that begin so
 
 
 def dagster_home(settings: Settings) -> Path:

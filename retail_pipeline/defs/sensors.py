@@ -1,13 +1,15 @@
-"""The sensor that lands new files, then requests the days they touch and the models that rest on them.
+"""The sensor that lands new files, then requests what rests on them, layer after layer.
 
 Belongs here: looking, and requesting what the planner says. Does not belong here: a cursor; what must run
 follows from what is there.
 """
 
+from datetime import date, datetime
+
 import dagster as dg
 
 from retail_pipeline.core.planner import State, close_before, plan, ranges, transactions_inputs
-from retail_pipeline.defs.jobs import DAY_TABLES, daily_job, landing_job, monthly_model_job
+from retail_pipeline.defs.jobs import DAY_TABLES, SNAPSHOT_TABLES, daily_job, landing_job, monthly_model_job
 from retail_pipeline.defs.partitions import FILES, SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import MOST_ATTEMPTS, file_ranges, request
@@ -24,7 +26,7 @@ def sensors(pipeline: Pipeline) -> list[dg.SensorDefinition]:
         jobs=[landing_job, daily_job, monthly_model_job],
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Lands new files; then requests the days they touch, and the models that rest on them.",
+        description="Lands new files; then requests the days they touch, the models, the last snapshot.",
     )
     def new_files_sensor(
         context: dg.SensorEvaluationContext, pipeline: dg.ResourceParam[Pipeline]
@@ -37,14 +39,19 @@ def sensors(pipeline: Pipeline) -> list[dg.SensorDefinition]:
             seen = tuple(list_files(pipeline.settings.landing).files)
         except LandingError as error:
             return dg.SkipReason(str(error))
-        return look(context.instance, pipeline, pipeline.state(seen))
+        today = datetime.now(pipeline.settings.zone).date()
+        return look(context.instance, pipeline, pipeline.state(seen), pipeline.settings.yesterday(today))
 
     return [new_files_sensor]
 
 
-def look(instance: dg.DagsterInstance, pipeline: Pipeline, state: State) -> dg.SensorResult | dg.SkipReason:
-    """Request the landing of new files; with none to land, the days they touch; then the months' models."""
-    work = plan(state, pipeline.recipe, state.last_day or pipeline.settings.first_day)
+def look(
+    instance: dg.DagsterInstance, pipeline: Pipeline, state: State, yesterday: date
+) -> dg.SensorResult | dg.SkipReason:
+    """Request the landing of new files; then the days they touch; then the models; then the last snapshot."""
+    # a day that is not over has no partition yet
+    last = min(state.last_day or yesterday, yesterday)
+    work = plan(state, pipeline.recipe, last)
     if work.files:
         wanted = [file.partition_key for file in work.files[:MOST_FILES]]
         known = list(instance.get_dynamic_partitions(SOURCE_FILES))
@@ -72,10 +79,16 @@ def look(instance: dg.DagsterInstance, pipeline: Pipeline, state: State) -> dg.S
     if runs := [run for run in requests if run]:
         return dg.SensorResult(run_requests=runs)
     if not days and (months := [f"{month}-01" for month in work.months]):
-        made_of = state.history_fingerprint(close_before(work.months[-1]))
+        made_of: list[object] = [state.history_fingerprint(close_before(work.months[-1]))]
         if training := request(instance, monthly_model_job.name, months[0], months[-1], made_of):
             return dg.SensorResult(run_requests=[training])
-    if work.files or days or work.months:
+    if work.snapshots and not days and not work.months:
+        recipe = pipeline.recipe
+        made_of = [state.history_fingerprint(last), state.suppression, recipe.features]
+        made_of += [dict(recipe.segmentations), dict(recipe.campaigns)]
+        if snapshot := request(instance, daily_job.name, str(last), str(last), made_of, SNAPSHOT_TABLES):
+            return dg.SensorResult(run_requests=[snapshot])
+    if work:
         return dg.SkipReason(
             f"{len(work.files)} files, {len(days)} days and {len(work.months)} months wait: their runs are "
             f"under way, or failed {MOST_ATTEMPTS} times (`retail-pipeline status` says why)"

@@ -27,7 +27,7 @@ def seconds(instance: dg.DagsterInstance) -> float:
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
-    def make(context: dg.AssetExecutionContext):  # type: ignore[no-untyped-def]
+    def make(context: dg.AssetExecutionContext):
         for day in context.partition_keys:
             context.log_event(dg.AssetMaterialization("table", partition=day))
             context.log_event(

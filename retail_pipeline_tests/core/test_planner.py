@@ -138,7 +138,7 @@ def make_month(state: State, recipe: Recipe, month: str) -> State:
 
 def make_lists(state: State, recipe: Recipe, day: date) -> State:
     if state.held_lately(day):
-        return state
+        return replace(state, lists={d: made for d, made in state.lists.items() if d != day})
     made = {
         name: manifest(
             "campaign_lists",
@@ -443,9 +443,9 @@ def test_doing_what_is_planned_leaves_nothing_to_do_and_the_lake_that_a_fresh_st
 
 def _of_use(state: State) -> dict[str, object]:
     """What is read of a lake from now on: days before the first delivery and old snapshots are history."""
-    through = {
+    return {
         "history": {d: state.customer_days[d] for d in state.history(THROUGH) if d >= (state.first_day or d)},
         "features": state.features[THROUGH],
         "assignments": state.assignments[THROUGH],
+        "lists": state.lists.get(THROUGH),
     }
-    return through if state.held_lately(THROUGH) else {**through, "lists": state.lists[THROUGH]}

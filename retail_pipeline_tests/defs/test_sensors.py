@@ -53,7 +53,7 @@ def execute(
 
 def until_quiet(pipeline: Pipeline, instance: dg.DagsterInstance) -> list[tuple[str, str, str]]:
     """Tick and run until a tick asks for nothing: the job and range of each run, in order."""
-    made = []
+    made: list[tuple[str, str, str]] = []
     for _ in range(20):
         requests = tick(pipeline, instance).run_requests
         if not requests:
@@ -70,7 +70,7 @@ def until_quiet(pipeline: Pipeline, instance: dg.DagsterInstance) -> list[tuple[
     pytest.fail(f"the sensor does not come to rest: {made}")
 
 
-def test_new_files_land_then_their_days_are_made_then_it_rests(
+def test_new_files_land_then_their_days_are_made_then_the_last_snapshot_then_it_rests(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
     deliver(pipeline.settings.landing, DAYS)
@@ -91,8 +91,14 @@ def test_new_files_land_then_their_days_are_made_then_it_rests(
     assert statuses(pipeline, instance, "customer_days", DAYS) == dict.fromkeys(DAYS, "MATERIALIZED")
 
     third = tick(pipeline, instance)
-    assert not third.run_requests
-    assert third.skip_message == (
+    (request,) = third.run_requests
+    assert request.tags["dagster/asset_partition_range_start"] == str(DAYS[-1])
+    assert all(result.success for result in execute(pipeline, instance, third.run_requests))
+    assert pipeline.state().lists[DAYS[-1]]
+
+    fourth = tick(pipeline, instance)
+    assert not fourth.run_requests
+    assert fourth.skip_message == (
         f"all 6 files in {pipeline.settings.landing} have landed and their days are made"
     )
 
@@ -107,6 +113,7 @@ def test_a_late_file_makes_the_days_it_touches_again_and_no_others(
     assert [made for made in until_quiet(pipeline, instance) if made[0] == "daily_job"] == [
         ("daily_job", str(DAYS[1]), str(DAYS[1])),
         ("daily_job", str(DAYS[4]), str(DAYS[4])),
+        ("daily_job", str(DAYS[-1]), str(DAYS[-1])),
     ]
 
 
@@ -118,6 +125,7 @@ def test_days_without_deliveries_and_month_models_are_made_once_too(
     assert [made for made in until_quiet(pipeline, instance) if made[0] != "landing_job"] == [
         ("daily_job", str(days[0]), str(days[-1])),
         ("monthly_model_job", "2024-02-01", "2024-02-01"),
+        ("daily_job", str(days[-1]), str(days[-1])),
     ]
 
 
@@ -143,7 +151,7 @@ def test_a_file_that_cannot_land_is_given_up_after_some_attempts_and_the_others_
     made = until_quiet(pipeline, instance)
     alone = [span for span in made if span[1].startswith("stock.csv")]
     assert len(alone) == MOST_ATTEMPTS
-    assert made[-1] == ("daily_job", str(DAYS[0]), str(DAYS[-1]))
+    assert made[-2] == ("daily_job", str(DAYS[0]), str(DAYS[-1]))
     assert tick(pipeline, instance).skip_message.startswith(
         f"1 files, 0 days and 0 months wait: their runs are under way, or failed {MOST_ATTEMPTS} times"
     )
@@ -155,7 +163,10 @@ def test_a_file_that_cannot_land_is_given_up_after_some_attempts_and_the_others_
 def test_a_held_day_is_not_tried_again_and_again(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
     deliver(pipeline.settings.landing, DAYS)
     deliver(pipeline.settings.landing, [DAYS[3]], currency="USD")
-    assert [job for job, _, _ in until_quiet(pipeline, instance)] == ["landing_job", "daily_job"]
+    assert until_quiet(pipeline, instance)[1:] == [
+        ("daily_job", str(DAYS[0]), str(DAYS[-1])),
+        ("daily_job", str(DAYS[-1]), str(DAYS[-1])),
+    ]
     assert statuses(pipeline, instance, "transactions", DAYS)[DAYS[3]] == "FAILED"
 
 

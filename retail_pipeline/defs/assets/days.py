@@ -17,7 +17,7 @@ from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.planner import State, customer_days_inputs, transactions_inputs
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.sql import statement
-from retail_pipeline.defs.events import asset_spec, check_spec, log_check, log_made, outcomes
+from retail_pipeline.defs.events import asset_spec, blocking, check_spec, log_check, log_made, outcomes
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all, not_made
 from retail_pipeline.engine.validation import Failure, validate
@@ -95,7 +95,7 @@ def make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
     for day in held:
         remove_partition(lake, "customer_days", {"date": str(day)})
     if "customer_days" in run.selected:
-        make_customer_days(run, {day: rows for day, rows in clean.items() if day not in held})
+        unmade |= make_customer_days(run, {day: rows for day, rows in clean.items() if day not in held})
     return held | unmade
 
 
@@ -180,11 +180,11 @@ def raw_files(run: Run, days: Sequence[date]) -> list[Path]:
     ]
 
 
-def make_customer_days(run: Run, clean: Mapping[date, pa.Table]) -> None:
-    """Sum, check and write the customer_days of the days whose transactions are given."""
+def make_customer_days(run: Run, clean: Mapping[date, pa.Table]) -> Bad[date]:
+    """Sum, check and write the customer_days of the given days' transactions; return the bad days."""
     lake, state = run.pipeline.lake, run.state
     if not clean:
-        return
+        return {}
     included = run.pipeline.settings.features.adjustments == "include"
     rows = run.engine.run(
         "customer_days", {"transactions": pa.concat_tables(clean.values())}, include_adjustments=included
@@ -192,16 +192,20 @@ def make_customer_days(run: Run, clean: Mapping[date, pa.Table]) -> None:
     by_day = slices(rows, "date", list(clean))
     suite = run.pipeline.suite("customer_days", state)
     failures = validate({str(day): rows for day, rows in by_day.items()}, TABLES["customer_days"], suite)
+    bad: Bad[date] = {}
     for day, summed in by_day.items():
-        inputs = customer_days_inputs(state, run.pipeline.recipe, day)
-        found = failures[str(day)]
-        manifest = write_partition(
-            lake, TABLES["customer_days"], {"date": str(day)}, summed, inputs, failures=outcomes(found)
-        )
-        log_made(run.log, lake, "customer_days", str(day), manifest.rows)
-        figures = {"rows": manifest.rows, "expectations": len(suite)}
+        found, keys = failures[str(day)], {"date": str(day)}
+        figures = {"rows": len(summed), "expectations": len(suite)}
         log_check(run.log, "customer_days", "customer_days_are_valid", str(day), found, figures)
+        if blocking(found):
+            bad[day] = f"customer_days: {blocking(found)}"
+            remove_partition(lake, "customer_days", keys)
+        else:
+            inputs = customer_days_inputs(state, run.pipeline.recipe, day)
+            manifest = write_partition(lake, TABLES["customer_days"], keys, summed, inputs)
+            log_made(run.log, lake, "customer_days", str(day), manifest.rows)
         run.pipeline.on_made("customer_days", str(day))
+    return bad
 
 
 def _by_day(table: str, pieces: Sequence[pa.Table], days: Sequence[date]) -> Mapping[date, pa.Table]:

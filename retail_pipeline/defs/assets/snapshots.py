@@ -4,7 +4,7 @@ Belongs here: for a batch of days, read, run the statements, check, write, say s
 methods (``core/segmentation/``), who gets what (``core/campaigns.py``).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ from retail_pipeline.core.planner import (
 )
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.segmentation import FittedSegmentation, fit, from_json, to_json, to_sql
-from retail_pipeline.defs.events import asset_spec, check_spec, log_check, log_made
+from retail_pipeline.defs.events import asset_spec, blocking, check_spec, log_check, log_made
 from retail_pipeline.defs.partitions import ALL_HISTORY, MONTH_IN_FORCE
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all, not_made
@@ -67,7 +67,7 @@ def snapshot_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> d
             check_spec(
                 "campaign_lists",
                 "no_recent_day_is_held",
-                "None of the last 7 days is held by a failed check.",
+                "Each of the last 7 days is made, and none is held by a failed check.",
                 days,
             ),
         ],
@@ -125,7 +125,7 @@ def make_features(run: Run, days: Sequence[date]) -> Bad[date]:
     made: dict[date, Manifest] = {}
     for day, features in by_day.items():
         found = failures[str(day)]
-        if not _blocking(found):
+        if not blocking(found):
             inputs = features_inputs(run.state, run.pipeline.recipe, day)
             made[day] = write_partition(lake, FEATURES, {"snapshot_date": str(day)}, features, inputs)
             figures = {"lapsed": pc.sum(pc.equal(features["frequency"], 0)).as_py() or 0}
@@ -136,7 +136,7 @@ def make_features(run: Run, days: Sequence[date]) -> Bad[date]:
         )  # fmt: skip
         run.pipeline.on_made(FEATURES.name, str(day))
     run.state = replace(run.state, features={**run.state.features, **made})
-    return {day: _named(failures[str(day)]) for day in days if day not in made}
+    return {day: blocking(failures[str(day)]) for day in days if day not in made}
 
 
 def _history(run: Run, through: date) -> pa.Table | list[object]:
@@ -168,8 +168,8 @@ def make_assignments(run: Run, days: Sequence[date]) -> Bad[date]:
         of_day = {name: tables[str(day), name] for name in names}
         figures = {"rows": sum(map(len, of_day.values())), "expectations": len(suite)}
         log_check(run.log, ASSIGNMENTS.name, "segment_assignments_are_valid", str(day), found, figures)
-        if _blocking(found):
-            bad[day] = _named(found)
+        if blocking(found):
+            bad[day] = blocking(found)
         elif (close := close_before(month_of(day))) in bad:
             bad[day] = f"rests on the month close {close}, which could not be made"
         else:
@@ -262,12 +262,14 @@ def make_lists(run: Run, days: Sequence[date]) -> Bad[date]:
     for day in [day for day in days if day not in bad]:
         if held := log_held_days(run, day):
             named = ", ".join(map(str, held))
-            bad[day] = f"no lists: {named} held within the last 7 days; `retail-pipeline status` says why"
+            bad[day] = f"no lists: {named} held or not made; `retail-pipeline status` says why"
+            take_lists_away(run, day, ())
             continue
         try:
             objected = read_suppressed(run.pipeline.settings.suppression, day)
         except SuppressionError as error:
             bad[day] = f"no lists: {error}"
+            take_lists_away(run, day, ())
             continue
         suppressed[day] = len(objected)
         features = read_partition(run.pipeline.lake, FEATURES, {"snapshot_date": str(day)})
@@ -285,10 +287,12 @@ def make_lists(run: Run, days: Sequence[date]) -> Bad[date]:
             "expectations": len(suite),
         }
         log_check(run.log, LISTS.name, "campaign_lists_are_valid", str(day), found, figures)
-        if _blocking(found):
-            bad[day] = _named(found)
+        if blocking(found):
+            bad[day] = blocking(found)
         else:
             write_lists(run, day, of_day)
+    for day in days:
+        run.pipeline.on_made(LISTS.name, str(day))
     return bad
 
 
@@ -296,12 +300,13 @@ def log_held_days(run: Run, day: date) -> list[date]:
     """The held days that keep a day's lists from being made, and the check that says so; older ones warn."""
     lately, ever = run.state.held_lately(day), run.state.held_days(date.min, day)
     older = [held for held in ever if held not in lately]
-    found = (
-        [Failure("no day of the last 7 is held", "", "", True, len(lately), _dates(lately))] if lately else []
-    )
+    found: list[Failure] = []
+    if lately:
+        states = "every day of the last 7 is made and not held"
+        found.append(Failure(states, "", "", True, len(lately), _dates(lately)))
     if older:
         found.append(Failure("no earlier day is held", "", "", False, len(older), _dates(older)))
-    figures = {"held in the last 7 days": len(lately), "held before": len(older)}
+    figures = {"held or not made in the last 7 days": len(lately), "held before": len(older)}
     log_check(run.log, LISTS.name, "no_recent_day_is_held", str(day), found, figures)
     return lately
 
@@ -318,12 +323,16 @@ def write_lists(run: Run, day: date, tables: Mapping[str, pa.Table]) -> None:
         inputs = list_inputs(run.state, run.pipeline.recipe, day, name)
         controls = pc.sum(pc.equal(rows["arm"], "control")).as_py() or 0
         made[name] = write_partition(lake, LISTS, keys, rows, inputs, counts={"control": controls})
-    for name in run.state.lists.get(day, {}).keys() - made.keys():
-        remove_partition(lake, LISTS.name, {"snapshot_date": str(day), "campaign": name})
+    take_lists_away(run, day, made)
     run.state = replace(run.state, lists={**run.state.lists, day: made})
     summary = dg.MetadataValue.md(lists_summary(made, run.pipeline.settings.campaigns_in_force))
     log_made(run.log, lake, LISTS.name, str(day), sum(m.rows for m in made.values()), lists=summary)
-    run.pipeline.on_made(LISTS.name, str(day))
+
+
+def take_lists_away(run: Run, day: date, kept: Collection[str]) -> None:
+    """Remove a day's lists but those kept: nobody may work with a list that would not be made today."""
+    for name in run.state.lists.get(day, {}).keys() - kept:
+        remove_partition(run.pipeline.lake, LISTS.name, {"snapshot_date": str(day), "campaign": name})
 
 
 def _list(
@@ -361,11 +370,3 @@ def lists_summary(lists: Mapping[str, Manifest], campaigns: Mapping[str, Campaig
 def _sizes(rows: pa.Table) -> dict[str, int]:
     counted = pc.value_counts(rows["segment"]).to_pylist()
     return {entry["values"]: entry["counts"] for entry in sorted(counted, key=lambda e: -e["counts"])}
-
-
-def _blocking(failures: Iterable[Failure]) -> bool:
-    return any(failure.blocking for failure in failures)
-
-
-def _named(failures: Iterable[Failure]) -> str:
-    return "; ".join(f"{f.count:,} rows against «{f.states}»" for f in failures if f.blocking)
