@@ -19,12 +19,14 @@ from retail_pipeline.defs.jobs import DAY_TABLES, SNAPSHOT_TABLES, daily_job, la
 from retail_pipeline.defs.partitions import SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import file_ranges, range_tags
-from retail_pipeline.engine.landing import list_files
+from retail_pipeline.engine.landing import LandingError, list_files
 from retail_pipeline.lake.lock import writing
-from retail_pipeline.lake.partitions import prepare
+from retail_pipeline.lake.partitions import LakeError, prepare
 
 # so that the UI shows the runs on the pages of their jobs
 SHOWN = {".dagster/repository": "__repository__@retail_pipeline"}
+# errors whose message says what to do; others are bugs and show their traceback
+SAID_BY_THEMSELVES = {LakeError.__name__, LandingError.__name__}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -106,4 +108,9 @@ def _said(event: dg.DagsterEvent) -> str:
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
+    error = data.error
+    while error and error.cause:
+        error = error.cause
+    if error and error.cls_name in SAID_BY_THEMSELVES:
+        return error.message.partition(": ")[2].strip()
     return data.error_display_string

@@ -158,5 +158,15 @@ def manifests(lake: Lake, table: Table) -> Iterator[Manifest]:
 
 
 def read_partition(lake: Lake, table: Table, keys: Mapping[str, str]) -> pa.Table:
-    """Read one partition's rows."""
-    return pq.read_table(lake.data(table.name, keys), partitioning=None)
+    """Read one partition's rows.
+
+    Raises:
+        LakeError: the data file is missing or damaged.
+    """
+    path = lake.data(table.name, keys)
+    try:
+        return pq.read_table(path, partitioning=None)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise LakeError(
+            f"{path} cannot be read ({error}): `retail-pipeline check` says how to mend it"
+        ) from error
