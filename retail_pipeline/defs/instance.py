@@ -53,8 +53,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
                 if not (home / "dagster.yaml").exists():
                     with resources.as_file(resources.files("retail_pipeline") / "dagster.yaml") as packaged:
                         shutil.copyfile(packaged, home / "dagster.yaml")
-                os.environ["DAGSTER_HOME"] = str(home)
-                instance = stack.enter_context(dg.DagsterInstance.get())
+                instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
         except OSError as error:
             raise LakeError(
                 f"{home}, the folder of the Dagster instance for the lake {settings.lake}, cannot be written "
