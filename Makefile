@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-export DAGSTER_HOME := $(CURDIR)/data/dagster_home
+DAGSTER_HOME := $(CURDIR)/data/dagster_home
 
 .PHONY: demo ui test lint benchmark clean
 
@@ -25,8 +25,8 @@ demo: $(VENV)/.installed
 
 ui: $(VENV)/.installed
 	@echo "The Dagster UI comes up on http://127.0.0.1:3000 (Ctrl-C ends it)"
-	mkdir -p $(DAGSTER_HOME) && cp -n retail_pipeline/dagster.yaml $(DAGSTER_HOME)/
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg dev -w workspace.yaml --host 127.0.0.1 --port 3000
+	mkdir -p "$(DAGSTER_HOME)" && cp -n retail_pipeline/dagster.yaml "$(DAGSTER_HOME)/"
+	DAGSTER_HOME="$(DAGSTER_HOME)" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg dev -w workspace.yaml --host 127.0.0.1 --port 3000
 
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile

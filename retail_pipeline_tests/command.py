@@ -11,11 +11,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from retail_pipeline_tests.conftest import SETTINGS
+
+LAST_DAY = date(2011, 12, 9)  # of UCI Online Retail
 COMMAND = Path(sys.executable).with_name("retail-pipeline")
 
 
@@ -67,3 +71,16 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
             make(shared / name)
             (shared / name / "made").touch()
     return shared / name
+
+
+def bring_up_to_date(
+    folder: Path, settings: str, landing: Path, through: date = LAST_DAY
+) -> subprocess.CompletedProcess[str]:
+    """Bring the lake in a folder up to date."""
+    return retail_pipeline(*run_arguments(folder, settings, landing, through), cwd=folder)
+
+
+def run_arguments(folder: Path, settings: str, landing: Path, through: date) -> list[object]:
+    """The call that brings the lake in a folder up to date."""
+    file = SETTINGS / f"{settings}.yaml"
+    return ["run", "--landing", landing, "--lake", folder / "lake", "--through", through, "--settings", file]

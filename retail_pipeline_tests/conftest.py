@@ -22,15 +22,18 @@ def uci_dir() -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def pytest_configure() -> None:
     """Keep a developer's own settings and Dagster instance out of the tests."""
     for name in list(os.environ):
-        if name.startswith("RETAIL_PIPELINE_") and name != "RETAIL_PIPELINE_UCI_DIR":
-            monkeypatch.delenv(name)
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+        if name == "DAGSTER_HOME" or (
+            name.startswith("RETAIL_PIPELINE_") and name != "RETAIL_PIPELINE_UCI_DIR"
+        ):
+            del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_file(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the project's own retail_pipeline.yaml out, too."""
     empty = tmp_path_factory.getbasetemp() / "no_settings.yaml"
     empty.touch()
     monkeypatch.setenv("RETAIL_PIPELINE_SETTINGS", str(empty))

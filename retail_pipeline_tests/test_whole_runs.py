@@ -6,13 +6,8 @@ The figures are those of UCI Online Retail (Chen, Sain and Guo 2012), read from 
 from __future__ import annotations
 
 import json
-import os
-import random
-import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -26,8 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from retail_pipeline_tests.benchmarks import plain_script
-from retail_pipeline_tests.command import made_once, retail_pipeline, start, touched, tree
-from retail_pipeline_tests.conftest import SETTINGS
+from retail_pipeline_tests.command import bring_up_to_date, made_once, touched, tree
 
 THROUGH = date(2011, 12, 9)
 Make = Callable[[str], Path]
@@ -39,25 +33,12 @@ def run_under(uci_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
 
     def run(name: str) -> Path:
         def make(folder: Path) -> None:
-            said = command(folder, name, uci_dir)
+            said = bring_up_to_date(folder, name, uci_dir)
             assert said.returncode == 0, said.stderr
 
         return made_once(tmp_path_factory, f"whole_run_{name}", make) / "lake"
 
     return run
-
-
-def command(
-    folder: Path, settings: str, landing: Path, through: date = THROUGH
-) -> subprocess.CompletedProcess[str]:
-    """Bring the lake in a folder up to date."""
-    return retail_pipeline(*arguments(folder, settings, landing, through), cwd=folder)
-
-
-def arguments(folder: Path, settings: str, landing: Path, through: date) -> list[object]:
-    """The call that brings the lake in a folder up to date."""
-    file = SETTINGS / f"{settings}.yaml"
-    return ["run", "--landing", landing, "--lake", folder / "lake", "--through", through, "--settings", file]
 
 
 def ask(lake: Path, question: str) -> tuple[Any, ...]:
@@ -183,7 +164,7 @@ def test_running_again_writes_nothing(run_under: Make, uci_dir: Path) -> None:
 
     made = runs()
     assert made == 4
-    said = command(lake.parent, "behaviour", uci_dir)
+    said = bring_up_to_date(lake.parent, "behaviour", uci_dir)
     assert said.returncode == 0
     assert "everything was up to date" in said.stdout
     assert touched(lake) == before
@@ -227,63 +208,3 @@ def test_the_plain_script_makes_the_same_tables_row_by_row(
 
 
 # the same bytes, whatever happens on the way
-
-FILES = 50  # trading days from 2010-12-01 on: two months
-KILLS = 10
-
-
-@pytest.fixture(scope="session")
-def undisturbed(uci_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first two months, run once: landing, lake, and how long it took."""
-
-    def make(folder: Path) -> None:
-        (folder / "landing").mkdir()
-        for file in sorted(uci_dir.glob("*.csv"))[:FILES]:
-            shutil.copy(file, folder / "landing")
-        begun = time.monotonic()
-        assert command(folder, "behaviour", folder / "landing", last_of(folder)).returncode == 0
-        (folder / "seconds").write_text(f"{time.monotonic() - begun}")
-
-    return made_once(tmp_path_factory, "undisturbed", make)
-
-
-def last_of(folder: Path) -> date:
-    """The last day that was delivered."""
-    return date.fromisoformat(max(path.stem for path in (folder / "landing").iterdir()))
-
-
-@pytest.mark.xdist_group("undisturbed")
-def test_an_empty_lake_is_filled_with_the_same_bytes_again(undisturbed: Path, tmp_path: Path) -> None:
-    landing, last = undisturbed / "landing", last_of(undisturbed)
-    assert command(tmp_path, "behaviour", landing, last).returncode == 0
-    assert list((tmp_path / "lake" / ".staging").iterdir()) == []
-    assert tree(tmp_path / "lake") == tree(undisturbed / "lake")
-
-
-@pytest.mark.slow
-@pytest.mark.xdist_group("undisturbed")
-def test_killed_at_random_moments_and_run_again_the_lake_is_that_of_an_undisturbed_run(
-    undisturbed: Path, tmp_path: Path
-) -> None:
-    landing, last = undisturbed / "landing", last_of(undisturbed)
-    seconds = float((undisturbed / "seconds").read_text())
-    moments, kills = random.Random(2011), 0
-    while kills < KILLS:
-        process = start(*arguments(tmp_path, "behaviour", landing, last), cwd=tmp_path)
-        try:
-            out, err = process.communicate(timeout=moments.uniform(0.15, 1) * seconds)
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
-            process.communicate()
-            kills += 1
-        else:  # it had little left to do: begin anew
-            assert process.returncode == 0, out + err
-            assert tree(tmp_path / "lake") == tree(undisturbed / "lake")
-            shutil.rmtree(tmp_path / "lake")
-    said = command(tmp_path, "behaviour", landing, last)
-    assert said.returncode == 0, said.stdout + said.stderr
-    assert list((tmp_path / "lake" / ".staging").iterdir()) == []
-    assert tree(tmp_path / "lake") == tree(undisturbed / "lake")
-    with dg.DagsterInstance.from_config(str(tmp_path / "dagster_home")) as instance:
-        found = [run.status.name for run in instance.get_runs()]
-    assert set(found) == {"SUCCESS", "FAILURE"}

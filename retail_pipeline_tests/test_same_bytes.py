@@ -1,0 +1,77 @@
+"""The same bytes again: from an empty lake, and after kill -9 at random moments."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from retail_pipeline_tests.command import bring_up_to_date, made_once, run_arguments, start, tree
+
+FILES = 50  # trading days from 2010-12-01 on: two months
+KILLS = 10
+
+
+@pytest.fixture(scope="session")
+def undisturbed(uci_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first two months, run once: landing, lake, and how long it took."""
+
+    def make(folder: Path) -> None:
+        (folder / "landing").mkdir()
+        for file in sorted(uci_dir.glob("*.csv"))[:FILES]:
+            shutil.copy(file, folder / "landing")
+        begun = time.monotonic()
+        assert bring_up_to_date(folder, "behaviour", folder / "landing", last_of(folder)).returncode == 0
+        (folder / "seconds").write_text(f"{time.monotonic() - begun}")
+
+    return made_once(tmp_path_factory, "undisturbed", make)
+
+
+def last_of(folder: Path) -> date:
+    """The last day that was delivered."""
+    return date.fromisoformat(max(path.stem for path in (folder / "landing").iterdir()))
+
+
+@pytest.mark.xdist_group("undisturbed")
+def test_an_empty_lake_is_filled_with_the_same_bytes_again(undisturbed: Path, tmp_path: Path) -> None:
+    landing, last = undisturbed / "landing", last_of(undisturbed)
+    assert bring_up_to_date(tmp_path, "behaviour", landing, last).returncode == 0
+    assert list((tmp_path / "lake" / ".staging").iterdir()) == []
+    assert tree(tmp_path / "lake") == tree(undisturbed / "lake")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("undisturbed")
+def test_killed_at_random_moments_and_run_again_the_lake_is_that_of_an_undisturbed_run(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    landing, last = undisturbed / "landing", last_of(undisturbed)
+    seconds = float((undisturbed / "seconds").read_text())
+    moments, kills = random.Random(2011), 0
+    while kills < KILLS:
+        process = start(*run_arguments(tmp_path, "behaviour", landing, last), cwd=tmp_path)
+        try:
+            out, err = process.communicate(timeout=moments.uniform(0.15, 1) * seconds)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.communicate()
+            kills += 1
+        else:  # it had little left to do: begin anew
+            assert process.returncode == 0, out + err
+            assert tree(tmp_path / "lake") == tree(undisturbed / "lake")
+            shutil.rmtree(tmp_path / "lake")
+    said = bring_up_to_date(tmp_path, "behaviour", landing, last)
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert list((tmp_path / "lake" / ".staging").iterdir()) == []
+    assert tree(tmp_path / "lake") == tree(undisturbed / "lake")
+    with dg.DagsterInstance.from_config(str(tmp_path / "dagster_home")) as instance:
+        found = [run.status.name for run in instance.get_runs()]
+    assert set(found) == {"SUCCESS", "FAILURE"}
