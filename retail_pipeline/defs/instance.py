@@ -69,10 +69,10 @@ def connections_kept_open(storage: Any) -> Iterator[None]:
     """Let SQLite event storage reuse one connection a database for as long as this process writes events.
 
     Dagster opens an engine two or three times an event, so that SQLAlchemy compiles every statement anew and
-    the disk is waited for each time: 11 ms an event, most of a run's time over a year of days
-    (benchmarks/events.py). With ``synchronous = normal`` the write-ahead log survives kill -9; a power cut
-    loses at most the last events, never the file, and the lake does not depend on them. Other storages have a
-    pool of their own.
+    the disk is waited for each time: some 9 ms an event instead of 2, most of a run's time over a year of
+    days (benchmarks/events.py). With ``synchronous = normal`` the write-ahead log survives kill -9; a power
+    cut loses at most the last events, never the file, and the lake does not depend on them. Other storages
+    have a pool of their own.
     """
     if type(storage).__name__ != "SqliteEventLogStorage":
         yield

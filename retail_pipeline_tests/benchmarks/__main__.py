@@ -58,7 +58,7 @@ def main() -> None:
                 THROUGH,
             ]
             run = ["run", "--landing", landing, "--lake", str(folder / "lake"), "--through", THROUGH]
-            script, _, script_peak = timed([sys.executable, *plain], folder)
+            script, _, script_peak = timed(plain, folder)
             console = str(Path(sys.executable).with_name("retail-pipeline"))
             command, _, peak = timed([console, *run], folder)
             again, _, _ = timed([console, *run], folder)
