@@ -23,7 +23,7 @@ LAYERS = ("landing", "transactions", "features", "segments", "campaigns")
 
 def test_graph_shows_the_layers_and_leads_to_a_table(page: Page) -> None:
     page.goto("/")
-    page.get_by_role("link", name="Lineage").click()
+    page.locator("a[href='/asset-groups']").click()
     graph = page.locator("foreignObject")
     for layer in LAYERS:
         expect(graph.get_by_text(layer, exact=True)).to_be_visible()
@@ -37,7 +37,7 @@ def test_graph_shows_the_layers_and_leads_to_a_table(page: Page) -> None:
 
 def test_code_location_and_daemons_are_well(page: Page) -> None:
     page.goto("/locations")
-    expect(page.get_by_role("link", name="retail_pipeline")).to_be_visible()
+    expect(page.get_by_role("link", name="retail_pipeline").first).to_be_visible()
     expect(page.get_by_text("Loaded", exact=True)).to_be_visible()
     page.goto("/health")
     for daemon in ("Sensors", "Scheduler", "Run queue"):
@@ -105,7 +105,7 @@ def test_materializing_one_day_in_the_dialog_succeeds(page: Page) -> None:
 
 def test_telemetry_stays_off(shop: Shop, page: Page) -> None:
     page.goto("/")
-    expect(page.get_by_role("link", name="Overview")).to_be_visible()
+    expect(page.get_by_role("link", name="Overview").first).to_be_visible()
     # Dagster collects here what it is about to send
     kept = [path for folder in ("logs", ".logs_queue") for path in (shop.dagster_home / folder).glob("*")]
     assert kept == []
