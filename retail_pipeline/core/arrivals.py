@@ -45,11 +45,6 @@ def new_files(seen: Iterable[FileSeen], landed_ids: Collection[str]) -> list[Fil
     return sorted((f for id_, f in first.items() if id_ not in landed_ids), key=lambda f: f.path)
 
 
-def days_touched(landed: Iterable[Manifest]) -> list[date]:
-    """Every day that the landed files gave rows to, ascending."""
-    return sorted({day for manifest in landed for day in manifest.parts})
-
-
 def landing_inputs(
     file: FileSeen, profile: str, outside: int, first_day: date, last_day: date | None
 ) -> dict[str, str]:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retail_pipeline.core.arrivals import FileSeen, days_touched, landing_inputs, must_land_again, new_files
+from retail_pipeline.core.arrivals import FileSeen, landing_inputs, must_land_again, new_files
 from retail_pipeline.core.manifests import Manifest, Part
 
 FIRST, LAST = date(2010, 12, 1), date(2011, 12, 9)
@@ -57,11 +57,6 @@ def test_a_partition_key_holds_nothing_that_dagster_refuses(name):
         bad in key for bad in ("...", ",", "/", "|", "\n", "\r", "\t", "\a", "\b", "\f", "\v", "\0", " ")
     )
     assert len(key) <= 97
-
-
-def test_days_touched_are_those_of_all_files_ascending():
-    a, b = seen("a", "a"), seen("b", "b")
-    assert days_touched([landed(a, LAST, FIRST), landed(b, FIRST)]) == [FIRST, LAST]
 
 
 def test_a_landed_file_is_read_again_only_when_settings_would_read_it_otherwise():
