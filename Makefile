@@ -38,6 +38,7 @@ lint: $(VENV)/.installed-dev
 
 benchmark: $(VENV)/.installed-dev
 	$(BIN)/python -m retail_pipeline_tests.benchmarks
+	$(BIN)/python -m retail_pipeline_tests.benchmarks.segments
 
 clean:
 	rm -rf $(VENV) data/landing data/lake data/dagster_home

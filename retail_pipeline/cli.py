@@ -7,21 +7,28 @@ person, 2 the call or a setting is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from retail_pipeline.console import (
+    Day,
+    LakeFolder,
+    Landing,
+    SettingsFile,
+    err,
+    expected_errors,
+    out,
+    read_settings,
+    refuse,
+)
 from retail_pipeline.datasets.commands import app as datasets
+from retail_pipeline.model_commands import app as models
 
 if TYPE_CHECKING:
     from retail_pipeline.defs.pipeline import Pipeline
-    from retail_pipeline.settings import Settings
 
 app = typer.Typer(
     name="retail-pipeline",
@@ -30,22 +37,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+MOST_EMPTY_DAYS = 31
+
 days = typer.Typer(help="Decide about days that a check holds.", no_args_is_help=True)
 app.add_typer(datasets, name="datasets")
 app.add_typer(days, name="days")
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
-
-SettingsFile = Annotated[
-    Path | None,
-    typer.Option("--settings", help="Settings file. Default: retail_pipeline.yaml", show_default=False),
-]
-Landing = Annotated[Path | None, typer.Option(help="Folder with the shop's files.", show_default=False)]
-LakeFolder = Annotated[Path | None, typer.Option("--lake", help="Folder of the tables.", show_default=False)]
-Day = Annotated[
-    datetime | None,
-    typer.Option("--through", formats=["%Y-%m-%d"], help="Last day to make. Default: yesterday."),
-]
+app.add_typer(models, name="model")
 
 
 def main() -> None:
@@ -73,8 +70,8 @@ def run(
     from retail_pipeline.defs.pipeline import Pipeline
     from retail_pipeline.show import print_plan, print_summary, progress
 
-    with _expected_errors():
-        chosen = _settings(settings, landing=landing, lake=lake)
+    with expected_errors():
+        chosen = read_settings(settings, landing=landing, lake=lake)
         if dry_run:
             print_plan(out, look(Pipeline(chosen), _last_day(Pipeline(chosen), through)))
             return
@@ -91,6 +88,36 @@ def run(
 
 
 @app.command()
+def report(
+    day: Annotated[
+        datetime | None,
+        typer.Argument(formats=["%Y-%m-%d"], help="The day. Default: the last with segments."),
+    ] = None,
+    lake: LakeFolder = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Make a day's report (`run` makes the last day's): one HTML page, from disk or as an attachment."""
+    from retail_pipeline.defs.driver import make_report
+    from retail_pipeline.defs.instance import open_instance
+    from retail_pipeline.defs.pipeline import Pipeline
+    from retail_pipeline.lake.partitions import PAGE_FILE
+
+    with expected_errors():
+        pipeline = Pipeline(read_settings(settings, lake=lake))
+        made = sorted(pipeline.state().assignments)
+        wanted = day.date() if day else max(made, default=pipeline.settings.first_day)
+        if wanted not in made:
+            refuse(f"{wanted} has no segments yet: `retail-pipeline run --through {wanted}` makes them")
+        with open_instance(pipeline.settings) as instance:
+            failures = make_report(pipeline, instance, wanted, err.print)
+    for failure in failures:
+        err.print(f"[red]failed[/red] {escape(failure)}")
+    if not failures:
+        out.print(str(pipeline.lake.partition("report", {"snapshot_date": str(wanted)}) / PAGE_FILE))
+    raise typer.Exit(1 if failures else 0)
+
+
+@app.command()
 def status(
     landing: Landing = None, lake: LakeFolder = None, through: Day = None, settings: SettingsFile = None
 ) -> None:
@@ -99,8 +126,8 @@ def status(
     from retail_pipeline.defs.pipeline import Pipeline
     from retail_pipeline.show import print_status
 
-    with _expected_errors():
-        pipeline = Pipeline(_settings(settings, landing=landing, lake=lake))
+    with expected_errors():
+        pipeline = Pipeline(read_settings(settings, landing=landing, lake=lake))
         with open_instance(pipeline.settings) as instance:
             well = print_status(out, pipeline, instance, _last_day(pipeline, through))
     raise typer.Exit(0 if well else 1)
@@ -111,14 +138,38 @@ def check(landing: Landing = None, lake: LakeFolder = None, settings: SettingsFi
     """Examine settings, folders and every partition of the lake: what is wrong and what to do."""
     from retail_pipeline.examine import problems
 
-    with _expected_errors():
-        chosen = _settings(settings, landing=landing, lake=lake)
+    with expected_errors():
+        chosen = read_settings(settings, landing=landing, lake=lake)
         found = list(problems(chosen))
     for problem in found:
         out.print(f"[red]✗[/red] {escape(problem)}")
     if not found:
         out.print("[green]✓[/green] settings, folders and every partition of the lake are sound")
     raise typer.Exit(1 if found else 0)
+
+
+@app.command()
+def explain(
+    customer: Annotated[str, typer.Argument(help="The customer's id.")],
+    day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="A day whose snapshot is made.")],
+    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    lake: LakeFolder = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Say what is known of one customer as of a day: features and what is behind them, segments, lists."""
+    from retail_pipeline.explain import ExplainError, as_json
+    from retail_pipeline.explain import explain as look_up
+    from retail_pipeline.show_explanation import print_explanation
+
+    with expected_errors():
+        try:
+            found = look_up(read_settings(settings, lake=lake), customer, day.date())
+        except ExplainError as error:
+            refuse(str(error))
+    if json:
+        typer.echo(as_json(found))
+    else:
+        print_explanation(out, found)
 
 
 @days.command()
@@ -135,23 +186,17 @@ def release(
     from retail_pipeline.lake.lock import writing
     from retail_pipeline.lake.state import write_release
 
-    with _expected_errors():
-        pipeline = Pipeline(_settings(settings, lake=lake))
+    with expected_errors():
+        pipeline = Pipeline(read_settings(settings, lake=lake))
         wanted = day.date()
         with writing(pipeline.lake, err.print):
             state = pipeline.state()
             if not state.is_held(wanted):
                 held = ", ".join(map(str, state.held_days(date.min, date.max))) or "none"
-                _refuse(f"{wanted} is not held; held days: {held}")
+                refuse(f"{wanted} is not held; held days: {held}")
             content = state.transactions[wanted].content
             path = write_release(pipeline.lake, DayRelease(day=wanted, content=content, why=why, by=by))
     out.print(f"{wanted} is released ({path}); `retail-pipeline run` now makes what waited for it")
-
-
-def _settings(path: Path | None, **overrides: Any) -> Settings:
-    from retail_pipeline.settings import load_settings
-
-    return load_settings(path, **overrides)
 
 
 def _last_day(pipeline: Pipeline, through: datetime | None) -> date:
@@ -160,7 +205,7 @@ def _last_day(pipeline: Pipeline, through: datetime | None) -> date:
     if through:
         day = through.date()
         if day < settings.first_day or (settings.last_day and day > settings.last_day):
-            _refuse(
+            refuse(
                 f"--through {day} is outside the partitions, {settings.first_day} to "
                 f"{settings.last_day or 'now'}: change first_day or last_day in the settings"
             )
@@ -168,33 +213,8 @@ def _last_day(pipeline: Pipeline, through: datetime | None) -> date:
     yesterday = settings.yesterday(datetime.now(settings.zone).date())
     delivered = pipeline.state().last_day
     if delivered and yesterday - delivered > timedelta(days=MOST_EMPTY_DAYS) and settings.last_day is None:
-        _refuse(
+        refuse(
             f"the last delivery is of {delivered}, {(yesterday - delivered).days:,} days before yesterday: "
             f"say how far to go with --through {delivered}, or set last_day"
         )
     return yesterday
-
-
-MOST_EMPTY_DAYS = 31
-
-
-@contextmanager
-def _expected_errors() -> Iterator[None]:
-    """Print the errors that a user can mend without a traceback; let everything else through."""
-    from retail_pipeline.engine import EngineError
-    from retail_pipeline.engine.landing import LandingError
-    from retail_pipeline.lake.partitions import LakeError
-    from retail_pipeline.settings import SettingsError
-
-    try:
-        yield
-    except SettingsError as error:
-        _refuse(str(error))
-    except (LandingError, LakeError, EngineError) as error:
-        err.print(f"[red]error[/red] {escape(str(error))}")
-        raise typer.Exit(1) from error
-
-
-def _refuse(message: str) -> NoReturn:
-    err.print(f"[red]error[/red] {escape(message)}")
-    raise typer.Exit(2)

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 import dagster as dg
 
 from retail_pipeline.defs import partitions
-from retail_pipeline.defs.assets.days import day_assets
+from retail_pipeline.defs.assets.daily import daily_assets
 from retail_pipeline.defs.assets.landing import landing_assets
 from retail_pipeline.defs.assets.models import model_assets
-from retail_pipeline.defs.assets.snapshots import snapshot_assets
+from retail_pipeline.defs.assets.reports import report_assets
 from retail_pipeline.defs.jobs import JOBS
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.schedules import schedules
@@ -34,9 +34,9 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, object] | No
     return dg.Definitions(
         assets=[
             landing_assets(pipeline),
-            day_assets(pipeline, days),
-            snapshot_assets(pipeline, days),
+            daily_assets(pipeline, days),
             model_assets(pipeline, months),
+            report_assets(pipeline, days),
         ],
         jobs=JOBS,
         schedules=schedules(settings),

@@ -12,10 +12,10 @@ from datetime import date
 from pathlib import Path
 
 from retail_pipeline.core.manifests import Manifest, fingerprint
-from retail_pipeline.core.schema import TABLES
+from retail_pipeline.core.schema import REPORT, TABLES
 from retail_pipeline.engine.landing import LandingError, list_files
-from retail_pipeline.lake.partitions import Lake, LakeError, manifests
-from retail_pipeline.lake.state import read_releases
+from retail_pipeline.lake.partitions import DATA_FILE, PAGE_FILE, Lake, LakeError, manifests
+from retail_pipeline.lake.state import read_model_decisions, read_releases, read_retrains
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
 from retail_pipeline.settings import Settings
 
@@ -40,8 +40,9 @@ def problems(settings: Settings) -> Iterator[str]:
         yield f"lake: {lake.root} does not exist yet; `retail-pipeline run` makes it"
         return
     try:
-        read_releases(lake)
-        for table in TABLES.values():
+        for read in (read_releases, read_model_decisions, read_retrains):
+            read(lake)
+        for table in (*TABLES.values(), REPORT):
             for manifest in manifests(lake, table):
                 yield from _damaged(lake, manifest)
     except LakeError as error:
@@ -52,12 +53,13 @@ def _damaged(lake: Lake, manifest: Manifest) -> Iterator[str]:
     folder = lake.partition(manifest.table, manifest.partition)
     whole = lake.partition(MADE_WITH.get(manifest.table, manifest.table), manifest.partition)
     remedy = f"remove {whole} and run again, it is made anew from its inputs"
-    if manifest.table == "segmentation_models":
+    if manifest.table in ("segmentation_models", "model_candidates"):
         texts = {path.stem: path.read_text("utf-8", "replace") for path in folder.glob("[!_]*.json")}
         if fingerprint(texts) != manifest.content:
             yield f"lake: {folder} is not what its manifest says: {remedy}"
         return
-    files = [(lake.data(manifest.table, manifest.partition), manifest.content)]
+    name = PAGE_FILE if manifest.table == REPORT.name else DATA_FILE
+    files = [(folder / name, manifest.content)]
     for day, part in manifest.parts.items():
         raw = lake.partition("raw_transactions", {"date": str(day)}) / f"{manifest.partition['file']}.parquet"
         files.append((raw, part.content))

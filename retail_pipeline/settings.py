@@ -25,6 +25,7 @@ from retail_pipeline.core.campaigns import Campaign
 from retail_pipeline.core.cleaning import CleaningRules, rules_for
 from retail_pipeline.core.manifests import Frozen, fingerprint
 from retail_pipeline.core.planner import Recipe
+from retail_pipeline.core.promotion import Gates
 from retail_pipeline.core.segmentation import LAPSED, Parameters, segments
 from retail_pipeline.core.sources import SHIPPED, SourceProfile, profile_fingerprint
 
@@ -80,6 +81,28 @@ class Checks(Frozen):
     )
 
 
+class Models(Frozen):
+    """The life of a month's models (docs/models.md)."""
+
+    gates: Gates = Field(Gates(), description="What a candidate must pass to be in force")
+    late_data: Literal["flag", "retrain"] = Field(
+        "flag", description="When data under promoted models change: say so, or train the months again"
+    )
+    max_moved_by_model: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="A larger share of customers moved by new models in a month is reported amber",
+    )
+
+
+class Report(Frozen):
+    """The page of a day."""
+
+    shop: str = Field("Our shop", min_length=1, description="The name in its title")
+    each_run: bool = Field(True, description="`retail-pipeline run` and the sensor make the last day's page")
+
+
 class Engine(Frozen):
     """What runs the SQL."""
 
@@ -127,6 +150,7 @@ class Settings(BaseSettings):
     segmentations: dict[Annotated[str, Field(pattern=NAME)], Parameters] = Field(
         default_factory=lambda: {"behaviour": {}, "rfm_grid": {}}, validate_default=True
     )
+    models: Models = Models()
     default_campaigns: str | None = Field(
         "behaviour", description="The segmentation whose segments each get a default campaign; null: none"
     )
@@ -138,6 +162,7 @@ class Settings(BaseSettings):
         "retail_pipeline", min_length=1, description="Changes who is in the control arms"
     )
     suppression: Suppression | None = None
+    report: Report = Report()
     checks: Checks = Checks()
     engine: Engine = Engine()
     executor: Literal["in_process", "multiprocess"] = "in_process"
@@ -394,4 +419,12 @@ def recipe(settings: Settings) -> Recipe:
             for name, c in settings.campaigns_in_force.items()
         },
         model_timing=settings.model_timing,
+        gates=fingerprint(settings.models.gates.model_dump(mode="json")),
+        late_data=settings.models.late_data,
+        report=fingerprint(
+            settings.report.shop,
+            settings.currency,
+            {name: c.model_dump(mode="json") for name, c in settings.campaigns_in_force.items()},
+        ),
+        report_each_run=settings.report.each_run,
     )

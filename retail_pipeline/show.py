@@ -18,9 +18,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
-from retail_pipeline.core.planner import State, Work, plan, ranges
+from retail_pipeline.core.planner import State, Work, month_of, plan, ranges, rests_on_other_data
+from retail_pipeline.defs.jobs import JOBS
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.engine.landing import list_files
+from retail_pipeline.lake.models import judged
+from retail_pipeline.lake.partitions import PAGE_FILE
 
 MOST_LINES = 5
 OnLayer = Callable[[str, int], None]
@@ -32,12 +35,14 @@ _LAST_TABLE = {
     "days": "transactions",
     "months": "segmentation_models",
     "snapshots": "campaign_lists",
+    "reports": "report",
 }
 _DOING = {
     "files": "landing files",
     "days": "making days",
     "months": "training months",
     "snapshots": "segments and lists",
+    "reports": "making the report",
 }
 
 
@@ -70,11 +75,10 @@ def print_plan(console: Console, work: Work) -> None:
     grid.add_row(
         "snapshots with lists", f"{len(work.snapshots):,}", _ends([str(day) for day in work.snapshots])
     )
+    grid.add_row("reports", f"{len(work.reports):,}", _ends([str(day) for day in work.reports]))
     console.print(grid)
     if work.files:
-        console.print(
-            "and the days, months and snapshots that the new files touch, known once they have landed"
-        )
+        console.print("and what the new files touch, known once they have landed")
     console.print(f"about {work.seconds:.0f} s")
 
 
@@ -104,6 +108,8 @@ def print_summary(console: Console, pipeline: Pipeline, day: date, up_to_date: b
             "`retail-pipeline status` says why"
         )
         return True
+    for line in waiting(pipeline, state, day):
+        console.print(line)
     lists = sorted(state.lists.get(day, {}).items())
     console.print(f"lists {len(lists)}" if lists else "no lists")
     for name, manifest in lists:
@@ -114,6 +120,8 @@ def print_summary(console: Console, pipeline: Pipeline, day: date, up_to_date: b
         console.print(
             f"  {name}: {manifest.rows:,} customers, {manifest.counts['control']:,} of them control, {path}"
         )
+    if report := state.reports.get(day):
+        console.print(f"report {pipeline.lake.partition(report.table, report.partition) / PAGE_FILE}")
     return False
 
 
@@ -158,10 +166,31 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
         )
     for line in unreadable(pipeline, state):
         console.print(line)
+    waits = waiting(pipeline, state, through)
+    for line in waits:
+        console.print(line)
+    if changed := [month for month in sorted(state.candidates) if rests_on_other_data(state, month)]:
+        console.print(
+            f"[yellow]changed[/yellow] data under the models of {_ends(changed)}: they stay as fitted until "
+            "`retail-pipeline model retrain --changed --why …`"
+        )
     failed_runs = _standing_failures(instance)
     for line in failed_runs:
         console.print(f"[red]failed[/red] {escape(line)}")
-    return not (work or held or failed_runs)
+    return not (work or held or waits or failed_runs)
+
+
+def waiting(pipeline: Pipeline, state: State, day: date) -> list[str]:
+    """A line for each candidate of the day's month that a gate refused and nobody has decided about."""
+    month = month_of(day)
+    if month not in state.candidates:
+        return []
+    return [
+        f"[yellow]waits[/yellow] the candidate of {month} for {escape(name)}: {escape(verdict.why)}; "
+        f"`retail-pipeline model promote {month} --segmentation {escape(name)} --why …` (or reject)"
+        for name, (_, verdict) in judged(pipeline.lake, month).items()
+        if verdict.needs_person
+    ]
 
 
 def unreadable(pipeline: Pipeline, state: State) -> list[str]:
@@ -186,7 +215,7 @@ def _unreadable(pipeline: Pipeline, source_id: str) -> str:
 def _standing_failures(instance: dg.DagsterInstance) -> list[str]:
     """The last run of each job, where it failed: what it said."""
     lines = []
-    for job in ("landing_job", "daily_job", "monthly_model_job"):
+    for job in (job.name for job in JOBS):
         for record in instance.get_run_records(dg.RunsFilter(job_name=job), limit=1):
             run = record.dagster_run
             if run.status == dg.DagsterRunStatus.FAILURE:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 DEFAULT_UCI_DIR = Path(__file__).resolve().parents[2] / "shared" / "data" / "online_retail" / "by-day"
 SETTINGS = Path(__file__).parent / "settings"
+LONGEST = (
+    "test_whole_runs.py", "test_same_bytes.py", "test_ui.py", "test_docs.py", "test_cli.py", "test_spark.py",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +26,9 @@ def uci_dir() -> Path:
     return folder
 
 
-def pytest_configure() -> None:
-    """Keep a developer's own settings and Dagster instance out of the tests."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep a developer's own settings and Dagster instance out of the tests, and xdist to the order below."""
+    config.option.loadscopereorder = False
     for name in list(os.environ):
         if name == "DAGSTER_HOME" or (
             name.startswith("RETAIL_PIPELINE_") and name != "RETAIL_PIPELINE_UCI_DIR"
@@ -31,9 +36,16 @@ def pytest_configure() -> None:
             del os.environ[name]
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_file(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the project's own retail_pipeline.yaml out, too."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that none of them is left to one worker at the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the project's own retail_pipeline.yaml out, too: also of what a module's tests share."""
     empty = tmp_path_factory.getbasetemp() / "no_settings.yaml"
     empty.touch()
-    monkeypatch.setenv("RETAIL_PIPELINE_SETTINGS", str(empty))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RETAIL_PIPELINE_SETTINGS", str(empty))
+        yield

@@ -85,6 +85,7 @@ def settings_of(**more: Any) -> dict[str, Any]:
         "last_day": str(LAST),
         "currency": "EUR",
         "time_zone": "Europe/London",
+        "report": {"each_run": False},
     }
     return chosen | more
 

@@ -21,9 +21,9 @@ MODULES = {
     for path in sorted(ROOT.rglob("*.py"))
 }
 CORE = [name for name in MODULES if name.startswith("retail_pipeline.core")]
-PURE = {"pydantic", "numpy", "pandas", "pyarrow", "sqlglot", "sklearn", "matplotlib"}
+PURE = {"pydantic", "numpy", "pandas", "pyarrow", "sqlglot", "sklearn", "scipy", "matplotlib", "jinja2"}
 IO = {"io", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess", "tempfile", "time", "urllib"}
-HEAVY = ("great_expectations", "httpx", "matplotlib", "pyspark", "python_calamine", "sklearn")
+HEAVY = ("great_expectations", "httpx", "matplotlib", "pyspark", "python_calamine", "scipy", "sklearn")
 EXECUTABLE = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 
 # what the modules of a part of the package may import of the package, besides their own part

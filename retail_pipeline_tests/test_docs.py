@@ -11,7 +11,6 @@ last command), and a line ``…`` in its output stands for lines left out.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -33,11 +32,11 @@ from retail_pipeline.core.schema import TABLES, Column, Table
 from retail_pipeline.core.segmentation import BehaviourParameters, RfmGridParameters, Scale
 from retail_pipeline.core.sources import SHIPPED
 from retail_pipeline.settings import Settings, load_settings
+from retail_pipeline_tests.command import retail_pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = (ROOT / "README.md", *sorted(DOCS.glob("*.md")), ROOT / "deploy" / "README.md")
-COMMAND = Path(sys.executable).with_name("retail-pipeline")
 
 BEGIN = "<!-- from core/schema.py, by: python -m retail_pipeline_tests.test_docs -->"
 END = "<!-- end -->"
@@ -224,13 +223,7 @@ def _type(block: Block, folder: Path) -> None:
     code = 0
     for entry in re.split(r"^\$ ", block.text, flags=re.M)[1:]:
         line, _, said = entry.partition("\n")
-        done = subprocess.run(
-            [str(COMMAND), *shlex.split(line)[1:]],
-            cwd=folder,
-            env={**os.environ, "COLUMNS": "100", "USER": "anna"},
-            capture_output=True,
-            text=True,
-        )
+        done = retail_pipeline(*shlex.split(line)[1:], cwd=folder, COLUMNS="100", USER="anna")
         code = done.returncode
         printed = iter([text.rstrip() for text in (done.stdout + done.stderr).splitlines()])
         for text in filter(None, map(str.rstrip, said.splitlines())):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import signal
-import subprocess
 import time
 from datetime import date
 from pathlib import Path
@@ -14,19 +11,19 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from retail_pipeline_tests.command import bring_up_to_date, made_once, run_arguments, start, tree
+from retail_pipeline_tests.command import begin, bring_up_to_date, made_once, run_arguments, tree
 
-FILES = 50  # trading days from 2010-12-01 on: two months
+FIRST, FILES = 30, 20  # trading days from 2011-01-16 on, over the end of a month
 KILLS = 10
 
 
 @pytest.fixture(scope="session")
 def undisturbed(uci_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first two months, run once: landing, lake, and how long it took."""
+    """Some weeks over the end of a month, run once: landing, lake, and how long it took."""
 
     def make(folder: Path) -> None:
         (folder / "landing").mkdir()
-        for file in sorted(uci_dir.glob("*.csv"))[:FILES]:
+        for file in sorted(uci_dir.glob("*.csv"))[FIRST : FIRST + FILES]:
             shutil.copy(file, folder / "landing")
         begun = time.monotonic()
         assert bring_up_to_date(folder, "behaviour", folder / "landing", last_of(folder)).returncode == 0
@@ -57,15 +54,16 @@ def test_killed_at_random_moments_and_run_again_the_lake_is_that_of_an_undisturb
     seconds = float((undisturbed / "seconds").read_text())
     moments, kills = random.Random(2011), 0
     while kills < KILLS:
-        process = start(*run_arguments(tmp_path, "behaviour", landing, last), cwd=tmp_path)
-        try:
-            out, err = process.communicate(timeout=moments.uniform(0.15, 1) * seconds)
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
-            process.communicate()
+        out, err = tmp_path / "out", tmp_path / "err"
+        run = run_arguments(tmp_path, "behaviour", landing, last)
+        process = begin(*run, cwd=tmp_path, out=out, err=err)
+        process.join(timeout=moments.uniform(0.05, 1) * seconds)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
             kills += 1
         else:  # it had little left to do: begin anew
-            assert process.returncode == 0, out + err
+            assert process.exitcode == 0, out.read_text() + err.read_text()
             assert tree(tmp_path / "lake") == tree(undisturbed / "lake")
             shutil.rmtree(tmp_path / "lake")
     said = bring_up_to_date(tmp_path, "behaviour", landing, last)

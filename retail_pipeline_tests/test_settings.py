@@ -84,7 +84,7 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
         {"segmentations": {"behavior": {}}},
         ["segmentations.behavior", "'behavior'", "did you mean behaviour?"],
     ),
-    ({"segmentations": {"mine": {"method": "k_means"}}}, ["segmentations.mine", "behaviour, rfm_grid"]),
+    ({"segmentations": {"mine": {"method": "k_means"}}}, ["segmentations.mine", "behaviour, spend_profile"]),
     ({"segmentations": ["behaviour"]}, ["segmentations = ['behaviour']", "dictionary"]),
     ({"default_campaigns": "behavior"}, ["default_campaigns 'behavior'", "behaviour, rfm_grid", "null"]),
     ({"campaigns": {"win_bakc": None}}, ["campaigns.win_bakc is null", "did you mean win_back?"]),
@@ -296,7 +296,7 @@ SHAPES: list[tuple[dict[str, Any], set[str]]] = [
     ({"executor": "multiprocess"}, set()),
     ({"suppression": {"path": "x.csv"}}, set()),
     ({"time_zone": "Europe/London"}, {"profiles"}),
-    ({"currency": "GBP"}, {"checks"}),
+    ({"currency": "GBP"}, {"checks", "report"}),
     ({"first_day": "2010-12-01"}, {"first_day"}),
     ({"last_day": "2011-12-09"}, {"last_day"}),
     ({"cleaning": {"zero_price": "keep"}}, {"cleaning"}),
@@ -306,11 +306,16 @@ SHAPES: list[tuple[dict[str, Any], set[str]]] = [
     ({"features": {"returns": "exclude"}}, {"features"}),
     (
         {"segmentations": {"behaviour": {"clusters": 3}, "rfm_grid": {}}, "default_campaigns": None},
-        {"segmentations", "campaigns"},
+        {"segmentations", "campaigns", "report"},
     ),
-    ({"campaigns": {"pamper": PAMPER}}, {"campaigns"}),
+    ({"campaigns": {"pamper": PAMPER}}, {"campaigns", "report"}),
     ({"campaign_salt": "other"}, {"campaigns"}),
     ({"model_timing": "same_snapshot"}, {"model_timing"}),
+    ({"models": {"gates": {"changed": {"limit": 0.2}}}}, {"gates"}),
+    ({"models": {"late_data": "retrain"}}, {"late_data"}),
+    ({"models": {"max_moved_by_model": 0.5}}, set()),
+    ({"report": {"shop": "Corner shop"}}, {"report"}),
+    ({"report": {"each_run": False}}, {"report_each_run"}),
 ]
 
 

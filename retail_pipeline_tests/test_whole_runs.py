@@ -20,10 +20,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from retail_pipeline.core.segmentation import to_json
+from retail_pipeline.lake.models import judged, read_model
+from retail_pipeline.lake.partitions import Lake
 from retail_pipeline_tests.benchmarks import plain_script
 from retail_pipeline_tests.command import bring_up_to_date, made_once, touched, tree
 
 THROUGH = date(2011, 12, 9)
+BOUNDS = {"behaviour": 0.75, "spend_profile": 3.0}
+ALL_FIVE = ("behaviour", "rfm_grid", "spend_profile", "spend_tiers", "value_score")
 Make = Callable[[str], Path]
 
 
@@ -60,13 +65,19 @@ def segments(lake: Path, segmentation: str) -> dict[str, int]:
     return {entry["values"]: entry["counts"] for entry in counted.to_pylist()}
 
 
+def report_table(lake: Path, table: str) -> list[dict[str, Any]]:
+    """The rows of a table of the last day's report."""
+    path = lake / table / f"snapshot_date={THROUGH}" / "part-0.parquet"
+    rows: list[dict[str, Any]] = pq.read_table(path, partitioning=None).to_pylist()
+    return rows
+
+
 # the published figures
 
 KNOWN_ROWS = "select count(*) from {transactions} where customer_id is not null"
 FEATURES = f"from {{rfm_features}} where snapshot_date = '{THROUGH}'"
 
 
-@pytest.mark.xdist_group("behaviour")
 def test_behaviour_gives_the_published_outliers_and_clusters(run_under: Make) -> None:
     lake = run_under("behaviour")
     assert ask(lake, KNOWN_ROWS) == (396_340,)
@@ -93,7 +104,6 @@ def test_behaviour_gives_the_published_outliers_and_clusters(run_under: Make) ->
     assert round(model["card"]["inertia"], 2) == 2777.79
 
 
-@pytest.mark.xdist_group("sales")
 def test_sales_give_the_published_totals_and_grid(run_under: Make) -> None:
     lake = run_under("sales")
     sold = "from {transactions} where customer_id is not null and line_kind = 'sale'"
@@ -110,7 +120,6 @@ def test_sales_give_the_published_totals_and_grid(run_under: Make) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("sales_without_duplicates")
 def test_sales_without_duplicates_give_the_published_totals(run_under: Make) -> None:
     lake = run_under("sales_without_duplicates")
     sold = "from {transactions} where customer_id is not null and line_kind = 'sale'"
@@ -118,13 +127,81 @@ def test_sales_without_duplicates_give_the_published_totals(run_under: Make) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("net")
 def test_net_of_returns_gives_the_published_totals(run_under: Make) -> None:
     lake = run_under("net")
     known = "from {transactions} where customer_id is not null"
     assert ask(lake, f"select count(*), count(distinct customer_id), sum(amount) {known}") == (
         406_829, 4_372, Decimal("8300065.8140"),
     )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_trends_count_every_distinct_invoice(run_under: Make) -> None:
+    trends = report_table(run_under("net"), "sales_trends")
+    counts = {
+        dimension: [row["invoices"] for row in trends if row["dimension"] == dimension]
+        for dimension in ("weekday", "month", "season", "hour")
+    }
+    assert counts["weekday"] == [4138, 4722, 4815, 5660, 4184, 0, 2381]
+    assert counts["month"] == [1476, 1393, 1983, 1744, 2162, 2012, 1927, 1737, 2327, 2637, 3462, 3040]
+    assert [sum(invoices) for invoices in counts.values()] == [25_900] * 4
+
+
+def test_the_first_cohort_comes_back_as_published(run_under: Make) -> None:
+    cohorts = report_table(run_under("sales"), "cohort_retention")
+    first = [row["customers"] for row in cohorts if row["cohort_month"] == "2010-12"]
+    assert first == [885, 324, 286, 340, 321, 352, 321, 309, 313, 350, 331, 445, 235]
+
+
+# twelve months of models
+
+
+@pytest.mark.slow
+def test_names_mean_the_same_over_twelve_months_of_models(run_under: Make) -> None:
+    """A cluster bears the name of its match unless that is beyond the bound, and then the card says so."""
+    lake = Lake(run_under("months"))
+    months = [f"2011-{month:02d}" for month in range(1, 13)]
+    for name in ("behaviour", "spend_profile"):
+        cards = [judged(lake, month)[name][0].model.card for month in months]
+        assert [len(card.matches) for card in cards] == [0] + [4] * 11
+        bound = BOUNDS[name]
+        moved = [[m for m in card.matches if m.name != m.champion] for card in cards[1:]]
+        assert all(m.cost is not None and m.cost > bound for of_month in moved for m in of_month)
+        assert sum(bool(of_month) for of_month in moved) == 1
+        for card, of_month in zip(cards[1:], moved, strict=True):
+            for m in of_month:
+                assert any(f"{m.name} is named by its figures" in note for note in card.notes)
+
+
+@pytest.mark.slow
+def test_every_month_has_a_verdict_and_its_model_is_what_the_verdict_says(run_under: Make) -> None:
+    lake = Lake(run_under("months"))
+    before: dict[str, str] = {}
+    for month in (f"2011-{month:02d}" for month in range(1, 13)):
+        models = {name: to_json(read_model(lake, month, name)) for name in ALL_FIVE}
+        for name, (candidate, verdict) in judged(lake, month).items():
+            chosen = to_json(candidate.model) if verdict.in_force == "candidate" else before[name]
+            assert models[name] == chosen
+        before = models
+
+
+@pytest.mark.slow
+def test_the_report_of_all_five_is_one_small_page(run_under: Make) -> None:
+    lake = run_under("months")
+    page = lake / "report" / f"snapshot_date={THROUGH}" / "index.html"
+    assert 50_000 < page.stat().st_size < 3_000_000
+    profiles = report_table(lake, "segment_profiles")
+    sizes = {name: sum(r["customers"] for r in profiles if r["segmentation"] == name) for name in ALL_FIVE}
+    assert sizes == dict.fromkeys(ALL_FIVE, 4_334)
+    moves = report_table(lake, "segment_migration")
+    assert {(r["segmentation"], r["compared_with"]) for r in moves} == {
+        (name, earlier) for name in ALL_FIVE for earlier in ("previous_day", "30_days_before")
+    }
+    assert all(
+        r["by_behaviour"] + r["by_model"]
+        == (r["customers"] if r["from_segment"] not in (r["to_segment"], "New") else 0)
+        for r in moves
+    )
 
 
 # nothing is lost, nothing is made twice
@@ -139,7 +216,6 @@ def rows_by_day(lake: Path, table: str) -> dict[str, int]:
     return counts
 
 
-@pytest.mark.xdist_group("behaviour")
 def test_every_row_of_every_file_is_somewhere(run_under: Make) -> None:
     lake = run_under("behaviour")
     question = "select count(*), sum(rows_read), sum(rows_accepted), sum(rows_rejected) from {landed_files}"
@@ -153,7 +229,6 @@ def test_every_row_of_every_file_is_somewhere(run_under: Make) -> None:
     assert {day: raw.get(day, 0) for day in clean} == {day: clean[day] + refused[day] for day in clean}
 
 
-@pytest.mark.xdist_group("behaviour")
 def test_running_again_writes_nothing(run_under: Make, uci_dir: Path) -> None:
     lake = run_under("behaviour")
     before, content = touched(lake), tree(lake)
@@ -172,7 +247,6 @@ def test_running_again_writes_nothing(run_under: Make, uci_dir: Path) -> None:
     assert runs() == made
 
 
-@pytest.mark.xdist_group("behaviour")
 def test_the_plain_script_makes_the_same_tables_row_by_row(
     run_under: Make, uci_dir: Path, tmp_path: Path
 ) -> None:
@@ -205,6 +279,3 @@ def test_the_plain_script_makes_the_same_tables_row_by_row(
         assigned = rows(folder / "part-0.parquet").select(["customer_id", "segment"])
         plain = rows(tmp_path / "segments.parquet").select(["customer_id", name])
         assert assigned.to_pydict() == plain.rename_columns(["customer_id", "segment"]).to_pydict()
-
-
-# the same bytes, whatever happens on the way

@@ -95,6 +95,12 @@ def smallest_lift(treated: int, controls: int, response: float = 0.05) -> float 
     return 280.0 * float((response * (1 - response) * (1 / treated + 1 / controls)) ** 0.5)
 
 
+def measurable_lift(treated: int, controls: int) -> str:
+    """The smallest lift that the two arms can show, in words."""
+    lift = smallest_lift(treated, controls)
+    return "not measurable" if lift is None else f"{lift:.1f} percentage points"
+
+
 def _campaign(
     segmentation: str, segment: str, offer: str, channel: str, strategy: str, rank_by: str
 ) -> Campaign:
@@ -137,6 +143,34 @@ DEFAULTS: Mapping[str, Mapping[str, Campaign]] = {
          "Have not bought for long: reactivation, with an offer close to what they bought.", "monetary"),
         _WIN_BACK,
     ),
+    "spend_profile": _defaults(
+        "spend_profile",
+        ("vip", "VIP", "early_access_and_exclusive_deals", "phone",
+         "Spend the most: exclusive deals, early access to new products, personal offers.", "monetary"),
+        ("regular", "Regular, Mid-Spending", "membership", "email",
+         "Active, and next in spend: upselling, cross-selling, membership, to bring them up to VIP.",
+         "monetary"),
+        ("occasional", "Occasional, Higher Order Value", "seasonal_promotion", "email",
+         "Spend little in all, but much in one order: seasonal deals, and what fits past orders.",
+         "avg_order_value"),
+        ("infrequent", "Infrequent, Low Spenders", "loyalty_points", "email",
+         "Order seldom and small: discounts, e-mail campaigns and points, to bring them back more often.",
+         "-recency_days"),
+        _WIN_BACK,
+    ),
+    "value_score": _defaults(
+        "value_score",
+        ("high_value", "High Value", "personal_offer_and_feedback", "phone",
+         "Recent, frequent and of high revenue: ask for feedback and preferences, keep them for years.",
+         "monetary"),
+        ("mid_value", "Mid Value", "incentive_for_the_next_order", "email",
+         "Fairly recent or fairly frequent, new customers among them: an incentive for the next order.",
+         "monetary"),
+        ("low_value", "Low Value", "personal_reactivation", "email",
+         "Long gone, seldom and little: a lucrative offer to return, near what they once bought.",
+         "monetary"),
+        _WIN_BACK,
+    ),
     "rfm_grid": _defaults(
         "rfm_grid",
         ("champions", "Champions", "early_access", "email",
@@ -161,6 +195,20 @@ DEFAULTS: Mapping[str, Mapping[str, Campaign]] = {
          "Used to buy very often and stopped: win them back before the competition does.", "monetary"),
         ("hibernating", "Hibernating", "reactivation_offer", "email",
          "Long ago, seldom and little: standard offers of relevant products.", "monetary"),
+        _WIN_BACK,
+    ),
+    "spend_tiers": _defaults(
+        "spend_tiers",
+        ("high_value", "High-value", "early_access", "email",
+         "Spend the most in all or an order: keep them engaged with early access and personal offers.",
+         "score"),
+        ("one_time_big_buyer", "One-time Big Buyer", "follow_up_and_second_order_offer", "email",
+         "Spent as much as the best in a single order: ask how it went and give a reason for a second one; "
+         "nothing that thanks them for loyalty.", "-recency_days"),
+        ("mid_tier", "Mid-tier", "discount_on_the_next_order", "email",
+         "In between, with room to grow: discounts for frequent orders, to make them top spenders.", "score"),
+        ("low_spending", "Low-spending", "bundle_offer", "email",
+         "Spend the least: cheap standard offers and bundles, no costly channel.", "-recency_days"),
         _WIN_BACK,
     ),
 }  # fmt: skip

@@ -20,3 +20,12 @@ class DayRelease(Frozen):
     content: str = Field(description="content of the day's transactions partition when it was released")
     why: str = Field(min_length=1)
     by: str = Field(min_length=1)
+
+
+class ModelRetrain(Frozen):
+    """Somebody wants a month fitted on these data, though it has models; later data flag it anew."""
+
+    month: str
+    rfm_features: str = Field(description="content of the month close's features when it was asked for")
+    why: str = Field(min_length=1)
+    by: str = Field(min_length=1)

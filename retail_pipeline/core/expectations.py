@@ -83,6 +83,19 @@ def suite(
             specific = _segment_assignments(segments)
         case "campaign_lists":
             specific = _campaign_lists(table, segments)
+        case "segment_profiles":
+            specific = (*_known_segment(segments), _between("share is at most 1", "share", max_value=1))
+        case "segment_migration":
+            specific = _segment_migration(segments)
+        case "cohort_retention":
+            specific = _cohort_retention()
+        case "sales_trends":
+            specific = (_at_least("no more orders than invoices", "invoices", "orders"),)
+        case "spend_distribution":
+            specific = (
+                _at_least("orders_to is at least orders_from", "orders_to", "orders_from"),
+                _true("spend_to is above spend_from", "spend_to > spend_from"),
+            )
     return (*_from_schema(table), *specific)
 
 
@@ -195,9 +208,30 @@ def _campaign_lists(table: Table, segments: Collection[str]) -> tuple[Expectatio
     return (*_known_segment(segments), _unique("no two customers of a list share a rank", table, ("rank",)))
 
 
-def _known_segment(segments: Collection[str]) -> tuple[Expectation, ...]:
+def _segment_migration(segments: Collection[str]) -> tuple[Expectation, ...]:
+    return (
+        *_known_segment(segments, "to_segment"),
+        _zero(
+            "who moved did so by behaviour or by the model, and nobody else is counted as moved",
+            "moves_unaccounted_for",
+            "by_behaviour + by_model "
+            "- case when from_segment = 'New' or from_segment = to_segment then 0 else customers end",
+        ),
+    )
+
+
+def _cohort_retention() -> tuple[Expectation, ...]:
+    return (
+        _at_least("a cohort has at least the customers who bought", "cohort_customers", "customers"),
+        _true(
+            "all of a cohort bought in its first month", "months_since > 0 or customers = cohort_customers"
+        ),
+    )
+
+
+def _known_segment(segments: Collection[str], column: str = "segment") -> tuple[Expectation, ...]:
     known = tuple(sorted(segments))
-    return (_one_of(f"segment is one of {', '.join(known)}", "segment", known),) if known else ()
+    return (_one_of(f"{column} is one of {', '.join(known)}", column, known),) if known else ()
 
 
 def _sold_on_its_day() -> Expectation:

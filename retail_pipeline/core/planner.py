@@ -16,7 +16,7 @@ from typing import Literal
 
 from retail_pipeline.core.arrivals import FileSeen, must_land_again, new_files
 from retail_pipeline.core.manifests import Manifest, fingerprint
-from retail_pipeline.core.schema import TABLES
+from retail_pipeline.core.schema import REPORT, TABLES
 
 BOOTSTRAP = "bootstrap"
 SAME_SNAPSHOT = "same_snapshot"
@@ -24,7 +24,7 @@ DAYS_THAT_BLOCK_LISTS = 7
 
 # Rough seconds on two cores, read off the progress bars of runs over 374 days of 541,909 lines; only to tell
 # a minute from an hour.
-_SECONDS = {"files": 0.02, "days": 0.04, "months": 0.2, "snapshots": 1.5}
+_SECONDS = {"files": 0.02, "days": 0.04, "months": 0.8, "snapshots": 1.5, "reports": 8}
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class Recipe:
     segmentations: Mapping[str, str]
     campaigns: Mapping[str, tuple[str, str]]
     model_timing: Literal["previous_month", "same_snapshot"]
+    gates: str
+    late_data: Literal["flag", "retrain"]
+    report: str
+    report_each_run: bool
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,14 @@ class State:
     transactions: Mapping[date, Manifest] = field(default_factory=dict)
     customer_days: Mapping[date, Manifest] = field(default_factory=dict)
     features: Mapping[date, Manifest] = field(default_factory=dict)
+    candidates: Mapping[str, Manifest] = field(default_factory=dict)
     models: Mapping[str, Manifest] = field(default_factory=dict)
     assignments: Mapping[date, Mapping[str, Manifest]] = field(default_factory=dict)
     lists: Mapping[date, Mapping[str, Manifest]] = field(default_factory=dict)
+    reports: Mapping[date, Manifest] = field(default_factory=dict)
     released: Mapping[date, str] = field(default_factory=dict)
+    model_decisions: Mapping[str, str] = field(default_factory=dict)
+    retrained: Mapping[str, str] = field(default_factory=dict)
     suppression: str = "none"
 
     @cached_property
@@ -127,16 +135,17 @@ class State:
 class Work:
     """What must run, in this order.
 
-    Land files, make days, train months, make snapshots (with their lists).
+    Land files, make days, train months, make snapshots (with their lists), make the report.
     """
 
     files: tuple[FileSeen, ...] = ()
     days: tuple[date, ...] = ()
     months: tuple[str, ...] = ()
     snapshots: tuple[date, ...] = ()
+    reports: tuple[date, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.files or self.days or self.months or self.snapshots)
+        return bool(self.files or self.days or self.months or self.snapshots or self.reports)
 
     @property
     def seconds(self) -> float:
@@ -195,12 +204,47 @@ def features_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
     return {"customer_days": state.history_fingerprint(day), "features": recipe.features}
 
 
-def model_inputs(state: State, recipe: Recipe, month: str) -> dict[str, str]:
-    """What a month's models are made from."""
+def candidate_inputs(state: State, recipe: Recipe, month: str) -> dict[str, str]:
+    """What a month's candidates are made from."""
+    champion = state.models.get(month_of(close_before(month)))
     return {
         "rfm_features": state.features[close_before(month)].content,
+        "features": fingerprint(recipe.features, recipe.customer_days),
         "segmentations": fingerprint(dict(recipe.segmentations)),
+        "gates": recipe.gates,
+        "champion": champion.content if champion else "",
     }
+
+
+def model_inputs(state: State, month: str) -> dict[str, str]:
+    """What a month's models are chosen from."""
+    champion = state.models.get(month_of(close_before(month)))
+    return {
+        "candidates": state.candidates[month].content,
+        "champion": champion.content if champion else "",
+        "decisions": state.model_decisions.get(month, ""),
+    }
+
+
+def candidates_are_current(state: State, recipe: Recipe, month: str) -> bool:
+    """True when a month need not be fitted again.
+
+    Under ``late_data: flag`` other data under a fitted month are no reason, unless somebody asked for a
+    retrain on just these data.
+    """
+    made = state.candidates.get(month)
+    if made is None:
+        return False
+    inputs = candidate_inputs(state, recipe, month)
+    if recipe.late_data == "flag" and state.retrained.get(month) != inputs["rfm_features"]:
+        inputs |= {"rfm_features": made.inputs["rfm_features"]}
+    return made.is_current(TABLES["model_candidates"], inputs)
+
+
+def rests_on_other_data(state: State, month: str) -> bool:
+    """True when the data that a month's candidates were fitted on have changed since."""
+    made, features = state.candidates.get(month), state.features.get(close_before(month))
+    return bool(made and features and made.inputs["rfm_features"] != features.content)
 
 
 def model_source(state: State, recipe: Recipe, day: date) -> str:
@@ -237,11 +281,28 @@ def list_inputs(state: State, recipe: Recipe, day: date, campaign: str) -> dict[
     }
 
 
+def report_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
+    """What the report of a day is made from."""
+    first = state.first_day or day
+    months = [] if recipe.model_timing == SAME_SNAPSHOT else months_in_force(first, day)
+    models = {m: state.models[m].content for m in months if m in state.models}
+    days = [(d, m.content, m.counts) for d, m in state.transactions.items() if first <= d <= day]
+    return {
+        "rfm_features": state.features[day].content,
+        "segment_assignments": fingerprint({n: m.content for n, m in state.assignments[day].items()}),
+        "campaign_lists": fingerprint({n: m.content for n, m in state.lists.get(day, {}).items()}),
+        "transactions": fingerprint(days, sorted(state.landed)),
+        "customer_days": state.history_fingerprint(day),
+        "models": fingerprint(models, sorted(state.model_decisions.items())),
+        "settings": recipe.report,
+    }
+
+
 def plan(state: State, recipe: Recipe, through: date) -> Work:
     """Everything that must run so that the lake is right through a day.
 
     That is: every new file landed, every day's transactions and customer_days from the first delivery on, the
-    models of every month with the month closes they rest on, and the snapshot, segments and lists of
+    models of every month with the month closes they rest on, and the snapshot, segments, lists and report of
     ``through``. A partition must run when it is missing, when an input's fingerprint differs from the one in
     its manifest, when the code that makes it has another version, or when something it is made from must run.
     """
@@ -260,14 +321,16 @@ def plan(state: State, recipe: Recipe, through: date) -> Work:
         close = close_before(month)
         redone = bool(months) or (days and days[0] <= close)
         if redone or not (
-            _segments_are_current(state, recipe, close) and _model_is_current(state, recipe, month)
+            _segments_are_current(state, recipe, close) and _models_are_current(state, recipe, month)
         ):
             months.append(month)
     redone = bool(days or months)
     snapshot = redone or not (
         _segments_are_current(state, recipe, through) and _lists_are_current(state, recipe, through)
     )
-    return Work(files, days, tuple(months), (through,) if snapshot else ())
+    report = recipe.report_each_run and (snapshot or not _report_is_current(state, recipe, through))
+    last = (through,)
+    return Work(files, days, tuple(months), last if snapshot else (), last if report else ())
 
 
 def _day_is_current(state: State, recipe: Recipe, day: date) -> bool:
@@ -293,10 +356,14 @@ def _segments_are_current(state: State, recipe: Recipe, day: date) -> bool:
     )
 
 
-def _model_is_current(state: State, recipe: Recipe, month: str) -> bool:
-    manifest = state.models.get(month)
+def _models_are_current(state: State, recipe: Recipe, month: str) -> bool:
+    if recipe.model_timing == SAME_SNAPSHOT:
+        return True
+    made = state.models.get(month)
     return bool(
-        manifest and manifest.is_current(TABLES["segmentation_models"], model_inputs(state, recipe, month))
+        made
+        and candidates_are_current(state, recipe, month)
+        and made.is_current(TABLES["segmentation_models"], model_inputs(state, month))
     )
 
 
@@ -308,3 +375,8 @@ def _lists_are_current(state: State, recipe: Recipe, day: date) -> bool:
         manifest.is_current(TABLES["campaign_lists"], list_inputs(state, recipe, day, name))
         for name, manifest in made.items()
     )
+
+
+def _report_is_current(state: State, recipe: Recipe, day: date) -> bool:
+    made = state.reports.get(day)
+    return bool(made and made.is_current(REPORT, report_inputs(state, recipe, day)))

@@ -18,6 +18,7 @@ TIMESTAMP = pa.timestamp("us")
 STRING = pa.string()
 INTEGER = pa.int64()
 DAY = pa.date32()
+FRACTION = pa.float64()
 
 
 @dataclass(frozen=True)
@@ -252,6 +253,18 @@ TABLES: Mapping[str, Table] = {
                 Column("segmentation", STRING, "Name of the segmentation"),
                 Column("model", STRING, "The fitted model with its card, as JSON"),
             ),
+            code_version="2",
+        ),
+        Table(
+            "model_candidates",
+            "What was fitted for a month, with its gates: in force since, or kept and refused.",
+            "segments",
+            ("month",),
+            ("segmentation",),
+            (
+                Column("segmentation", STRING, "Name of the segmentation"),
+                Column("candidate", STRING, "The fitted model, its gates' figures and the verdict, as JSON"),
+            ),
         ),
         Table(
             "segment_assignments",
@@ -306,7 +319,200 @@ TABLES: Mapping[str, Table] = {
             ),
             holds_customers=True,
         ),
+        Table(
+            "segment_profiles",
+            "Each segment as of the end of a day: size, money, typical customer, countries.",
+            "reports",
+            ("snapshot_date",),
+            ("segmentation", "segment"),
+            (
+                Column("segmentation", STRING, "Name of the segmentation"),
+                Column("segment", STRING, "Segment name"),
+                Column("customers", INTEGER, "Customers in the segment", "customers", minimum=1),
+                Column("share", FRACTION, "Customers / all customers of the snapshot", "1"),
+                Column("revenue", MONEY, "Sum of monetary", "currency"),
+                Column(
+                    "revenue_share", FRACTION, "Revenue / that of all segments; null if that is 0", "1", True
+                ),
+                *(
+                    Column(f"{feature}_{figure}", FRACTION, f"{figure.title()} of {feature}", unit, nullable)
+                    for feature, unit, nullable in (
+                        ("recency_days", "days", False),
+                        ("frequency", "orders", False),
+                        ("monetary", "currency", False),
+                        ("avg_order_value", "currency", True),
+                    )
+                    for figure in ("mean", "median")
+                ),
+                Column(
+                    "top_countries",
+                    pa.list_(STRING),
+                    "The up to three countries most of its customers last bought in, commonest first; empty "
+                    "when none is known in the window",
+                ),
+                Column(
+                    "top_country_shares", pa.list_(FRACTION), "Their shares of the segment's customers", "1"
+                ),
+            ),
+        ),
+        Table(
+            "segment_migration",
+            "Moves between segments since an earlier day: customers, their worth, what moved them.",
+            "reports",
+            ("snapshot_date",),
+            ("segmentation", "compared_with", "from_segment", "to_segment"),
+            (
+                Column("segmentation", STRING, "Name of the segmentation"),
+                Column(
+                    "compared_with",
+                    STRING,
+                    "The earlier snapshot: that of the day before, or of 30 days before",
+                    values=("previous_day", "30_days_before"),
+                ),
+                Column("compared_day", DAY, "The day of the earlier snapshot"),
+                Column("from_segment", STRING, "Segment then; `New` for those who were no customers yet"),
+                Column("to_segment", STRING, "Segment now"),
+                Column("customers", INTEGER, "Customers, those who stayed included", "customers", minimum=1),
+                Column("revenue", MONEY, "Sum of their monetary now", "currency"),
+                Column(
+                    "by_behaviour",
+                    INTEGER,
+                    "Moved because their features crossed a boundary: the earlier model moves them too",
+                    "customers",
+                    minimum=0,
+                ),
+                Column(
+                    "by_model",
+                    INTEGER,
+                    "Moved because the boundary crossed them: the earlier model leaves them",
+                    "customers",
+                    minimum=0,
+                ),
+            ),
+        ),
+        Table(
+            "cohort_retention",
+            "How many of those who first bought in a month bought again in each later month.",
+            "reports",
+            ("snapshot_date",),
+            ("cohort_month", "month"),
+            (
+                Column("cohort_month", STRING, "Month of the first sale, YYYY-MM"),
+                Column("month", STRING, "Month observed, YYYY-MM; the last may be under way"),
+                Column("months_since", INTEGER, "Months between the two", "months", minimum=0),
+                Column("cohort_customers", INTEGER, "Customers of the cohort", "customers", minimum=1),
+                Column("customers", INTEGER, "Those of them who bought in the month", "customers", minimum=0),
+                Column("rate", FRACTION, "customers / cohort_customers", "1"),
+            ),
+        ),
+        Table(
+            "sales_trends",
+            "Distinct invoices and revenue by weekday, month, season and hour; anonymous included.",
+            "reports",
+            ("snapshot_date",),
+            ("dimension", "position"),
+            (
+                Column(
+                    "dimension",
+                    STRING,
+                    "What the rows are by",
+                    values=("weekday", "month", "season", "hour"),
+                ),
+                Column(
+                    "position",
+                    INTEGER,
+                    "weekday 1 (Monday) to 7, month 1 to 12, season 1 (spring) to 4 (winter), hour 0 to 23",
+                    minimum=0,
+                ),
+                Column("label", STRING, "Its name: Mon, Jan, Spring (Mar-May), 09:00"),
+                Column(
+                    "invoices", INTEGER, "Distinct invoices of any kind, returns too", "invoices", minimum=0
+                ),
+                Column("orders", INTEGER, "Distinct invoices with a sale", "orders", minimum=0),
+                Column(
+                    "revenue",
+                    MONEY,
+                    "Sales less returns of these invoices (+ adjustments if set so)",
+                    "currency",
+                ),
+            ),
+        ),
+        Table(
+            "customer_rankings",
+            "The first hundred customers by total spend, by average order value and by number of orders.",
+            "reports",
+            ("snapshot_date",),
+            ("ranking", "rank"),
+            (
+                Column("ranking", STRING, "What they are ranked by", values=("total", "average", "orders")),
+                Column("rank", INTEGER, "1 is the first; ties by customer_id", minimum=1),
+                CUSTOMER,
+                Column("monetary", MONEY, "Value in the window", "currency"),
+                Column("frequency", INTEGER, "Sale invoices in the window", "orders", minimum=1),
+                Column("avg_order_value", MONEY, "Gross value / frequency", "currency"),
+                Column("recency_days", INTEGER, "Days since the last sale", "days", minimum=0),
+            ),
+            holds_customers=True,
+        ),
+        Table(
+            "spend_distribution",
+            "Customers over orders and spend, as cells of a grid; the densest region is marked.",
+            "reports",
+            ("snapshot_date",),
+            ("orders_from", "spend_from"),
+            (
+                Column("orders_from", INTEGER, "Orders from (included)", "orders", minimum=1),
+                Column("orders_to", INTEGER, "Orders to (included); null: no limit", "orders", True),
+                Column("spend_from", MONEY, "Monetary from (included)", "currency"),
+                Column("spend_to", MONEY, "Monetary to (excluded); null: no limit", "currency", True),
+                Column("customers", INTEGER, "Customers in the cell", "customers", minimum=0),
+                Column("revenue", MONEY, "Sum of their monetary", "currency"),
+                Column(
+                    "densest",
+                    pa.bool_(),
+                    "In the smallest rectangle of cells that holds at least half of the customers",
+                ),
+            ),
+        ),
+        Table(
+            "product_rankings",
+            "The first hundred products sold, by revenue, by units and by invoices.",
+            "reports",
+            ("snapshot_date",),
+            ("ranking", "rank"),
+            (
+                Column("ranking", STRING, "What they are ranked by", values=("revenue", "units", "invoices")),
+                Column("rank", INTEGER, "1 is the first; ties by product_id", minimum=1),
+                Column("product_id", STRING, "Product code"),
+                Column("description", STRING, "Its commonest description", nullable=True),
+                Column("revenue", MONEY, "Sum of amounts: sales less returns", "currency"),
+                Column("units", QUANTITY, "Units sold, returns not taken off", "units"),
+                Column("invoices", INTEGER, "Distinct invoices that sold it", "invoices", minimum=1),
+            ),
+        ),
+        Table(
+            "key_figures",
+            "The report's single figures as of the end of a day.",
+            "reports",
+            ("snapshot_date",),
+            ("figure",),
+            (
+                Column("figure", STRING, "Name of the figure (docs/report.md lists them)"),
+                Column("value", FRACTION, "Its value; null when there is nothing to measure", "", True),
+                Column("unit", STRING, "Its unit"),
+                Column("meaning", STRING, "What it says"),
+            ),
+        ),
     )
 }
 
-LAYERS = ("landing", "transactions", "features", "segments", "campaigns")
+REPORT = Table(
+    "report",
+    "The page of a day, one HTML file: the customer base, what changed, what to do.",
+    "reports",
+    ("snapshot_date",),
+    (),
+    (),
+)
+
+LAYERS = ("landing", "transactions", "features", "segments", "campaigns", "reports")

@@ -15,7 +15,14 @@ import dagster as dg
 from retail_pipeline.core.planner import Work, plan, ranges
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.instance import PROCESS, this_process
-from retail_pipeline.defs.jobs import DAY_TABLES, SNAPSHOT_TABLES, daily_job, landing_job, monthly_model_job
+from retail_pipeline.defs.jobs import (
+    DAY_TABLES,
+    SNAPSHOT_TABLES,
+    daily_job,
+    landing_job,
+    monthly_model_job,
+    report_job,
+)
 from retail_pipeline.defs.partitions import SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import file_ranges, range_tags
@@ -50,7 +57,7 @@ def bring_up_to_date(
     on_layer: Callable[[str, int], None] = lambda layer, partitions: None,
     on_wait: Callable[[str], None] = lambda message: None,
 ) -> Outcome:
-    """Land what is new, then make days, months and the last day's snapshot, planning anew before each layer.
+    """Land what is new, then make days, months, the last day's snapshot and report, planning before each.
 
     ``through`` is asked after landing, when it is known what was delivered; ``on_layer`` is told each layer
     with its number of partitions. One bad partition does not keep the others from being made.
@@ -75,7 +82,22 @@ def bring_up_to_date(
         if snapshots := look(pipeline, last).snapshots:
             on_layer("snapshots", len(snapshots))
             execute(daily_job.name, _texts(ranges(snapshots)), SNAPSHOT_TABLES)
+        work = look(pipeline, last)
+        # without the day's segments there is nothing to report, and the failed run has said why
+        if work.reports and not work.snapshots:
+            on_layer("reports", len(work.reports))
+            execute(report_job.name, _texts(ranges(work.reports)))
     return outcome
+
+
+def make_report(
+    pipeline: Pipeline, instance: dg.DagsterInstance, day: date, on_wait: Callable[[str], None]
+) -> list[str]:
+    """Make a day's report, whose segments are made; what went wrong, in words."""
+    outcome = Outcome()
+    with writing(pipeline.lake, on_wait):
+        _executor(pipeline, instance, outcome)(report_job.name, _texts([(day, day)]))
+    return outcome.failures
 
 
 def _texts(days: Sequence[tuple[date, date]]) -> list[tuple[str, str]]:

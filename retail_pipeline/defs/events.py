@@ -6,13 +6,14 @@ whether something failed.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from retail_pipeline.core.manifests import CheckOutcome
-from retail_pipeline.core.schema import TABLES, Table
+from retail_pipeline.core.schema import REPORT, TABLES, Table
 from retail_pipeline.engine.validation import Failure
 from retail_pipeline.lake.partitions import Lake
 
@@ -31,7 +32,7 @@ def asset_spec(
         description=table.meaning,
         group_name=table.layer,
         owners=OWNERS,
-        kinds={"parquet", "duckdb"} if name != "segmentation_models" else {"json", "scikitlearn"},
+        kinds={"json", "scikitlearn"} if table.partition_keys == ("month",) else {"parquet", "duckdb"},
         code_version=table.code_version,
         partitions_def=partitions,
         skippable=True,
@@ -73,7 +74,7 @@ def check_spec(
 
 def log_made(log: Log, lake: Lake, table: str, partition: str, rows: int, **metadata: Any) -> None:
     """Record that a partition was made; ``partition`` is Dagster's key, a day (a month's first day)."""
-    key = TABLES[table].partition_keys[0]
+    key = TABLES.get(table, REPORT).partition_keys[0]
     folder = lake.partition(table, {key: partition.removesuffix("-01") if key == "month" else partition})
     log(
         dg.AssetMaterialization(
@@ -86,6 +87,15 @@ def log_made(log: Log, lake: Lake, table: str, partition: str, rows: int, **meta
             },
         )
     )
+
+
+def as_metadata(figures: Mapping[str, bytes]) -> dict[str, Any]:
+    """PNG figures by title as the UI shows them; nothing when there are none."""
+    shown = [
+        f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"
+        for title, png in figures.items()
+    ]
+    return {"figures": dg.MetadataValue.md("\n\n".join(shown))} if shown else {}
 
 
 def log_check(
@@ -112,7 +122,7 @@ def log_check(
             severity=dg.AssetCheckSeverity.ERROR
             if any(f.blocking for f in failures)
             else dg.AssetCheckSeverity.WARN,
-            description="; ".join(f"not so for {f.count:,} rows: {f.states}" for f in failures) or None,
+            description="; ".join(f"not so for {f.count:,} {f.of}: {f.states}" for f in failures) or None,
             metadata=metadata,
         )
     )
@@ -121,9 +131,8 @@ def log_check(
 def _as_markdown(failures: Sequence[Failure]) -> str:
     parts = []
     for failure in failures:
-        parts.append(
-            f"**{failure.states}**: {failure.count:,} rows do not ({failure.expectation or 'counted'})"
-        )
+        how = failure.expectation or "counted"
+        parts.append(f"**{failure.states}**: {failure.count:,} {failure.of} do not ({how})")
         if failure.samples:
             names = list(failure.samples[0])
             parts.append(
@@ -145,4 +154,4 @@ def outcomes(failures: Sequence[Failure]) -> tuple[CheckOutcome, ...]:
 
 def blocking(failures: Iterable[Failure]) -> str:
     """What stands against going on, in words; empty when nothing does."""
-    return "; ".join(f"{f.count:,} rows against «{f.states}»" for f in failures if f.blocking)
+    return "; ".join(f"{f.count:,} {f.of} against «{f.states}»" for f in failures if f.blocking)

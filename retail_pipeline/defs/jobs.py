@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import dagster as dg
 
+from retail_pipeline.core.schema import REPORT, TABLES
+
 DAY_TABLES = ("transactions", "customer_days")
+MODEL_TABLES = ("model_candidates", "segmentation_models")
 SNAPSHOT_TABLES = ("rfm_features", "segment_assignments", "campaign_lists")
+REPORT_TABLES = tuple(name for name, table in TABLES.items() if table.layer == REPORT.layer)
 
 landing_job = dg.define_asset_job(
     "landing_job",
@@ -23,7 +27,12 @@ daily_job = dg.define_asset_job(
 )
 monthly_model_job = dg.define_asset_job(
     "monthly_model_job",
-    dg.AssetSelection.assets("segmentation_models"),
+    dg.AssetSelection.assets(*MODEL_TABLES),
     description="A month's models, with the month close they rest on.",
 )
-JOBS = (landing_job, daily_job, monthly_model_job)
+report_job = dg.define_asset_job(
+    "report_job",
+    dg.AssetSelection.assets(*REPORT_TABLES, REPORT.name),
+    description="The report of the last day of a range, or of every day if its config says so.",
+)
+JOBS = (landing_job, daily_job, monthly_model_job, report_job)

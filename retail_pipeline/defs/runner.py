@@ -15,7 +15,7 @@ from typing import TypeVar
 import dagster as dg
 
 from retail_pipeline.core.planner import State
-from retail_pipeline.core.segmentation import FittedSegmentation
+from retail_pipeline.core.segmentation import FittedSegmentation, to_sql
 from retail_pipeline.defs.events import Log
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.engine import Engine, EngineError
@@ -34,6 +34,14 @@ class Run:
     selected: Collection[str]
     state: State
     fitted: dict[tuple[str, str], FittedSegmentation] = field(default_factory=dict)
+    queries: dict[str, str] = field(default_factory=dict)
+
+    def query(self, model: FittedSegmentation) -> str:
+        """The query that assigns customers under a model; writing one takes as long as running it."""
+        key = model.model_dump_json()
+        if key not in self.queries:
+            self.queries[key] = to_sql(model)
+        return self.queries[key]
 
 
 def make_all(batches: Sequence[Sequence[Key]], make: Callable[[Sequence[Key]], Bad[Key]]) -> Bad[Key]:

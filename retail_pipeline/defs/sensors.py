@@ -8,8 +8,22 @@ from datetime import date, datetime
 
 import dagster as dg
 
-from retail_pipeline.core.planner import State, close_before, plan, ranges, transactions_inputs
-from retail_pipeline.defs.jobs import DAY_TABLES, SNAPSHOT_TABLES, daily_job, landing_job, monthly_model_job
+from retail_pipeline.core.planner import (
+    State,
+    close_before,
+    plan,
+    ranges,
+    report_inputs,
+    transactions_inputs,
+)
+from retail_pipeline.defs.jobs import (
+    DAY_TABLES,
+    SNAPSHOT_TABLES,
+    daily_job,
+    landing_job,
+    monthly_model_job,
+    report_job,
+)
 from retail_pipeline.defs.partitions import FILES, SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import MOST_ATTEMPTS, file_ranges, request
@@ -23,10 +37,10 @@ def sensors(pipeline: Pipeline) -> list[dg.SensorDefinition]:
     """new_files_sensor, on by default."""
 
     @dg.sensor(
-        jobs=[landing_job, daily_job, monthly_model_job],
+        jobs=[landing_job, daily_job, monthly_model_job, report_job],
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Lands new files; then requests the days they touch, the models, the last snapshot.",
+        description="Lands new files; then requests their days, the models, the last snapshot, its report.",
     )
     def new_files_sensor(
         context: dg.SensorEvaluationContext, pipeline: dg.ResourceParam[Pipeline]
@@ -48,7 +62,7 @@ def sensors(pipeline: Pipeline) -> list[dg.SensorDefinition]:
 def look(
     instance: dg.DagsterInstance, pipeline: Pipeline, state: State, yesterday: date
 ) -> dg.SensorResult | dg.SkipReason:
-    """Request the landing of new files; then the days they touch; then the models; then the last snapshot."""
+    """Request the landing of new files; then their days, the models, the last snapshot, its report."""
     # a day that is not over has no partition yet
     last = min(state.last_day or yesterday, yesterday)
     work = plan(state, pipeline.recipe, last)
@@ -88,10 +102,18 @@ def look(
         made_of += [dict(recipe.segmentations), dict(recipe.campaigns)]
         if snapshot := request(instance, daily_job.name, str(last), str(last), made_of, SNAPSHOT_TABLES):
             return dg.SensorResult(run_requests=[snapshot])
+    if work.reports and not (days or work.months or work.snapshots):
+        made_of = [report_inputs(state, pipeline.recipe, last)]
+        if report := request(instance, report_job.name, str(last), str(last), made_of):
+            return dg.SensorResult(run_requests=[report])
     if work:
+        parts = {
+            part: len(getattr(work, part)) for part in ("files", "days", "months", "snapshots", "reports")
+        }
+        waiting = ", ".join(f"{count:,} {part}" for part, count in parts.items() if count)
         return dg.SkipReason(
-            f"{len(work.files)} files, {len(days)} days and {len(work.months)} months wait: their runs are "
-            f"under way, or failed {MOST_ATTEMPTS} times (`retail-pipeline status` says why)"
+            f"{waiting} wait: their runs are under way, or failed {MOST_ATTEMPTS} times "
+            "(`retail-pipeline status` says why)"
         )
     return dg.SkipReason(
         f"all {len(state.seen)} files in {pipeline.settings.landing} have landed and their days are made"

@@ -37,7 +37,7 @@ class Failure:
     """An expectation that some rows of a partition do not meet.
 
     ``column`` names the columns it reads, ``count`` is the number of rows, and ``samples`` are the first of
-    them: their key and those columns as text, customer ids masked.
+    them: their key and those columns as text, customer ids masked; ``of`` says what is counted.
     """
 
     states: str
@@ -46,6 +46,14 @@ class Failure:
     blocking: bool
     count: int
     samples: list[dict[str, str]]
+    of: str = "rows"
+
+
+def counted(
+    states: str, count: int, blocking: bool, samples: Sequence[dict[str, str]] = (), of: str = "rows"
+) -> list[Failure]:
+    """What was found by counting rather than by an expectation: nothing when the count is 0."""
+    return [Failure(states, "", "", blocking, count, list(samples), of)] if count else []
 
 
 def validate(

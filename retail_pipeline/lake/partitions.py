@@ -27,6 +27,7 @@ from retail_pipeline.core.schema import Table
 
 DATA_FILE = "part-0.parquet"
 MANIFEST_FILE = "_manifest.json"
+PAGE_FILE = "index.html"
 STAGING = ".staging"
 
 

@@ -6,18 +6,21 @@ Belongs here: reading. Does not belong here: any conclusion drawn from it (``cor
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 from retail_pipeline.core.arrivals import FileSeen
-from retail_pipeline.core.decisions import DayRelease
-from retail_pipeline.core.manifests import Manifest
+from retail_pipeline.core.decisions import DayRelease, ModelRetrain
+from retail_pipeline.core.manifests import Frozen, Manifest, fingerprint
 from retail_pipeline.core.planner import State
-from retail_pipeline.core.schema import TABLES
+from retail_pipeline.core.promotion import ModelDecision
+from retail_pipeline.core.schema import REPORT, TABLES
 from retail_pipeline.lake.partitions import Lake, LakeError, manifests, replace_file
 
 DECISIONS = "decisions"
+Decision = TypeVar("Decision", bound=Frozen)
 
 
 def read_state(lake: Lake, seen: tuple[FileSeen, ...] = (), suppression: Path | None = None) -> State:
@@ -35,10 +38,14 @@ def read_state(lake: Lake, seen: tuple[FileSeen, ...] = (), suppression: Path | 
         transactions=_by_day(lake, "transactions"),
         customer_days=_by_day(lake, "customer_days"),
         features=_by_day(lake, "rfm_features"),
+        candidates={m.partition["month"]: m for m in manifests(lake, TABLES["model_candidates"])},
         models={m.partition["month"]: m for m in manifests(lake, TABLES["segmentation_models"])},
         assignments=_by_day_and_name(lake, "segment_assignments"),
         lists=_by_day_and_name(lake, "campaign_lists"),
+        reports={date.fromisoformat(m.partition["snapshot_date"]): m for m in manifests(lake, REPORT)},
         released={release.day: release.content for release in read_releases(lake)},
+        model_decisions=_by_month(read_model_decisions(lake)),
+        retrained={retrain.month: retrain.rfm_features for retrain in read_retrains(lake)},
         suppression=_name_of(suppression),
     )
 
@@ -66,19 +73,55 @@ def _name_of(suppression: Path | None) -> str:
         return "unreadable"
 
 
+def _by_month(decisions: Iterable[ModelDecision]) -> Mapping[str, str]:
+    months: dict[str, list[object]] = {}
+    for decision in decisions:
+        of_month = months.setdefault(decision.month, [])
+        of_month.append([decision.segmentation, decision.verdict, decision.content])
+    return {month: fingerprint(of_month) for month, of_month in months.items()}
+
+
 def read_releases(lake: Lake) -> list[DayRelease]:
     """Every recorded release of a held day, by day."""
-    releases = []
-    for path in sorted((lake.root / DECISIONS / "released_days").glob("*.json")):
-        try:
-            releases.append(DayRelease.model_validate_json(path.read_bytes()))
-        except ValueError as error:
-            raise LakeError(f"{path} is not a decision: restore or remove it ({error})") from error
-    return releases
+    return _decisions(lake, "released_days", DayRelease)
+
+
+def read_model_decisions(lake: Lake) -> list[ModelDecision]:
+    """Every recorded promotion and rejection, by month and segmentation."""
+    return _decisions(lake, "models", ModelDecision)
+
+
+def read_retrains(lake: Lake) -> list[ModelRetrain]:
+    """Every recorded wish to train a month on the data as they then were, by month."""
+    return _decisions(lake, "retrained_months", ModelRetrain)
 
 
 def write_release(lake: Lake, release: DayRelease) -> Path:
     """Record that somebody released a day."""
-    path = lake.root / DECISIONS / "released_days" / f"{release.day}.json"
-    replace_file(lake, path, (release.model_dump_json(indent=1) + "\n").encode())
+    return _record(lake, f"released_days/{release.day}", release)
+
+
+def write_model_decision(lake: Lake, decision: ModelDecision) -> Path:
+    """Record that somebody promoted or rejected a candidate; the last word on it counts."""
+    return _record(lake, f"models/{decision.month}.{decision.segmentation}", decision)
+
+
+def write_retrain(lake: Lake, retrain: ModelRetrain) -> Path:
+    """Record that somebody wants a month trained on the data as they are."""
+    return _record(lake, f"retrained_months/{retrain.month}", retrain)
+
+
+def _decisions(lake: Lake, kind: str, shape: type[Decision]) -> list[Decision]:
+    found = []
+    for path in sorted((lake.root / DECISIONS / kind).glob("*.json")):
+        try:
+            found.append(shape.model_validate_json(path.read_bytes()))
+        except ValueError as error:
+            raise LakeError(f"{path} is not a decision: restore or remove it ({error})") from error
+    return found
+
+
+def _record(lake: Lake, name: str, decision: Frozen) -> Path:
+    path = lake.root / DECISIONS / f"{name}.json"
+    replace_file(lake, path, (decision.model_dump_json(indent=1) + "\n").encode())
     return path

@@ -9,11 +9,28 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from retail_pipeline.core.campaigns import DEFAULTS, Campaign, candidates_sql, control_below, smallest_lift
-from retail_pipeline.core.segmentation import LAPSED, BehaviourParameters, RfmGridParameters, segments
+from retail_pipeline.core.segmentation import (
+    LAPSED,
+    BehaviourParameters,
+    Parameters,
+    RfmGridParameters,
+    SpendProfileParameters,
+    SpendTiersParameters,
+    ValueScoreParameters,
+    segments,
+)
+
+METHODS = [
+    BehaviourParameters(),
+    SpendProfileParameters(),
+    ValueScoreParameters(),
+    RfmGridParameters(),
+    SpendTiersParameters(),
+]
 
 
-@pytest.mark.parametrize("parameters", [BehaviourParameters(), RfmGridParameters()], ids=lambda p: p.method)
-def test_every_segment_has_one_default_campaign(parameters: BehaviourParameters | RfmGridParameters):
+@pytest.mark.parametrize("parameters", METHODS, ids=lambda p: p.method)
+def test_every_segment_has_one_default_campaign(parameters: Parameters):
     served = [segment for campaign in DEFAULTS[parameters.method].values() for segment in campaign.segments]
     assert sorted(served) == sorted([*segments(parameters), LAPSED])
     assert {c.segmentation for c in DEFAULTS[parameters.method].values()} == {parameters.method}
@@ -23,6 +40,13 @@ def test_every_default_says_what_it_is_for_and_can_be_measured():
     campaigns = [campaign for defaults in DEFAULTS.values() for campaign in defaults.values()]
     assert all(campaign.strategy and campaign.offer and campaign.channel for campaign in campaigns)
     assert {campaign.holdout for campaign in campaigns} == {0.1}
+
+
+def test_one_time_big_buyers_are_on_no_list_that_assumes_loyalty():
+    """Their campaign is their own, and none of its words takes them for loyal."""
+    (theirs,) = [c for c in DEFAULTS["spend_tiers"].values() if "One-time Big Buyer" in c.segments]
+    assert theirs.segments == ("One-time Big Buyer",)
+    assert not any(word in theirs.offer for word in ("loyal", "member", "points", "vip"))
 
 
 @settings(deadline=None)

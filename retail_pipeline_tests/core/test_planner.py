@@ -21,7 +21,7 @@ from retail_pipeline.core import planner
 from retail_pipeline.core.arrivals import FileSeen, landing_inputs
 from retail_pipeline.core.manifests import CheckOutcome, Manifest, Part, fingerprint, schema_fingerprint
 from retail_pipeline.core.planner import Recipe, State, Work, plan
-from retail_pipeline.core.schema import TABLES
+from retail_pipeline.core.schema import REPORT, TABLES
 
 FIRST, CLOSE, THROUGH = date(2024, 1, 29), date(2024, 1, 31), date(2024, 2, 3)
 RECIPE = Recipe(
@@ -35,7 +35,12 @@ RECIPE = Recipe(
     segmentations={"behaviour": "4 clusters", "rfm_grid": "5 bins"},
     campaigns={"pamper": ("behaviour", "phone"), "champions": ("rfm_grid", "mail")},
     model_timing="previous_month",
+    gates="gates",
+    late_data="retrain",
+    report="shop",
+    report_each_run=True,
 )
+SHAPES = {**TABLES, REPORT.name: REPORT}
 BROKEN = CheckOutcome(states="currency is GBP", blocking=True, count=3)
 
 Delivery = Mapping[date, str]
@@ -54,6 +59,7 @@ ALL = Work(
     days=tuple(days(FIRST, THROUGH)),
     months=("2024-02",),
     snapshots=(THROUGH,),
+    reports=(THROUGH,),
 )
 
 
@@ -73,8 +79,8 @@ def manifest(
         rows=1,
         content=fingerprint(table, partition, dict(inputs)),
         inputs=dict(inputs),
-        code_version=TABLES[table].code_version,
-        schema_fingerprint=schema_fingerprint(TABLES[table].arrow),
+        code_version=SHAPES[table].code_version,
+        schema_fingerprint=schema_fingerprint(SHAPES[table].arrow),
         failures=failures,
     )
 
@@ -131,8 +137,11 @@ def make_assignments(state: State, recipe: Recipe, day: date) -> State:
 def make_month(state: State, recipe: Recipe, month: str) -> State:
     close = planner.close_before(month)
     state = make_features(state, recipe, close)
-    inputs = planner.model_inputs(state, recipe, month)
-    model = manifest("segmentation_models", {"month": month}, inputs)
+    keys = {"month": month}
+    if not planner.candidates_are_current(state, recipe, month):
+        fitted = manifest("model_candidates", keys, planner.candidate_inputs(state, recipe, month))
+        state = replace(state, candidates={**state.candidates, month: fitted})
+    model = manifest("segmentation_models", keys, planner.model_inputs(state, month))
     return make_assignments(replace(state, models={**state.models, month: model}), recipe, close)
 
 
@@ -150,6 +159,11 @@ def make_lists(state: State, recipe: Recipe, day: date) -> State:
     return replace(state, lists={**state.lists, day: made})
 
 
+def make_report(state: State, recipe: Recipe, day: date) -> State:
+    made = manifest("report", {"snapshot_date": str(day)}, planner.report_inputs(state, recipe, day))
+    return replace(state, reports={**state.reports, day: made})
+
+
 def bring_up_to_date(
     state: State, recipe: Recipe = RECIPE, shop: Shop = SHOP, through: date = THROUGH
 ) -> State:
@@ -162,6 +176,8 @@ def bring_up_to_date(
         state = make_month(state, recipe, month)
     for day in plan(state, recipe, through).snapshots:
         state = make_lists(make_assignments(make_features(state, recipe, day), recipe, day), recipe, day)
+    for day in plan(state, recipe, through).reports:
+        state = make_report(state, recipe, day)
     return state
 
 
@@ -197,15 +213,21 @@ def test_a_day_without_deliveries_is_made_too():
 @pytest.mark.parametrize(
     ("part", "key", "work"),
     [
-        ("transactions", THROUGH, Work(days=(THROUGH,), snapshots=(THROUGH,))),
-        ("customer_days", THROUGH, Work(days=(THROUGH,), snapshots=(THROUGH,))),
-        ("customer_days", FIRST, Work(days=(FIRST,), months=("2024-02",), snapshots=(THROUGH,))),
-        ("features", THROUGH, Work(snapshots=(THROUGH,))),
-        ("assignments", THROUGH, Work(snapshots=(THROUGH,))),
-        ("lists", THROUGH, Work(snapshots=(THROUGH,))),
-        ("features", CLOSE, Work(months=("2024-02",), snapshots=(THROUGH,))),
-        ("assignments", CLOSE, Work(months=("2024-02",), snapshots=(THROUGH,))),
-        ("models", "2024-02", Work(months=("2024-02",), snapshots=(THROUGH,))),
+        ("transactions", THROUGH, Work(days=(THROUGH,), snapshots=(THROUGH,), reports=(THROUGH,))),
+        ("customer_days", THROUGH, Work(days=(THROUGH,), snapshots=(THROUGH,), reports=(THROUGH,))),
+        (
+            "customer_days",
+            FIRST,
+            Work(days=(FIRST,), months=("2024-02",), snapshots=(THROUGH,), reports=(THROUGH,)),
+        ),
+        ("features", THROUGH, Work(snapshots=(THROUGH,), reports=(THROUGH,))),
+        ("assignments", THROUGH, Work(snapshots=(THROUGH,), reports=(THROUGH,))),
+        ("lists", THROUGH, Work(snapshots=(THROUGH,), reports=(THROUGH,))),
+        ("features", CLOSE, Work(months=("2024-02",), snapshots=(THROUGH,), reports=(THROUGH,))),
+        ("assignments", CLOSE, Work(months=("2024-02",), snapshots=(THROUGH,), reports=(THROUGH,))),
+        ("candidates", "2024-02", Work(months=("2024-02",), snapshots=(THROUGH,), reports=(THROUGH,))),
+        ("reports", THROUGH, Work(reports=(THROUGH,))),
+        ("models", "2024-02", Work(months=("2024-02",), snapshots=(THROUGH,), reports=(THROUGH,))),
     ],
 )
 def test_what_was_taken_away_is_made_again_with_what_rests_on_it(part: str, key: object, work: Work):
@@ -224,8 +246,12 @@ def test_what_was_taken_away_is_made_again_with_what_rests_on_it(part: str, key:
             replace(ALL, files=(), days=()),
         ),
         ({"segmentations": {"behaviour": "4 clusters"}}, replace(ALL, files=(), days=())),
-        ({"campaigns": {"pamper": ("behaviour", "e-mail")}}, Work(snapshots=(THROUGH,))),
-        ({"campaigns": {}}, Work(snapshots=(THROUGH,))),
+        ({"campaigns": {"pamper": ("behaviour", "e-mail")}}, replace(ALL, files=(), days=(), months=())),
+        ({"gates": "other"}, replace(ALL, files=(), days=())),
+        ({"late_data": "flag"}, Work()),
+        ({"report": "another shop"}, Work(reports=(THROUGH,))),
+        ({"report_each_run": False}, Work()),
+        ({"campaigns": {}}, Work(snapshots=(THROUGH,), reports=(THROUGH,))),
         ({"cleaning": {"till": "rules", "another till": "rules"}}, Work()),
         ({"first_day": date(2024, 1, 2)}, Work()),
     ],
@@ -250,7 +276,9 @@ def test_a_corrected_day_makes_exactly_that_day_stale_and_what_reads_it():
     state = bring_up_to_date(State())
     corrected = {**SHOP, "again.csv": {date(2024, 2, 2): "corrected"}}
     state = land(replace(state, seen=tuple(listing(corrected))), RECIPE, corrected, tuple(listing(corrected)))
-    assert plan(state, RECIPE, THROUGH) == Work(days=(date(2024, 2, 2),), snapshots=(THROUGH,))
+    assert plan(state, RECIPE, THROUGH) == Work(
+        days=(date(2024, 2, 2),), snapshots=(THROUGH,), reports=(THROUGH,)
+    )
 
 
 def test_a_late_day_leaves_the_months_closed_before_it_alone():
@@ -258,7 +286,10 @@ def test_a_late_day_leaves_the_months_closed_before_it_alone():
     late = {**SHOP, "late.csv": {date(2024, 2, 20): "late"}}
     state = land(replace(state, seen=tuple(listing(late))), RECIPE, late, tuple(listing(late)))
     assert plan(state, RECIPE, date(2024, 4, 2)) == Work(
-        days=(date(2024, 2, 20),), months=("2024-03", "2024-04"), snapshots=(date(2024, 4, 2),)
+        days=(date(2024, 2, 20),),
+        months=("2024-03", "2024-04"),
+        snapshots=(date(2024, 4, 2),),
+        reports=(date(2024, 4, 2),),
     )
 
 
@@ -292,7 +323,7 @@ def test_a_held_day_is_read_by_nothing_and_is_not_tried_again():
 def test_a_release_lets_the_day_in_and_holds_for_that_content_only():
     state = bring_up_to_date(State(), shop=broken(CLOSE))
     released = replace(state, released={CLOSE: state.transactions[CLOSE].content})
-    assert plan(released, RECIPE, THROUGH) == Work((), (CLOSE,), ("2024-02",), (THROUGH,))
+    assert plan(released, RECIPE, THROUGH) == Work((), (CLOSE,), ("2024-02",), (THROUGH,), (THROUGH,))
     released = bring_up_to_date(released, shop=broken(CLOSE))
     assert CLOSE in released.history(THROUGH)
     worse = {**broken(CLOSE), "worse.csv": {CLOSE: "more"}}
@@ -329,14 +360,58 @@ def test_a_held_day_keeps_lists_from_being_made_for_seven_days():
 
 def test_a_changed_suppression_file_makes_the_lists_again_and_nothing_before_them():
     state = replace(bring_up_to_date(State()), suppression="another file")
-    assert plan(state, RECIPE, THROUGH) == Work(snapshots=(THROUGH,))
+    assert plan(state, RECIPE, THROUGH) == Work(snapshots=(THROUGH,), reports=(THROUGH,))
 
 
 def test_another_close_of_the_month_before_makes_the_segments_stale_that_look_back_on_it():
     state = bring_up_to_date(State())
     other = {name: m.model_copy(update={"content": "other"}) for name, m in state.assignments[CLOSE].items()}
     state = replace(state, assignments={**state.assignments, CLOSE: other})
-    assert plan(state, RECIPE, THROUGH) == Work(snapshots=(THROUGH,))
+    assert plan(state, RECIPE, THROUGH) == Work(snapshots=(THROUGH,), reports=(THROUGH,))
+
+
+FLAG = replace(RECIPE, late_data="flag")
+APRIL = date(2024, 4, 2)
+LATE: Shop = {**SHOP, "late.csv": {date(2024, 2, 20): "late"}}
+
+
+def test_late_data_under_fitted_months_restate_the_closes_and_flag_the_models():
+    state = bring_up_to_date(State(), FLAG, through=APRIL)
+    late = bring_up_to_date(state, FLAG, LATE, APRIL)
+    assert late.features[date(2024, 2, 29)] != state.features[date(2024, 2, 29)]
+    assert (late.candidates, late.models) == (state.candidates, state.models)
+    flagged = [month for month in late.models if planner.rests_on_other_data(late, month)]
+    assert flagged == ["2024-03", "2024-04"]
+    assert not plan(late, FLAG, APRIL)
+
+
+def test_late_data_train_months_again_where_the_setting_says_so():
+    late = bring_up_to_date(bring_up_to_date(State(), through=APRIL), RECIPE, LATE, APRIL)
+    assert late.models == bring_up_to_date(State(), RECIPE, LATE, APRIL).models
+    assert not any(planner.rests_on_other_data(late, month) for month in late.models)
+
+
+def test_a_month_is_fitted_anew_when_somebody_asks_with_those_that_rest_on_it_until_data_change_again():
+    late = bring_up_to_date(bring_up_to_date(State(), FLAG, through=APRIL), FLAG, LATE, APRIL)
+    asked = replace(late, retrained={"2024-03": late.features[date(2024, 2, 29)].content})
+    assert plan(asked, FLAG, APRIL).months == ("2024-03", "2024-04")
+    anew = bring_up_to_date(asked, FLAG, LATE, APRIL)
+    assert anew.models == bring_up_to_date(State(), FLAG, LATE, APRIL).models
+    later = bring_up_to_date(anew, FLAG, {**LATE, "later.csv": {date(2024, 2, 21): "later"}}, APRIL)
+    assert later.models == anew.models
+    assert planner.rests_on_other_data(later, "2024-03")
+
+
+def test_a_decision_about_a_candidate_fits_nothing_anew_but_the_months_that_rest_on_it():
+    state = bring_up_to_date(State(), through=APRIL)
+    decided = replace(state, model_decisions={"2024-03": "promoted"})
+    assert plan(decided, RECIPE, APRIL).months == ("2024-03", "2024-04")
+    done = bring_up_to_date(decided, through=APRIL)
+    same = [m for m in done.candidates if done.candidates[m] == state.candidates[m]]
+    assert same == ["2024-02", "2024-03"]
+    assert [m for m in done.models if done.models[m] == state.models[m]] == ["2024-02"]
+    rebuilt = bring_up_to_date(State(model_decisions=decided.model_decisions), through=APRIL)
+    assert done.models == rebuilt.models
 
 
 def test_where_a_model_comes_from():
@@ -352,7 +427,7 @@ def test_where_a_model_comes_from():
 def test_another_model_timing_assigns_again_with_the_same_features():
     state = bring_up_to_date(State())
     study = replace(RECIPE, model_timing="same_snapshot")
-    assert plan(state, study, THROUGH) == Work(months=("2024-02",), snapshots=(THROUGH,))
+    assert plan(state, study, THROUGH) == Work(months=("2024-02",), snapshots=(THROUGH,), reports=(THROUGH,))
 
 
 def test_an_earlier_first_delivery_brings_a_model_for_the_month_that_was_the_first():
@@ -443,9 +518,12 @@ def test_doing_what_is_planned_leaves_nothing_to_do_and_the_lake_that_a_fresh_st
 
 def _of_use(state: State) -> dict[str, object]:
     """What is read of a lake from now on: days before the first delivery and old snapshots are history."""
+    own = state.assignments[THROUGH]["behaviour"].inputs["model"] == "same_snapshot"
     return {
         "history": {d: state.customer_days[d] for d in state.history(THROUGH) if d >= (state.first_day or d)},
         "features": state.features[THROUGH],
         "assignments": state.assignments[THROUGH],
         "lists": state.lists.get(THROUGH),
+        "models": None if own else state.models.get("2024-02"),
+        "report": state.reports.get(THROUGH),
     }

@@ -32,12 +32,36 @@ CONTRACT = {
         "customer_id recency_days frequency monetary avg_order_value tenure_days "
         "active_days first_sold_at last_sold_at",
     ),
+    "model_candidates": ("month", "segmentation candidate"),
     "segmentation_models": ("month", "segmentation model"),
     "segment_assignments": (
         "snapshot_date segmentation",
         "customer_id segment score reason previous_segment segment_since model_month",
     ),
     "campaign_lists": ("snapshot_date campaign", "customer_id segment arm rank offer channel reason"),
+    "segment_profiles": (
+        "snapshot_date",
+        "segmentation segment customers share revenue revenue_share recency_days_mean recency_days_median "
+        "frequency_mean frequency_median monetary_mean monetary_median avg_order_value_mean "
+        "avg_order_value_median top_countries top_country_shares",
+    ),
+    "segment_migration": (
+        "snapshot_date",
+        "segmentation compared_with compared_day from_segment to_segment customers revenue by_behaviour "
+        "by_model",
+    ),
+    "cohort_retention": ("snapshot_date", "cohort_month month months_since cohort_customers customers rate"),
+    "sales_trends": ("snapshot_date", "dimension position label invoices orders revenue"),
+    "customer_rankings": (
+        "snapshot_date",
+        "ranking rank customer_id monetary frequency avg_order_value recency_days",
+    ),
+    "spend_distribution": (
+        "snapshot_date",
+        "orders_from orders_to spend_from spend_to customers revenue densest",
+    ),
+    "product_rankings": ("snapshot_date", "ranking rank product_id description revenue units invoices"),
+    "key_figures": ("snapshot_date", "figure value unit meaning"),
 }
 
 

@@ -21,7 +21,7 @@ from retail_pipeline.defs.requests import file_ranges, range_tags
 from retail_pipeline.defs.runner import Bad, fail_by_name, make_all
 from retail_pipeline.engine import EngineError
 from retail_pipeline.settings import load_settings
-from retail_pipeline_tests.defs.support import land, open_pipeline, statuses
+from retail_pipeline_tests.defs.support import land, open_pipeline, run, said, statuses
 from retail_pipeline_tests.shop import FIRST, deliver, sales, settings_file, span
 
 DAYS = span(FIRST, 5)
@@ -30,14 +30,15 @@ DAYS = span(FIRST, 5)
 
 
 def test_the_second_time_nothing_runs(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
-    deliver(pipeline.settings.landing, span(FIRST, 34))
-    last = span(FIRST, 34)[-1]
+    days = span(date(2024, 1, 28), 8)
+    deliver(pipeline.settings.landing, days)
+    last = days[-1]
     layers: list[tuple[str, int]] = []
     outcome = bring_up_to_date(
         pipeline, instance, lambda: last, lambda layer, partitions: layers.append((layer, partitions))
     )
     assert outcome.failures == []
-    assert layers == [("files", 34), ("days", 34), ("months", 1), ("snapshots", 1)]
+    assert layers == [("files", 8), ("days", 8), ("months", 1), ("snapshots", 1)]
     assert [instance.get_run_by_id(run).job_name for run in outcome.runs] == [  # type: ignore[union-attr]
         "landing_job", "daily_job", "monthly_model_job", "daily_job",
     ]  # fmt: skip
@@ -67,6 +68,22 @@ def test_a_day_that_is_held_keeps_only_what_rests_on_it_from_being_made(
     assert sorted(pipeline.state().assignments) == [DAYS[-1]]
     # said once, not run again every morning
     assert bring_up_to_date(pipeline, instance, lambda: DAYS[-1]).runs == []
+
+
+def test_one_run_of_the_daily_job_takes_a_range_from_its_rows_to_its_lists_but_for_the_bad_day(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    """The bad day is the last: the days before it have everything."""
+    deliver(pipeline.settings.landing, DAYS)
+    deliver(pipeline.settings.landing, DAYS[-1:], currency="USD")
+    land(pipeline, instance)
+    result = run(pipeline, instance, "daily_job", DAYS[0], DAYS[-1])
+    assert said(result).startswith(f"1 days could not be made; the others are done.\n{DAYS[-1]}: held: ")
+    state = pipeline.state()
+    assert sorted(state.customer_days) == sorted(state.lists) == DAYS[:-1]
+    assert sorted(state.assignments) == DAYS
+    assert set(statuses(pipeline, instance, "campaign_lists", DAYS[:-1]).values()) == {"MATERIALIZED"}
+    assert statuses(pipeline, instance, "campaign_lists", DAYS[-1:]) == {DAYS[-1]: "FAILED"}
 
 
 def test_the_pipeline_can_be_replaced_by_name(tmp_path: Path, instance: dg.DagsterInstance) -> None:
@@ -111,7 +128,7 @@ def test_the_multiprocess_executor_makes_a_day(tmp_path: Path, monkeypatch: pyte
             started = [
                 event for event in result.all_events if event.event_type_value == "STEP_WORKER_STARTED"
             ]
-            assert [event.step_key for event in started] == ["days"]
+            assert [event.step_key for event in started] == ["daily"]
         assert statuses(pipeline, instance, "customer_days", DAYS) == {FIRST: "MATERIALIZED"}
 
 

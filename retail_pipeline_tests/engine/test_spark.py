@@ -23,9 +23,11 @@ import pytest
 
 from retail_pipeline.core import sql as statements
 from retail_pipeline.core.campaigns import Campaign, candidates_sql, control_below
+from retail_pipeline.core.reports import tables
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.segmentation import (
     BehaviourParameters,
+    FittedSegmentation,
     Parameters,
     RfmGridParameters,
     Scale,
@@ -35,7 +37,9 @@ from retail_pipeline.core.segmentation import (
 from retail_pipeline.core.sources import SHIPPED
 from retail_pipeline.engine import Engine, EngineError, Input
 from retail_pipeline.engine.duckdb import connect as connect_duckdb
+from retail_pipeline.engine.spark import Spark
 from retail_pipeline.engine.spark import connect as connect_spark
+from retail_pipeline_tests.benchmarks.segments import frame, methods
 
 pytestmark = [
     pytest.mark.slow,
@@ -221,7 +225,8 @@ def made(duckdb: Engine, lake: Path) -> dict[str, Any]:
     features = duckdb.run("rfm_features", made, net_of_returns=True)
     last = features.filter(pa.compute.equal(features["snapshot_date"], pa.scalar(LAST)))
     made["rfm_features"] = last.drop_columns(["snapshot_date"]).cast(FEATURES.arrow)
-    made["assigned"] = duckdb.run(segmentations(made)["behaviour"], made)
+    model = fit(frame(made["rfm_features"]), BehaviourParameters())
+    made["assigned"] = duckdb.run(to_sql(model), made)
     made["none_before"] = ASSIGNMENTS.arrow.empty_table()
     close = {"snapshot_date": date(2011, 1, 31), "is_month_close": True, "model_month": "2011-01"}
     before = duckdb.run(
@@ -233,7 +238,25 @@ def made(duckdb: Engine, lake: Path) -> dict[str, Any]:
     made["segment_assignments"] = duckdb.run("segment_assignments", made, **close).cast(ASSIGNMENTS.arrow)
     made["candidates"] = duckdb.run(candidates_sql(CAMPAIGNS["ties"]), made)
     made["suppressed"] = pa.table({"customer_id": made["candidates"]["customer_id"].slice(0, 3)})
-    return made
+    return made | reported(duckdb, made)
+
+
+def reported(duckdb: Engine, made: Mapping[str, Any]) -> dict[str, Any]:
+    """What the report's statements read besides: its small tables, and rows whose sums stay in bounds."""
+    reach = duckdb.run("spend_range", {"rfm_features": made["rfm_features"]}).to_pylist()[0]
+    two = [
+        rows.append_column("segmentation", pa.array([name] * len(rows)))
+        for name, rows in {"one": made["segment_assignments"], "two": made["previous"]}.items()
+    ]
+    small = pa.compute.less(pa.compute.abs(made["transactions"]["amount"]), pa.scalar(Decimal(10**9)))
+    return {
+        "sold": made["transactions"].filter(small),
+        "assigned_under_two": pa.concat_tables(two),
+        "months": tables.months(date(2010, 12, 1), date(2011, 3, 1)),
+        "positions": tables.positions(),
+        "orders_edges": tables.orders_edges(),
+        "spend_edges": tables.spend_edges(**reach),
+    }
 
 
 def judging(**given: Any) -> dict[str, Any]:
@@ -306,21 +329,47 @@ def calls(made: Mapping[str, Any]) -> dict[str, Call]:
             reading("candidates", "suppressed"),
             [{**listing, "control_below": control_below(share)} for share in (0.0, 0.3, 0.99999999999)],
         ),
+        **report_calls(made),
     }
 
 
-def segmentations(made: Mapping[str, Any]) -> dict[str, str]:
-    """The query of every method, with the variants that write other SQL."""
-    features = made["rfm_features"]
-    frame = features.set_column(
-        features.column_names.index("monetary"), "monetary", features["monetary"].cast(pa.float64())
-    ).to_pandas()
+def report_calls(made: Mapping[str, Any]) -> dict[str, Call]:
+    """The statements of the report."""
+    features = {"rfm_features": made["rfm_features"]}
+    sold = {"transactions": made["sold"]}
+    days = {"customer_days": made["customer_days"]}
+    moved = {
+        "segment_assignments": made["segment_assignments"],
+        "earlier": made["previous"].slice(3),
+        "under_earlier_model": made["assigned"],
+    }
+    since = {"segmentation": "one", "compared_with": "previous_day", "compared_day": FIRST}
+    years = [
+        {"include_adjustments": adjusted, "year_from": LAST - timedelta(days=5), "year_before_from": before}
+        for adjusted, before in ((True, FIRST), (False, FIRST - timedelta(days=3)))
+    ]
+    adjustments = [{"include_adjustments": True}, {"include_adjustments": False}]
+    edges = {name: made[name] for name in ("orders_edges", "spend_edges")}
+    under_two = {"segment_assignments": made["assigned_under_two"]}
+    return {
+        "segment_profiles": Call(features | sold | under_two),
+        "segment_migration": Call(features | moved, [since]),
+        "cohort_retention": Call(days | {"months": made["months"]}),
+        "sales_trends": Call(sold | {"positions": made["positions"]}, adjustments),
+        "customer_rankings": Call(features),
+        "spend_range": Call(features),
+        "spend_distribution": Call(features | edges),
+        "product_rankings": Call(sold),
+        "key_figures": Call(features | sold | days, years),
+    }
+
+
+def segmentations(made: Mapping[str, Any]) -> dict[str, FittedSegmentation]:
+    """A model of every method, with the variants that write other SQL."""
     top, ranked, cut = Scale(quantiles=(0.5, 0.9)), Scale(bins=4, ties="rank"), Scale(cuts=(1, 2.5, 10))
-    methods: dict[str, Parameters] = {
-        "behaviour": BehaviourParameters(),
-        "behaviour, both fences": BehaviourParameters(lower_fence=True, clusters=2, outlier_iqr=0.2),
-        "behaviour, many": BehaviourParameters(clusters=7),
-        "rfm_grid": RfmGridParameters(),
+    variants: dict[str, Parameters] = {
+        **methods(),
+        "behaviour, both fences": BehaviourParameters(lower_fence=True, clusters=5, outlier_iqr=0.2),
         "rfm_grid, quantiles": RfmGridParameters(
             recency=top,
             frequency=top,
@@ -339,9 +388,9 @@ def segmentations(made: Mapping[str, Any]) -> dict[str, str]:
             recency=cut, frequency=cut, monetary=cut, other="frequency", rules=(("[12].", "O'A"), ("..", "B"))
         ),
     }
-    return {name: to_sql(fit(frame, parameters)) for name, parameters in methods.items()} | {
-        "nobody": to_sql(fit(frame.head(0), RfmGridParameters()))
-    }
+    customers = frame(made["rfm_features"])
+    models = {name: fit(customers, parameters) for name, parameters in variants.items()}
+    return models | {"nobody": fit(customers.head(0), RfmGridParameters())}
 
 
 def assert_same(spark: pa.Table, duckdb: pa.Table) -> None:
@@ -384,14 +433,20 @@ def test_every_statement_gives_the_same_rows_in_the_same_order(
 
 
 def test_every_segmentation_and_campaign_gives_the_same_rows(
-    spark: Engine, duckdb: Engine, made: Mapping[str, Any]
+    spark: Spark, duckdb: Engine, made: Mapping[str, Any]
 ) -> None:
     inputs = {name: made[name] for name in ("rfm_features", "segment_assignments")}
-    queries = segmentations(made) | {name: candidates_sql(c) for name, c in CAMPAIGNS.items()}
-    for name, query in queries.items():
-        ours, theirs = (engine.run(query, inputs).sort_by("customer_id") for engine in (spark, duckdb))
+    for engine in (spark, duckdb):
+        engine.run("select 1 as known", inputs)
+    models = segmentations(made)
+    queries = {name: to_sql(fitted) for name, fitted in models.items()}
+    for name, query in (queries | {name: candidates_sql(c) for name, c in CAMPAIGNS.items()}).items():
+        ours, theirs = (engine.run(query).sort_by("customer_id") for engine in (spark, duckdb))
         assert len(theirs), f"nothing is compared: {name}"
         assert_same(ours, theirs)
+    for name in (*methods(), "rfm_grid, ranked"):
+        printed = spark.session.sql(to_sql(models[name], "spark")).toArrow().sort_by("customer_id")
+        assert printed.to_pylist() == duckdb.run(queries[name]).sort_by("customer_id").to_pylist(), name
 
 
 def test_doubles_become_decimals_as_in_duckdb(spark: Engine, duckdb: Engine) -> None:

@@ -6,22 +6,30 @@ features, running SQL, storing models.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
-from retail_pipeline.core.segmentation import behaviour, rfm_grid
+from retail_pipeline.core.sealed import sealed, unsealed
+from retail_pipeline.core.segmentation import behaviour, rfm_grid, spend_profile, spend_tiers, value_score
 from retail_pipeline.core.segmentation.behaviour import BehaviourParameters, FittedBehaviour
-from retail_pipeline.core.segmentation.compile import LAPSED
-from retail_pipeline.core.segmentation.fitted import Card, snapshot
+from retail_pipeline.core.segmentation.clusters import ClusterParameters
+from retail_pipeline.core.segmentation.compile import DIALECT, DIALECTS, EXECUTED, LAPSED, in_dialect
+from retail_pipeline.core.segmentation.fitted import Card, Names, Snapshot, snapshot
 from retail_pipeline.core.segmentation.rfm_grid import FittedRfmGrid, RfmGridParameters, Scale
+from retail_pipeline.core.segmentation.spend_profile import FittedSpendProfile, SpendProfileParameters
+from retail_pipeline.core.segmentation.spend_tiers import FittedSpendTiers, SpendTiersParameters
+from retail_pipeline.core.segmentation.value_score import FittedValueScore, ValueScoreParameters
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "DIALECT",
+    "DIALECTS",
+    "EXECUTED",
     "LAPSED",
     "SCHEMA_VERSION",
     "BehaviourParameters",
@@ -29,95 +37,115 @@ __all__ = [
     "FittedBehaviour",
     "FittedRfmGrid",
     "FittedSegmentation",
+    "FittedSpendProfile",
+    "FittedSpendTiers",
+    "FittedValueScore",
     "Parameters",
     "RfmGridParameters",
     "Scale",
+    "Snapshot",
+    "SpendProfileParameters",
+    "SpendTiersParameters",
+    "ValueScoreParameters",
+    "assign",
     "fit",
+    "fit_snapshot",
     "from_json",
     "segments",
+    "snapshot",
     "to_json",
     "to_sql",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-Parameters = Annotated[BehaviourParameters | RfmGridParameters, Field(discriminator="method")]
-FittedSegmentation = Annotated[FittedBehaviour | FittedRfmGrid, Field(discriminator="method")]
+Parameters = Annotated[
+    BehaviourParameters
+    | SpendProfileParameters
+    | ValueScoreParameters
+    | RfmGridParameters
+    | SpendTiersParameters,
+    Field(discriminator="method"),
+]
+FittedSegmentation = Annotated[
+    FittedBehaviour | FittedSpendProfile | FittedValueScore | FittedRfmGrid | FittedSpendTiers,
+    Field(discriminator="method"),
+]
 
-_FITTED: TypeAdapter[FittedBehaviour | FittedRfmGrid] = TypeAdapter(FittedSegmentation)
+_FITTED: TypeAdapter[FittedSegmentation] = TypeAdapter(FittedSegmentation)
+_METHODS: Mapping[str, ModuleType] = {
+    "behaviour": behaviour,
+    "spend_profile": spend_profile,
+    "value_score": value_score,
+    "rfm_grid": rfm_grid,
+    "spend_tiers": spend_tiers,
+}
 
 
-def fit(features: pd.DataFrame, parameters: Parameters, seed: int = 0) -> FittedSegmentation:
+def fit(
+    features: pd.DataFrame,
+    parameters: Parameters,
+    seed: int = 0,
+    champion: FittedSegmentation | None = None,
+) -> FittedSegmentation:
     """Fit one method on one snapshot of ``rfm_features``; customers with frequency 0 are left out.
 
-    Raises ValueError when a needed column is absent, has missing or infinite values, or a customer repeats.
+    Clusters take the names of those of the ``champion`` that they match. Raises ValueError when a needed
+    column is absent, has missing or infinite values, or a customer repeats.
     """
-    customers = snapshot(features)
-    if isinstance(parameters, BehaviourParameters):
-        return behaviour.fit(customers, parameters, seed)
-    return rfm_grid.fit(customers, parameters)
+    return fit_snapshot(snapshot(features), parameters, seed, champion)
+
+
+def fit_snapshot(
+    customers: Snapshot,
+    parameters: Parameters,
+    seed: int = 0,
+    champion: FittedSegmentation | None = None,
+    curve: bool = True,
+) -> FittedSegmentation:
+    """As ``fit``, of customers already read; without ``curve``, which takes time, the card lacks it."""
+    method = _METHODS[parameters.method]
+    fitted: FittedSegmentation = (
+        method.fit(customers, parameters, seed, champion, curve)
+        if isinstance(parameters, ClusterParameters)
+        else method.fit(customers, parameters)
+    )
+    return fitted
+
+
+def assign(fitted: FittedSegmentation, customers: Snapshot) -> Names:
+    """The segment of each active customer, in their order: the query's answer without an engine.
+
+    Empty names where the model was fitted on nobody.
+    """
+    names: Names = _METHODS[fitted.method].assign(fitted, customers)
+    return names
 
 
 def segments(parameters: Parameters) -> tuple[str, ...]:
     """Every segment name the method can give with these parameters, without ``Lapsed``."""
-    if isinstance(parameters, BehaviourParameters):
-        return behaviour.segments(parameters)
-    return rfm_grid.segments(parameters)
+    names: tuple[str, ...] = _METHODS[parameters.method].segments(parameters)
+    return names
 
 
-def to_sql(fitted: FittedSegmentation) -> str:
-    """One select statement in DuckDB's dialect over a table ``rfm_features`` that holds one snapshot.
+def to_sql(fitted: FittedSegmentation, dialect: str = DIALECT) -> str:
+    """One select statement over a table ``rfm_features`` that holds one snapshot.
 
     Gives customer_id, segment, score (double; null for ``Lapsed``) and reason (text), one row a customer.
+    Raises ValueError for a dialect that is not one of ``DIALECTS``.
     """
-    return behaviour.to_sql(fitted) if isinstance(fitted, FittedBehaviour) else rfm_grid.to_sql(fitted)
+    return in_dialect(_METHODS[fitted.method].to_sql(fitted), dialect)
 
 
 def to_json(fitted: FittedSegmentation) -> str:
     """The model as JSON: the same bytes for the same model, sealed with a checksum."""
-    body = fitted.model_dump(mode="json")
-    return _written({**body, "checksum": _checksum(body)})
+    return sealed(fitted.model_dump(mode="json"))
 
 
 def from_json(text: str) -> FittedSegmentation:
     """The model that ``to_json`` wrote.
 
-    Raises ValueError when the text is no JSON object, of a newer version, changed since it was written, or no
+    Raises ValueError when the text is no JSON object, of another version, changed since it was written, or no
     model.
     """
-    try:
-        body = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"the model is no JSON: {error.msg} at line {error.lineno}, column {error.colno}; "
-            "restore the file or fit the month again"
-        ) from error
-    if not isinstance(body, dict):
-        raise ValueError("the model is no JSON object; restore the file or fit the month again")
-    version = body.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise ValueError(
-            f"the model has schema_version {version}, this program reads up to {SCHEMA_VERSION}; "
-            "upgrade retail-pipeline or fit the month again"
-        )
-    sealed = body.pop("checksum", None)
-    if sealed != _checksum(body):
-        raise ValueError(
-            "the model was changed after it was written (its checksum does not match); models are never "
-            "edited: change the settings and fit the month again, or restore the file"
-        )
-    try:
-        return _FITTED.validate_python(body)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ValueError(
-            f"the model is not valid ({faults}); restore the file or fit the month again"
-        ) from error
-
-
-def _written(body: dict[str, Any]) -> str:
-    return json.dumps(body, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def _checksum(body: dict[str, Any]) -> str:
-    return hashlib.sha256(_written(body).encode()).hexdigest()
+    return unsealed(text, _FITTED, "model", SCHEMA_VERSION)

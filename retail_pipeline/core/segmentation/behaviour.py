@@ -16,8 +16,14 @@ import numpy.typing as npt
 from pydantic import Field
 from sqlglot import exp
 
-from retail_pipeline.core.segmentation import clusters
-from retail_pipeline.core.segmentation.clusters import Centre, Cluster, Clustering
+from retail_pipeline.core.segmentation import cluster_sql, clusters, identity
+from retail_pipeline.core.segmentation.clusters import (
+    Centre,
+    Cluster,
+    Clustering,
+    ClusterParameters,
+    FittedClusters,
+)
 from retail_pipeline.core.segmentation.compile import (
     Sql,
     choose,
@@ -31,18 +37,16 @@ from retail_pipeline.core.segmentation.compile import (
     statement,
     text,
 )
-from retail_pipeline.core.segmentation.fitted import FEATURES, Array, Card, Frozen, Snapshot, rounded
+from retail_pipeline.core.segmentation.fitted import RFM, Array, Card, Frozen, Names, Snapshot, rounded
 
 DELIGHT, PAMPER, UPSELL = "DELIGHT", "PAMPER", "UPSELL"
 REWARD, RETAIN, NURTURE, RE_ENGAGE = "REWARD", "RETAIN", "NURTURE", "RE-ENGAGE"
 
 
-class BehaviourParameters(Frozen):
-    """Settings of the method `behaviour`."""
+class BehaviourParameters(ClusterParameters):
+    """Settings of the method `behaviour`; its clusters are of the customers who are no outliers."""
 
     method: Literal["behaviour"] = "behaviour"
-    clusters: int = Field(default=4, ge=2, le=10, description="Clusters of the customers who are no outliers")
-    starts: int = Field(default=10, ge=1, le=1000, description="Random starts of k-means; the best is kept")
     outlier_iqr: float = Field(
         default=1.5, ge=0, description="Outliers lie this many interquartile ranges above the third quartile"
     )
@@ -66,22 +70,21 @@ class Fences(Frozen):
     monetary: Fence
 
 
-class FittedBehaviour(Frozen):
+class FittedBehaviour(FittedClusters):
     """A fitted `behaviour` segmentation; without ``fences`` and ``clustering`` there was nobody to fit."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     method: Literal["behaviour"] = "behaviour"
     parameters: BehaviourParameters
     seed: int
     fences: Fences | None
-    clustering: Clustering | None
     card: Card
 
 
 def segments(parameters: BehaviourParameters) -> tuple[str, ...]:
-    """Every name the method can give, also when it has to make fewer clusters than asked."""
+    """Every name the method can give, also when it makes fewer clusters than asked."""
     # Three clusters do without RETAIN, but one or two, the fall-back, do not.
-    most = parameters.clusters if parameters.clusters < 3 else max(4, parameters.clusters)
+    most = parameters.most if parameters.most < 3 else max(4, parameters.most)
     return (DELIGHT, PAMPER, UPSELL, *cluster_names(most))
 
 
@@ -97,31 +100,61 @@ def cluster_names(count: int) -> tuple[str, ...]:
     return (REWARD, *between, NURTURE, RE_ENGAGE)
 
 
-def fit(customers: Snapshot, parameters: BehaviourParameters, seed: int) -> FittedBehaviour:
-    """Fences over all active customers, then clusters of those inside."""
+def fit(
+    customers: Snapshot,
+    parameters: BehaviourParameters,
+    seed: int,
+    champion: Frozen | None = None,
+    curve: bool = True,
+) -> FittedBehaviour:
+    """Fences over all active customers, then clusters of those inside, named after the champion's.
+
+    Without ``curve`` the card lacks what is not needed to assign: silhouette and curve.
+    """
     if not len(customers.values):
         card = customers.card({}, ())
         return FittedBehaviour(parameters=parameters, seed=seed, fences=None, clustering=None, card=card)
     orders, spend = customers.feature("frequency"), customers.feature("monetary")
     fences = Fences(frequency=_fence(orders, parameters), monetary=_fence(spend, parameters))
     often, much = _outside(orders, fences.frequency), _outside(spend, fences.monetary)
-    inside = customers.values[~often & ~much]
-    core = inside if len(inside) else customers.values
-    spread, centres, notes = clusters.centres(FEATURES, core, parameters.clusters, parameters.starts, seed)
-    if not len(inside):
-        notes.append(
-            "every customer is an outlier; the clusters are those of all, a larger outlier_iqr helps"
-        )
-    clustering = Clustering(spread=spread, clusters=_named(centres))
-    sizes, inertia = clusters.sizes_and_inertia(clustering, FEATURES, inside)
+    everyone = customers.matrix(RFM)
+    inside = everyone[~often & ~much]
+    found = clusters.find(RFM, inside if len(inside) else everyone, parameters, seed, curve)
+    heirs = identity.inherited(
+        Clustering(spread=found.spread, clusters=_named(found.centres)),
+        champion,
+        FittedBehaviour,
+        parameters,
+        segments(parameters),
+    )
+    alone = "every customer is an outlier; the clusters are those of all, a larger outlier_iqr helps"
+    sizes, inertia = clusters.sizes_and_inertia(heirs.clustering, RFM, inside)
     groups = {DELIGHT: much & often, PAMPER: much & ~often, UPSELL: often & ~much}
     return FittedBehaviour(
         parameters=parameters,
         seed=seed,
         fences=fences,
-        clustering=clustering,
-        card=customers.card({name: int(who.sum()) for name, who in groups.items()} | sizes, notes, inertia),
+        clustering=heirs.clustering,
+        card=customers.card(
+            {name: int(who.sum()) for name, who in groups.items()} | sizes,
+            (*found.notes, *(() if len(inside) else (alone,)), *heirs.notes),
+            inertia=inertia,
+            silhouette=found.silhouette,
+            curve=found.curve,
+            fitted_on=found.fitted_on,
+            matches=heirs.matches,
+        ),
     )
+
+
+def assign(fitted: FittedBehaviour, customers: Snapshot) -> Names:
+    """The segment of each active customer, as the query gives it; empty where the model knows nobody."""
+    if fitted.clustering is None or fitted.fences is None:
+        return np.full(len(customers.values), "", dtype=object)
+    often = _outside(customers.feature("frequency"), fitted.fences.frequency)
+    much = _outside(customers.feature("monetary"), fitted.fences.monetary)
+    own = clusters.nearest(fitted.clustering, customers)
+    return np.select([much & often, much, often], [DELIGHT, PAMPER, UPSELL], own)
 
 
 def to_sql(fitted: FittedBehaviour) -> str:
@@ -135,15 +168,16 @@ def to_sql(fitted: FittedBehaviour) -> str:
     }
     outlier = exp.or_(much, often)
     return statement(
-        {"fenced": stage("active", excess), **clusters.stages(fitted.clustering, "fenced")},
+        {"fenced": stage("active", excess), **cluster_sql.stages(fitted.clustering, "fenced")},
         segment=choose(
             [(exp.and_(much, often), text(DELIGHT)), (much, text(PAMPER)), (often, text(UPSELL))],
             exp.column("own"),
         ),
         score=choose(
-            [(outlier, sql("greatest(monetary_excess, frequency_excess)"))], clusters.score(fitted.clustering)
+            [(outlier, sql("greatest(monetary_excess, frequency_excess)"))],
+            cluster_sql.score(fitted.clustering),
         ),
-        reason=choose([(outlier, _outlier_reason(fitted.fences))], clusters.reason(fitted.clustering)),
+        reason=choose([(outlier, _outlier_reason(fitted.fences))], cluster_sql.reason(fitted.clustering)),
     )
 
 

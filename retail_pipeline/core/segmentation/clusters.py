@@ -1,7 +1,8 @@
-"""Clusters of customers: found by k-means, kept as centres in the features' own units, assigned in SQL.
+"""Clusters of customers: found by k-means, kept as centres in the features' own units.
 
 Belongs here: what any method built on k-means needs. Does not belong here: which features and customers go
-in, and what the clusters are called (the method's module).
+in, and what the clusters are called (the method's module); the search itself (``kmeans.py``); names that last
+(``identity.py``); SQL (``cluster_sql.py``).
 
 A customer belongs to the nearest centre. Distances are measured in units of each feature's spread (population
 standard deviation), which is k-means on standardised features without keeping their means.
@@ -9,29 +10,69 @@ standard deviation), which is k-means on standardised features without keeping t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import combinations, product
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
-from sqlglot import exp
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from retail_pipeline.core.segmentation.compile import (
-    Sql,
-    choose,
-    described,
-    double,
-    joined,
-    least,
-    pick,
-    sql,
-    stage,
-    text,
+from retail_pipeline.core.segmentation import grid, kmeans
+from retail_pipeline.core.segmentation.fitted import (
+    FEATURES,
+    Array,
+    CurvePoint,
+    Frozen,
+    Names,
+    Snapshot,
+    rounded,
 )
-from retail_pipeline.core.segmentation.fitted import FEATURES, Array, Frozen, rounded
+
+FEWEST, MOST = 2, 10
+IDENTITY_BOUND = "A cluster keeps the champion's name while its centre is no farther away, in spreads"
+SAMPLE = 2000  # customers a silhouette is measured on; its cost grows with their square
 
 Centre = dict[str, float]
+
+
+def _number_of_clusters(value: object) -> object:
+    number = int(value) if isinstance(value, str) and value.isdigit() else value
+    if number == "auto" or (type(number) is int and FEWEST <= number <= MOST):
+        return number
+    raise ValueError(f"give a number from {FEWEST} to {MOST}, or auto; not {value!r}")
+
+
+class ClusterParameters(Frozen):
+    """Settings of every method built on k-means."""
+
+    clusters: Annotated[int | Literal["auto"], BeforeValidator(_number_of_clusters)] = Field(
+        default=4, description="How many clusters, 2 to 10; auto: the number with the highest silhouette"
+    )
+    cluster_range: tuple[int, int] = Field(
+        default=(2, 8), description="Fewest and most clusters that auto and the curve of the card look at"
+    )
+    starts: int = Field(
+        default=10,
+        ge=1,
+        le=1000,
+        description="Random starts of k-means that challenge the deterministic search",
+    )
+    identity_bound: float = Field(default=0.75, ge=0, description=IDENTITY_BOUND)
+    grid_above: int = Field(
+        default=200_000, ge=1, description="Above so many customers clusters are found on a weighted grid"
+    )
+
+    @field_validator("cluster_range")
+    @classmethod
+    def _is_a_range(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if not FEWEST <= value[0] <= value[1] <= MOST:
+            raise ValueError(f"give the fewest and the most clusters, within {FEWEST} to {MOST}")
+        return value
+
+    @property
+    def most(self) -> int:
+        """The largest number of clusters these settings can lead to."""
+        return self.cluster_range[1] if self.clusters == "auto" else self.clusters
 
 
 class Cluster(Frozen):
@@ -68,165 +109,134 @@ class Clustering(Frozen):
         return tuple(cluster.name for cluster in self.clusters)
 
 
-def centres(
-    features: Sequence[str], values: Array, clusters: int, starts: int, seed: int
-) -> tuple[dict[str, float], list[Centre], list[str]]:
-    """Spread of each feature that varies, k-means centres in no particular order, and the fall-backs taken.
+class FittedClusters(Frozen):
+    """What fitted models of the methods built on k-means have in common."""
 
-    ``values`` has one row a customer (at least one) in a fixed order and one column a feature.
+    parameters: ClusterParameters
+    clustering: Clustering | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """Spread of each feature that varies, centres in no particular order, and figures for the card."""
+
+    spread: dict[str, float]
+    centres: list[Centre]
+    silhouette: float | None
+    curve: tuple[CurvePoint, ...]
+    fitted_on: str
+    notes: list[str]
+
+
+def find(
+    features: Sequence[str], values: Array, parameters: ClusterParameters, seed: int, curve: bool = True
+) -> Found:
+    """Find clusters of customers: one row each (at least one) in ``values``, one column a feature.
+
+    The order of the rows plays no part but for the silhouette's sample. Without ``curve`` and with a number
+    asked, the search ends early and neither silhouette nor curve is measured.
     """
-    from sklearn.cluster import KMeans
-
     varies = np.ptp(values, axis=0) > 0
-    spread = np.where(varies, values.std(axis=0), 1.0)
-    distinct = len(np.unique(values, axis=0))
+    names = [name for name, some in zip(features, varies, strict=True) if some]
+    middle, spread = values.mean(axis=0)[varies], values.std(axis=0)[varies]
+    on_grid = len(values) > parameters.grid_above
+    if on_grid:
+        own, counts = grid.cells(values, np.where(varies, values.std(axis=0), 1.0))
+        fitted_on = f"a weighted grid of {len(own):,} cells for {len(values):,} customers"
+    else:
+        own, repeats = np.unique(values, axis=0, return_counts=True)
+        counts = repeats.astype(float)
+        fitted_on = f"all {len(values):,} customers" if len(values) > 1 else "the only customer"
+    points = kmeans.Points((own[:, varies] - middle) / spread, counts)
+    evenly = np.linspace(0, len(values) - 1, min(len(values), SAMPLE)).round().astype(int)
+    sample = (values[evenly][:, varies] - middle) / spread
+    count, solutions, silhouettes = _searched(points, sample, parameters, seed, curve)
+    low, high = parameters.cluster_range
+    # what the cells' means leave out is the same for any number of clusters
+    total = float(len(values) * len(names))
+    within = total - float(counts @ (points.places**2).sum(axis=1)) if total and on_grid else 0.0
     notes = [
         f"{name} is the same for all customers and plays no part in the distances"
         for name, some in zip(features, varies, strict=True)
         if not some
     ]
-    if distinct < clusters:
-        notes.append(
-            f"{clusters} clusters asked, {distinct} made: the customers show no more distinct features"
-        )
-    # tol=0 runs every start to its fixed point; stopping early would leave the centres to the seed.
-    labels = (
-        KMeans(min(clusters, distinct), n_init=starts, random_state=seed, tol=0)
-        .fit((values - values.mean(axis=0)) / spread)
-        .labels_
+    asked, words = (low, f"at least {low}") if parameters.clusters == "auto" else (parameters.clusters,) * 2
+    if count < asked:
+        notes.append(f"{words} clusters asked, {count} made: the customers show no more distinct features")
+    labels = solutions[count].labels
+    return Found(
+        spread=dict(zip(names, map(rounded, spread), strict=True)),
+        centres=[
+            dict(zip(features, map(rounded, np.average(own[who], axis=0, weights=counts[who])), strict=True))
+            for who in (labels == label for label in np.unique(labels))
+        ],
+        silhouette=silhouettes.get(count),
+        curve=tuple(
+            CurvePoint(k=k, inertia=round(solutions[k].inertia + within, 6), silhouette=silhouettes[k])
+            for k in sorted(silhouettes)
+            if low <= k <= high
+        ),
+        fitted_on=fitted_on,
+        notes=notes,
     )
-    found = [
-        dict(zip(features, map(rounded, values[labels == label].mean(axis=0)), strict=True))
-        for label in np.unique(labels)
-    ]
-    return {n: rounded(s) for n, s, some in zip(features, spread, varies, strict=True) if some}, found, notes
+
+
+def _searched(
+    points: kmeans.Points, sample: Array, parameters: ClusterParameters, seed: int, curve: bool
+) -> tuple[int, dict[int, kmeans.Solution], dict[int, float | None]]:
+    """The number of clusters made, and for each number looked at its solution and its silhouette."""
+    from scipy.spatial.distance import cdist
+
+    auto, places = parameters.clusters == "auto", len(points.places)
+    low, high = (min(k, places) for k in parameters.cluster_range)
+    asked = high if parameters.clusters == "auto" else min(parameters.clusters, places)
+    solutions = {1: kmeans.one(points)}
+    for k in range(2, max(asked, high if curve else 0) + 1):
+        solutions[k] = kmeans.grown(points, solutions[k - 1])
+        if k == asked and curve and not auto:
+            solutions[k] = kmeans.improved(points, solutions[k], parameters.starts, seed)
+    if places < 2 or not (auto or curve):
+        return asked, solutions, {}
+    distances = cdist(sample, sample)
+
+    def measured(k: int) -> float | None:
+        nearest = kmeans.squared_distances(sample, solutions[k].centres).argmin(axis=1)
+        return kmeans.silhouette(distances, nearest)
+
+    silhouettes = {k: measured(k) for k in {asked, *range(low, high + 1)}}
+    done = set() if auto else {asked}
+    while auto:
+        asked = max(silhouettes, key=lambda k: (silhouettes[k] or -1, -k))
+        if asked in done:
+            break
+        done.add(asked)
+        solutions[asked] = kmeans.improved(points, solutions[asked], parameters.starts, seed)
+        silhouettes[asked] = measured(asked)
+    return asked, solutions, silhouettes
+
+
+def nearest(fitted: Clustering, customers: Snapshot) -> Names:
+    """The name of each customer's own cluster, as the query finds it."""
+    names = np.array(fitted.names, dtype=object)
+    found: Names = names[_squared_distances(fitted, customers.matrix(fitted.features)).argmin(axis=1)]
+    return found
 
 
 def sizes_and_inertia(
     fitted: Clustering, features: Sequence[str], values: Array
 ) -> tuple[dict[str, int], float]:
     """Customers nearest to each centre, and the sum of squared distances, measured as the query does."""
-    used = [features.index(name) for name in fitted.features]
-    spread = np.array([fitted.spread[features[i]] for i in used])
-    points = np.array([[cluster.centre[features[i]] for i in used] for cluster in fitted.clusters])
-    distances = (((values[:, None, used] - points) / spread) ** 2).sum(axis=2)
-    sizes = np.bincount(distances.argmin(axis=1), minlength=len(points))
+    distances = _squared_distances(fitted, values[:, [features.index(name) for name in fitted.features]])
+    sizes = np.bincount(distances.argmin(axis=1), minlength=len(fitted.clusters))
     return dict(zip(fitted.names, map(int, sizes), strict=True)), rounded(distances.min(axis=1).sum())
 
 
-def stages(fitted: Clustering, source: str) -> dict[str, Sql]:
-    """Stages giving ``own`` and ``runner_up`` (names), and what score and reason are made from.
-
-    The pull of a feature is how much farther the runner-up's centre lies than the own, in that feature alone.
-    """
-    distance = {name: exp.column(f"distance_{i}") for i, name in enumerate(fitted.names, 1)}
-    distances = {
-        distance[cluster.name].name: _sum(
-            [_squared(fitted, f, double(cluster.centre[f])) for f in fitted.features]
-        )
-        for cluster in fitted.clusters
-    }
-    own_distance, runner_up_distance = exp.column("own_distance"), exp.column("runner_up_distance")
-    own = [(column.eq(own_distance), text(name)) for name, column in distance.items()]
-    found = {
-        "distances": stage(source, distances),
-        "nearest": stage("distances", {"own_distance": least(list(distance.values()))}),
-        "owned": stage("nearest", {"own": choose(own)}),
-    }
-    if len(distance) == 1:
-        return found
-    second = {
-        name: least([column for other, column in distance.items() if other != name]) for name in distance
-    }
-    runner_up = [
-        (exp.and_(column.eq(runner_up_distance), exp.column("own").neq(text(name))), text(name))
-        for name, column in distance.items()
-    ]
-    centres_compared = {
-        f"{whose}_{feature}": pick(whose, {c.name: double(c.centre[feature]) for c in fitted.clusters})
-        for whose in ("own", "runner_up")
-        for feature in fitted.features
-    }
-    explained = {f"{feature}_pull": _pull(fitted, feature) for feature in fitted.features} | {
-        f"{feature}_words": _words(fitted, feature) for feature in fitted.features
-    }
-    return {
-        **found,
-        "second_nearest": stage("owned", {"runner_up_distance": pick("own", second)}),
-        "runners_up": stage("second_nearest", {"runner_up": choose(runner_up)}),
-        "compared": stage("runners_up", centres_compared),
-        "explained": stage("compared", explained),
-    }
-
-
-def score(fitted: Clustering) -> Sql:
-    """1 - d(own) / d(runner-up): 0 is a toss-up, 1 sits on the centre (or there is no other cluster)."""
-    if len(fitted.clusters) == 1:
-        return double(1)
-    return sql(
-        """case when runner_up_distance > 0 then 1 - sqrt(own_distance / runner_up_distance)
-           else cast(0 as double) end"""
-    )
-
-
-def reason(fitted: Clustering) -> Sql:
-    """Why the own centre and not the runner-up's: the two features with the strongest pull, in figures."""
-    if len(fitted.clusters) == 1:
-        figures = [described(feature) for feature in FEATURES if feature in fitted.clusters[0].centre]
-        return joined(f"{fitted.names[0]} is the only group: ", *_listed(figures))
-    pairs = list(combinations(fitted.features, min(2, len(fitted.features))))
-    branches = [(_outpull(pair, set(fitted.features) - set(pair)), _both_words(pair)) for pair in pairs[:-1]]
-    figures = [choose(branches, _both_words(pairs[-1]))]
-    return joined("closest to ", exp.column("own"), " rather than ", exp.column("runner_up"), ": ", *figures)
-
-
-def _squared(fitted: Clustering, feature: str, centre: Sql) -> Sql:
-    away = sql(
-        "(cast(:value as double) - :centre) / :spread",
-        value=exp.column(feature),
-        centre=centre,
-        spread=double(fitted.spread[feature]),
-    )
-    return sql("(:away) * (:away)", away=away)
-
-
-def _sum(terms: Sequence[Sql]) -> Sql:
-    total = terms[0] if terms else double(0)
-    for term in terms[1:]:
-        total = exp.Add(this=total, expression=term)
-    return total
-
-
-def _pull(fitted: Clustering, feature: str) -> Sql:
-    far, near = (
-        _squared(fitted, feature, exp.column(f"{whose}_{feature}")) for whose in ("runner_up", "own")
-    )
-    return exp.Sub(this=far, expression=near)
-
-
-def _outpull(kept: Iterable[str], dropped: Iterable[str]) -> Sql:
-    return exp.and_(
-        *(
-            exp.column(f"{strong}_pull") >= exp.column(f"{weak}_pull")
-            for strong, weak in product(kept, dropped)
-        )
-    )
-
-
-def _words(fitted: Clustering, feature: str) -> Sql:
-    centre = {c.name: text(f"{c.name} about {_about(c.centre[feature])}") for c in fitted.clusters}
-    return joined(described(feature), " (", pick("own", centre), ", ", pick("runner_up", centre), ")")
-
-
-def _both_words(features: Iterable[str]) -> Sql:
-    return joined(*_listed([exp.column(f"{feature}_words") for feature in features]))
-
-
-def _listed(phrases: Sequence[Sql]) -> list[Sql | str]:
-    first, *rest = phrases
-    return [first, *(part for phrase in rest for part in (", ", phrase))]
-
-
-def _about(value: float) -> str:
-    decimals = 0 if abs(value) >= 10 else 1
-    return f"{round(value, decimals) + 0.0:.{decimals}f}"
+def _squared_distances(fitted: Clustering, values: Array) -> Array:
+    """From each customer (row) to each centre (column); added up in the query's order."""
+    spread = np.array([fitted.spread[name] for name in fitted.features])
+    found = np.zeros((len(values), len(fitted.clusters)))
+    for i, cluster in enumerate(fitted.clusters):
+        away = (values - np.array([cluster.centre[name] for name in fitted.features])) / spread
+        for term in (away * away).T:
+            found[:, i] += term
+    return found

@@ -16,6 +16,10 @@ from sqlglot import exp
 from retail_pipeline.core.segmentation.fitted import NUMERIC_ID
 
 DIALECT = "duckdb"
+# The dialects whose queries the tests run, and those whose queries they only parse again.
+EXECUTED = (DIALECT, "spark", "postgres")
+PARSED = ("snowflake", "bigquery", "trino")
+DIALECTS = (*EXECUTED, *PARSED)
 LAPSED = "Lapsed"
 
 Sql: TypeAlias = exp.Expression
@@ -42,11 +46,16 @@ def double(value: float) -> Sql:
 
 
 def joined(*parts: Sql | str) -> Sql:
-    """Texts put one after the other."""
-    first, *rest = [text(part) if isinstance(part, str) else part for part in parts]
-    for part in rest:
-        first = exp.DPipe(this=first, expression=part)
-    return first
+    """Texts, none of them null, put one after the other in one call: a chain of || copies at every step."""
+    pieces: list[Sql] = []
+    for part in parts:
+        piece = text(part) if isinstance(part, str) else part
+        for inner in piece.expressions if isinstance(piece, exp.Concat) else [piece]:
+            if inner.is_string and pieces and pieces[-1].is_string:
+                pieces[-1] = text(pieces[-1].name + inner.name)
+            else:
+                pieces.append(inner)
+    return exp.Concat(expressions=pieces, safe=True, coalesce=True) if len(pieces) > 1 else pieces[0]
 
 
 def choose(branches: Sequence[tuple[Sql, Sql]], otherwise: Sql | None = None) -> Sql:
@@ -73,12 +82,13 @@ def least(columns: Sequence[Sql]) -> Sql:
 
 def counted(column: str, unit: str) -> Sql:
     """An integer column in words: '1 order', '7 orders'."""
-    return sql(
-        "cast(:column as varchar) || case when :column = 1 then :one else :many end",
-        column=exp.column(column),
-        one=text(f" {unit}"),
-        many=text(f" {unit}s"),
-    )
+    one = exp.column(column).eq(integer(1))
+    return joined(whole(column), choose([(one, text(f" {unit}"))], text(f" {unit}s")))
+
+
+def whole(column: str) -> Sql:
+    """An integer column as text."""
+    return sql("cast(:column as varchar)", column=exp.column(column))
 
 
 def money(column: str) -> Sql:
@@ -92,8 +102,17 @@ def described(feature: str) -> Sql:
         "recency_days": joined(counted("recency_days", "day"), " since last order"),
         "frequency": counted("frequency", "order"),
         "monetary": joined("monetary ", money("monetary")),
+        "avg_order_value": joined("average order ", money("avg_order_value")),
     }
     return phrases[feature]
+
+
+def scored(feature: str, best: int) -> Sql:
+    """A feature's column ``<feature>_score`` as a phrase: 'recency 3 of 5 (66 days)'."""
+    values = {"recency_days": counted("recency_days", "day"), "frequency": counted("frequency", "order")}
+    score = whole(f"{feature}_score")
+    value = values.get(feature, money(feature))
+    return joined(f"{feature.removesuffix('_days')} ", score, f" of {best} (", value, ")")
 
 
 def by_customer(column: str) -> Sql:
@@ -109,7 +128,8 @@ def by_customer(column: str) -> Sql:
 
 def stage(source: str, columns: Mapping[str, Sql]) -> Sql:
     """Everything in ``source`` and some columns more."""
-    return exp.select("*", *(exp.alias_(value, name) for name, value in columns.items())).from_(source)
+    named = (exp.alias_(value, name, copy=False) for name, value in columns.items())
+    return exp.select("*", *named, copy=False).from_(source, copy=False)
 
 
 def statement(stages: Mapping[str, Sql], segment: Sql, score: Sql, reason: Sql) -> str:
@@ -123,19 +143,60 @@ def statement(stages: Mapping[str, Sql], segment: Sql, score: Sql, reason: Sql) 
         segment=segment,
         score=score,
         reason=reason,
-    ).from_(list(stages)[-1])
+    ).from_(list(stages)[-1], copy=False)
     active = sql(
-        "select customer_id, recency_days, frequency, monetary from rfm_features where frequency > 0",
+        """select customer_id, recency_days, frequency, monetary, avg_order_value
+           from rfm_features where frequency > 0""",
     )
     query = exp.union(scored, _lapsed(), distinct=False, copy=False)
     for name, body in {"active": active, **stages}.items():
-        query = query.with_(name, as_=body)
+        query = query.with_(name, as_=body, copy=False)
     return _written(query)
 
 
 def nobody() -> str:
     """The query of a model fitted on no customer: it knows those who lapsed and leaves out the others."""
     return _written(_lapsed())
+
+
+def in_dialect(query: str, dialect: str) -> str:
+    """A query of ``statement`` in one of ``DIALECTS``, giving the same segments, scores and reasons there.
+
+    Raises ValueError for any other dialect.
+    """
+    if dialect not in DIALECTS:
+        raise ValueError(
+            f"there is no dialect {dialect!r} to write SQL in; take one of {', '.join(DIALECTS)}"
+        )
+    if dialect == DIALECT:
+        return query
+    tree = sqlglot.parse_one(query, dialect=DIALECT).transform(_as_in_duckdb, dialect, copy=False)
+    return str(tree.sql(dialect=dialect, pretty=True))
+
+
+def _as_in_duckdb(node: Sql, dialect: str) -> Sql:
+    """The node such that the dialect gives what DuckDB gives."""
+    match node:
+        case exp.Concat():
+            # nothing that is put together is null, and all of it is text
+            node.set("coalesce", False)
+            node.set("safe", False)
+        case exp.Least() | exp.Greatest():
+            node.set("ignore_nulls", None)
+        case exp.TryCast():
+            # Snowflake tries to cast nothing but text; only text is cast so here.
+            node.set("requires_string", True)
+        case exp.CTE() if dialect == "postgres":
+            # Else its planner writes each stage out wherever the next one names it, thousandfold in the end.
+            node.set("materialized", True)
+        case exp.Ordered() if dialect == "postgres" and node.this.name == "customer_id":
+            # Its databases sort texts by the rules of a language.
+            node.set("this", exp.Collate(this=node.this, expression=exp.to_identifier("C", quoted=True)))
+        case exp.Cast(this=exp.Cast() as money) if dialect == "bigquery" and money.is_type("decimal"):
+            # Its numbers know no scale of their own: 3802.10 would be written as 3802.1.
+            rounded = exp.func("round", exp.cast(money.this, "decimal"), money.to.expressions[1].this)
+            return exp.func("format", text(f"%.{money.to.expressions[1].name}f"), rounded)
+    return node
 
 
 def _lapsed() -> Sql:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -19,10 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     import pandas as pd
 
-FEATURES = ("recency_days", "frequency", "monetary")
+RFM = ("recency_days", "frequency", "monetary")
+FEATURES = (*RFM, "avg_order_value")
 NUMERIC_ID = "^[0-9]{1,18}$"
 
 Array = npt.NDArray[np.float64]
+Names = npt.NDArray[np.object_]
 
 
 def rounded(value: float) -> float:
@@ -34,6 +37,23 @@ class Frozen(BaseModel):
     """Plain data that refuses unknown fields, infinities and changes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class CurvePoint(Frozen):
+    """How well one number of clusters describes the customers."""
+
+    k: int = Field(description="Number of clusters")
+    inertia: float = Field(description="Sum of squared distances to the own centre, in units of spread")
+    silhouette: float | None = Field(description="Mean silhouette of a sample, -1 to 1; null for one cluster")
+
+
+class Match(Frozen):
+    """Where the name of a cluster comes from."""
+
+    name: str
+    champion: str | None = Field(description="The champion's cluster matched to it; null: none was left")
+    cost: float | None = Field(description="Distance of the two centres, in the champion's spreads")
+    by_figures: str = Field(description="The name its figures alone would have given")
 
 
 class Card(Frozen):
@@ -48,6 +68,16 @@ class Card(Frozen):
     inertia: float | None = Field(
         default=None, description="Sum of squared distances to the own cluster's centre, in units of spread"
     )
+    trained_through: date | None = Field(default=None, description="The last day the fit knows of")
+    silhouette: float | None = Field(
+        default=None,
+        description="Mean silhouette, -1 to 1: how much nearer customers are to their own cluster",
+    )
+    curve: tuple[CurvePoint, ...] = Field(
+        default=(), description="The same figures for other numbers of them"
+    )
+    fitted_on: str | None = Field(default=None, description="What the clusters were found on, in words")
+    matches: tuple[Match, ...] = Field(default=(), description="The clusters against the champion's")
     notes: tuple[str, ...] = Field(default=(), description="Every fall-back the fit had to take, in words")
 
 
@@ -63,7 +93,20 @@ class Snapshot:
         column: Array = self.values[:, FEATURES.index(name)]
         return column
 
-    def card(self, segments: dict[str, int], notes: Sequence[str], inertia: float | None = None) -> Card:
+    def matrix(self, names: Sequence[str]) -> Array:
+        """Some features of the active customers: one row a customer, one column a feature."""
+        return self.values[:, [FEATURES.index(name) for name in names]]
+
+    def card(
+        self,
+        segments: dict[str, int],
+        notes: Sequence[str],
+        inertia: float | None = None,
+        silhouette: float | None = None,
+        curve: Sequence[CurvePoint] = (),
+        fitted_on: str | None = None,
+        matches: Sequence[Match] = (),
+    ) -> Card:
         """The card of a fit on these customers."""
         tenths = np.linspace(0, 1, 11)
         deciles = {
@@ -77,6 +120,10 @@ class Snapshot:
             segments=segments,
             deciles=deciles,
             inertia=inertia,
+            silhouette=silhouette,
+            curve=tuple(curve),
+            fitted_on=fitted_on,
+            matches=tuple(matches),
             notes=tuple(notes) if len(self.values) else ("no customer has an order in the window", *notes),
         )
 
@@ -92,8 +139,11 @@ def snapshot(features: pd.DataFrame) -> Snapshot:
         raise ValueError(f"rfm_features lacks the columns {absent}; a fit needs {needed}")
     ids = features["customer_id"]
     values = features[list(FEATURES)].astype("float64").to_numpy()
+    active = values[:, FEATURES.index("frequency")] > 0
+    # who ordered nothing in the window has no average order
+    needless = ~active & (np.array(FEATURES) == "avg_order_value")[:, None]
     broken = {"customer_id": int(ids.isna().sum())} | {
-        name: int((~np.isfinite(values[:, i])).sum()) for i, name in enumerate(FEATURES)
+        name: int((~np.isfinite(values[:, i]) & ~needless[i]).sum()) for i, name in enumerate(FEATURES)
     }
     for name, count in broken.items():
         if count:
@@ -106,7 +156,6 @@ def snapshot(features: pd.DataFrame) -> Snapshot:
             f"rfm_features.customer_id repeats in {repeated} of {len(features)} rows; "
             "fit one snapshot_date at a time"
         )
-    active = values[:, FEATURES.index("frequency")] > 0
     order = _ascending([str(customer) for customer in ids[active]])
     return Snapshot(values=values[active][order], lapsed=int((~active).sum()))
 

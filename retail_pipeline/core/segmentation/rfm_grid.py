@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise, product
 from typing import Literal
@@ -26,18 +26,17 @@ from retail_pipeline.core.segmentation.compile import (
     Sql,
     by_customer,
     choose,
-    counted,
     double,
     integer,
     joined,
-    money,
     nobody,
+    scored,
     sql,
     stage,
     statement,
     text,
 )
-from retail_pipeline.core.segmentation.fitted import FEATURES, Array, Card, Frozen, Snapshot, rounded
+from retail_pipeline.core.segmentation.fitted import RFM, Array, Card, Frozen, Names, Snapshot, rounded
 
 Scores = npt.NDArray[np.int64]
 
@@ -68,17 +67,22 @@ class Scale(Frozen):
         default=None,
         min_length=1,
         max_length=MOST_BINS - 1,
-        description="Bins end at these quantiles, as in [0.98, 0.995]; a value on an edge belongs below it",
+        description="Bins end at these quantiles, as in [0.98, 0.995]",
     )
     cuts: tuple[float, ...] | None = Field(
         default=None,
         min_length=1,
         max_length=MOST_BINS - 1,
-        description="Bins start at these values, in the feature's unit: intervals [lower, upper)",
+        description="Bins start at these values, in the feature's unit",
     )
     ties: Literal["together", "rank"] = Field(
         default="together",
         description="Equal customers get equal scores, or are ranked by ascending customer_id and may not",
+    )
+    on_edge: Literal["below", "above"] | None = Field(
+        default=None,
+        description="Where a value on an edge belongs: below, (lower, upper], or above, [lower, upper); "
+        "null: above cuts, below the others",
     )
 
     @model_validator(mode="after")
@@ -95,6 +99,8 @@ class Scale(Frozen):
             raise ValueError(f"quantiles lie between 0 and 1, both excluded: {list(self.quantiles)}")
         if self.cuts and self.ties == "rank":
             raise ValueError("ties: rank needs bins or quantiles; fixed cuts keep equal customers together")
+        if self.on_edge and self.ties == "rank":
+            raise ValueError("on_edge needs ties: together; ranks have no edges that a value could be on")
         return self
 
     @property
@@ -103,6 +109,11 @@ class Scale(Frozen):
         if self.bins:
             return tuple(Fraction(i, self.bins) for i in range(1, self.bins))
         return tuple(Fraction(str(q)) for q in self.quantiles or ())
+
+    @property
+    def edge_is_above(self) -> bool:
+        """Whether a value on an edge belongs to the bin above it."""
+        return self.on_edge == "above" or (self.on_edge is None and self.cuts is not None)
 
     @property
     def size(self) -> int:
@@ -174,7 +185,7 @@ class RfmGridParameters(Frozen):
     @property
     def scales(self) -> dict[str, Scale]:
         """The scale of each feature."""
-        return dict(zip(FEATURES, (self.recency, self.frequency, self.monetary), strict=True))
+        return dict(zip(RFM, (self.recency, self.frequency, self.monetary), strict=True))
 
     def outcomes(self) -> dict[tuple[int, ...], tuple[str, str] | None]:
         """Every combination of digits that can occur, with the first rule that matches it."""
@@ -207,7 +218,7 @@ class Edges(Frozen):
 class FittedRfmGrid(Frozen):
     """A fitted `rfm_grid` segmentation; without ``edges`` there was nobody to fit."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     method: Literal["rfm_grid"] = "rfm_grid"
     parameters: RfmGridParameters
     edges: Edges | None
@@ -235,24 +246,34 @@ def fit(customers: Snapshot, parameters: RfmGridParameters) -> FittedRfmGrid:
         return FittedRfmGrid(parameters=parameters, edges=None, card=customers.card({}, ()))
     scales = parameters.scales
     edges = Edges(**{name: _edges(customers.feature(name), scale) for name, scale in scales.items()})
-    scores = {
-        name: _scores(name, customers.feature(name), scale, getattr(edges, name))
-        for name, scale in scales.items()
-    }
-    r, f, m = scores.values()
-    seconds = {"frequency": f, "monetary": m, "mean_fm": (f + m + 1) // 2}
-    digits = (r, f, m) if parameters.pattern_on == "rfm" else (r, seconds[parameters.other])
-    sizes = dict.fromkeys(segments(parameters), 0)
-    outcomes = parameters.outcomes()
-    for key, customers_there in Counter(zip(*(digit.tolist() for digit in digits), strict=True)).items():
-        if rule := outcomes[key]:
-            sizes[rule[1]] += customers_there
+    scores = _scores(customers, scales, edges)
+    sizes = dict.fromkeys(segments(parameters), 0) | Counter(_names(scores, parameters))
     notes = [
         f"{name} gives {len(given)} of {scale.size} scores: too many customers have the same value"
         for name, scale in scales.items()
         if scale.shares and len(given := np.unique(scores[name])) < scale.size
     ]
     return FittedRfmGrid(parameters=parameters, edges=edges, card=customers.card(sizes, notes))
+
+
+def assign(fitted: FittedRfmGrid, customers: Snapshot) -> Names:
+    """The segment of each active customer, as the query gives it; empty where the model knows nobody."""
+    if fitted.edges is None:
+        return np.full(len(customers.values), "", dtype=object)
+    return _names(_scores(customers, fitted.parameters.scales, fitted.edges), fitted.parameters)
+
+
+def grid(fitted: FittedRfmGrid, customers: Snapshot) -> tuple[Scores, Scores]:
+    """Each active customer's place in the grid: recency, and the second digit of the rules.
+
+    Under three-digit rules the second is the mean of frequency and monetary, a half rounded up.
+    """
+    if fitted.edges is None:
+        nobody_known = np.zeros(len(customers.values), dtype=np.int64)
+        return nobody_known, nobody_known
+    scores = _scores(customers, fitted.parameters.scales, fitted.edges)
+    other = "mean_fm" if fitted.parameters.pattern_on == "rfm" else fitted.parameters.other
+    return scores["recency_days"], _seconds(scores)[other]
 
 
 def to_sql(fitted: FittedRfmGrid) -> str:
@@ -274,25 +295,11 @@ def to_sql(fitted: FittedRfmGrid) -> str:
     else:
         digits = [recency, seconds[parameters.other]]
     named = {f"digit_{i}": digit for i, digit in enumerate(digits, 1)}
-    words = {
-        "recency_days": counted("recency_days", "day"),
-        "frequency": counted("frequency", "order"),
-        "monetary": money("monetary"),
-    }
-    shown = [
-        joined(
-            f"{name.removesuffix('_days')} ",
-            sql("cast(:score as varchar)", score=exp.column(_score(name))),
-            f" of {scale.size} (",
-            words[name],
-            ")",
-        )
-        for name, scale in scales.items()
-    ]
+    shown = [scored(name, scale.size) for name, scale in scales.items()]
     return statement(
         {
-            "ranked": stage("active", {**ranks, "customers": sql("count(*) over ()")} if ranks else {}),
-            "scored": stage("ranked", scores),
+            **({"ranked": stage("active", {**ranks, "customers": sql("count(*) over ()")})} if ranks else {}),
+            "scored": stage("ranked" if ranks else "active", scores),
             "digits": stage("scored", named),
         },
         segment=_segment_sql(parameters, list(named)),
@@ -309,7 +316,28 @@ def _edges(values: Array, scale: Scale) -> tuple[float, ...] | None:
     return tuple(rounded(edge) for edge in np.quantile(values, [float(share) for share in scale.shares]))
 
 
-def _scores(name: str, values: Array, scale: Scale, edges: tuple[float, ...] | None) -> Scores:
+def _names(scores: Mapping[str, Scores], parameters: RfmGridParameters) -> Names:
+    """The segments that the rules give to the scores."""
+    r, f, m = scores.values()
+    digits = (r, f, m) if parameters.pattern_on == "rfm" else (r, _seconds(scores)[parameters.other])
+    named = {there: rule[1] for there, rule in parameters.outcomes().items() if rule}
+    found = [named[there] for there in zip(*(digit.tolist() for digit in digits), strict=True)]
+    return np.array(found, dtype=object)
+
+
+def _seconds(scores: Mapping[str, Scores]) -> dict[str, Scores]:
+    f, m = scores["frequency"], scores["monetary"]
+    return {"frequency": f, "monetary": m, "mean_fm": (f + m + 1) // 2}
+
+
+def _scores(customers: Snapshot, scales: Mapping[str, Scale], edges: Edges) -> dict[str, Scores]:
+    return {
+        name: _scores_of(name, customers.feature(name), scale, getattr(edges, name))
+        for name, scale in scales.items()
+    }
+
+
+def _scores_of(name: str, values: Array, scale: Scale, edges: tuple[float, ...] | None) -> Scores:
     if edges is None:
         place = np.empty(len(values), dtype=np.int64)
         place[np.argsort(values, kind="stable")] = np.arange(len(values))
@@ -318,7 +346,7 @@ def _scores(name: str, values: Array, scale: Scale, edges: tuple[float, ...] | N
             for share in scale.shares
         )
     else:
-        passed = np.searchsorted(edges, values, side="right" if scale.cuts else "left")
+        passed = np.searchsorted(edges, values, side="right" if scale.edge_is_above else "left")
     bins: Scores = np.asarray(passed + 1, dtype=np.int64)
     return scale.size + 1 - bins if name == "recency_days" else bins
 
@@ -336,7 +364,7 @@ def _score_sql(name: str, scale: Scale, edges: tuple[float, ...] | None) -> Sql:
             for share in scale.shares
         ]
     else:
-        above = "cast(:value as double) >= :edge" if scale.cuts else "cast(:value as double) > :edge"
+        above = f"cast(:value as double) {'>=' if scale.edge_is_above else '>'} :edge"
         passed = [sql(above, value=exp.column(name), edge=double(edge)) for edge in edges]
     best_first = name == "recency_days"
     bins = [integer(scale.size - i if best_first else i + 1) for i in range(scale.size)]

@@ -1,15 +1,14 @@
-"""transactions and customer_days: one runner over a range of days.
+"""transactions and customer_days, which a day's deliveries become.
 
 Belongs here: for a batch of days, read, run the statements, check, write, say so. Does not belong here: the
 cleaning rules (``core/sql/judged_rows.sql``), the expectations (``core/expectations.py``).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,11 +16,10 @@ from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.planner import State, customer_days_inputs, transactions_inputs
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.sql import statement
-from retail_pipeline.defs.events import asset_spec, blocking, check_spec, log_check, log_made, outcomes
+from retail_pipeline.defs.events import blocking, log_check, log_made, outcomes
 from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all, not_made
-from retail_pipeline.engine.validation import Failure, validate
-from retail_pipeline.lake.lock import writing
+from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
+from retail_pipeline.engine.validation import Failure, counted, validate
 from retail_pipeline.lake.partitions import read_partition, remove_partition, write_partition
 from retail_pipeline.lake.slices import slices
 
@@ -29,37 +27,9 @@ BATCH_ROWS = 200_000
 BATCH_DAYS = 400
 
 
-def day_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    """The assets of a day: clean transactions, and what each customer did."""
-    every_file = dg.AssetDep("raw_transactions", partition_mapping=dg.AllPartitionMapping())
-    valid = "Every expectation of the table holds."
-
-    @dg.multi_asset(
-        name="days",
-        specs=[
-            asset_spec("transactions", pipeline.lake, days, [every_file]),
-            asset_spec("customer_days", pipeline.lake, days, ["transactions"]),
-        ],
-        check_specs=[
-            check_spec("transactions", "no_row_is_lost", "Raw rows = transactions + rejected rows.", days),
-            check_spec("transactions", "transactions_are_valid", valid, days),
-            check_spec("customer_days", "customer_days_are_valid", valid, days),
-        ],
-        can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-    )
-    def make_days(
-        context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
-    ) -> Iterator[dg.MaterializeResult[None]]:
-        selected = {key.path[-1] for key in context.selected_asset_keys}
-        wanted = [date.fromisoformat(key) for key in context.partition_keys]
-        with writing(pipeline.lake, context.log.info), pipeline.engine() as engine:
-            run = Run(pipeline, engine, context.log_event, selected, pipeline.state())
-            bad = make_all(list(batches(run.state, wanted)), lambda batch: make_batch(run, batch))
-        fail_by_name(bad, "days")
-        yield from ()
-
-    return make_days
+def make_days(run: Run, days: Sequence[date]) -> Bad[date]:
+    """Make the selected tables of some days; return the bad days with what is wrong."""
+    return make_all(list(batches(run.state, days)), lambda batch: make_batch(run, batch))
 
 
 def batches(state: State, days: Iterable[date]) -> Iterable[list[date]]:
@@ -218,16 +188,15 @@ def _by_day(table: str, pieces: Sequence[pa.Table], days: Sequence[date]) -> Map
 
 
 def _tally(refused: pa.Table) -> dict[str, int]:
-    counted = pc.value_counts(pc.list_flatten(refused["reasons"]))
+    tallied = pc.value_counts(pc.list_flatten(refused["reasons"]))
     return {
         entry["values"]: entry["counts"]
-        for entry in sorted(counted.to_pylist(), key=lambda e: str(e["values"]))
+        for entry in sorted(tallied.to_pylist(), key=lambda e: str(e["values"]))
     }
 
 
 def _lost_rows(raw: int, clean: int, refused: int) -> list[Failure]:
-    lost = abs(raw - clean - refused)
-    return [Failure("raw rows = transactions + rejected rows", "", "", True, lost, [])] if lost else []
+    return counted("raw rows = transactions + rejected rows", abs(raw - clean - refused), True)
 
 
 def _odd_shares(pipeline: Pipeline, counts: Mapping[str, int]) -> Iterable[Failure]:
@@ -235,10 +204,10 @@ def _odd_shares(pipeline: Pipeline, counts: Mapping[str, int]) -> Iterable[Failu
     kept = counts["raw"] - counts["rejected"]
     if counts["rejected"] > limits.max_rejected_share * counts["raw"]:
         states = f"at most {limits.max_rejected_share:.0%} of the day's rows are refused"
-        yield Failure(states, "", "", True, counts["rejected"], [])
+        yield from counted(states, counts["rejected"], True)
     if counts["anonymous"] > limits.max_anonymous_share * kept:
         states = f"at most {limits.max_anonymous_share:.0%} of the day's lines are anonymous"
-        yield Failure(states, "", "", False, counts["anonymous"], [])
+        yield from counted(states, counts["anonymous"], False)
 
 
 def _why(manifest: Manifest) -> str:

@@ -16,7 +16,7 @@ from retail_pipeline.defs.partitions import FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, fail_by_name
 from retail_pipeline.engine.landing import Landed, land, list_files
-from retail_pipeline.engine.validation import Failure
+from retail_pipeline.engine.validation import Failure, counted
 from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.partitions import prepare, read_partition
 
@@ -96,7 +96,7 @@ def log_landed(pipeline: Pipeline, key: str, manifest: Manifest, log: Log) -> No
         )
     )
     lost = abs(counts["rows_read"] - counts["raw"] - counts["unreadable"])
-    accounting = [Failure("rows read = raw + unreadable rows", "", "", True, lost, [])] if lost else []
+    accounting = counted("rows read = raw + unreadable rows", lost, True)
     log_check(log, "raw_transactions", "no_row_is_lost", key, accounting, counts)
     log_check(log, "raw_transactions", "rows_are_readable", key, _unreadable(pipeline, manifest), counts)
 
@@ -113,4 +113,4 @@ def _unreadable(pipeline: Pipeline, manifest: Manifest) -> list[Failure]:
         for row in rows.select(["source_row", "reasons"]).to_pylist()
     ]
     blocking = counts["unreadable"] > pipeline.settings.checks.max_unreadable_share * counts["rows_read"]
-    return [Failure("every row can be read", "", "", blocking, counts["unreadable"], samples)]
+    return counted("every row can be read", counts["unreadable"], blocking, samples)

@@ -1,41 +1,106 @@
-"""segmentation_models: the models in force in a month, trained through the close of the month before.
+"""model_candidates and segmentation_models: what was fitted for a month, and what is in force in it.
 
-Belongs here: the month close that a model rests on (its snapshot and assignments), the fit, the JSON. Does
-not belong here: the methods (``core/segmentation/``).
+Belongs here: the month close that models rest on (its snapshot and assignments), the fit, the verdict, the
+JSON, the month's checks. Does not belong here: the methods (``core/segmentation/``), gates and verdicts
+(``core/promotion.py``).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from retail_pipeline.core.manifests import Manifest, fingerprint, schema_fingerprint
-from retail_pipeline.core.planner import close_before, model_inputs
-from retail_pipeline.core.segmentation import to_json
+from retail_pipeline.core.planner import (
+    SAME_SNAPSHOT,
+    candidate_inputs,
+    candidates_are_current,
+    close_before,
+    model_inputs,
+    month_of,
+    rests_on_other_data,
+)
+from retail_pipeline.core.promotion import (
+    Candidate,
+    Verdict,
+    assess,
+    candidate_to_json,
+    verdict,
+)
+from retail_pipeline.core.segmentation import (
+    FittedSegmentation,
+    fit_snapshot,
+    from_json,
+    snapshot,
+    to_json,
+)
 from retail_pipeline.defs.assets.snapshots import (
+    ASSIGNMENTS,
     FEATURES,
-    MODELS,
     batches,
-    fit_on,
+    dated,
+    frame,
     make_assignments,
     make_features,
+    model_of,
 )
-from retail_pipeline.defs.events import asset_spec, log_made
+from retail_pipeline.defs.events import as_metadata, asset_spec, check_spec, log_check, log_made
 from retail_pipeline.defs.partitions import MONTH_BEFORE
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all
+from retail_pipeline.engine.validation import Failure, counted
 from retail_pipeline.lake.lock import writing
-from retail_pipeline.lake.partitions import read_partition, replace_file, write_manifest
+from retail_pipeline.lake.models import (
+    CANDIDATES,
+    MODELS,
+    model_names,
+    read_candidates,
+    read_model,
+    write_texts,
+)
+from retail_pipeline.lake.partitions import read_partition
+from retail_pipeline.lake.state import read_model_decisions
 
 
 def model_assets(pipeline: Pipeline, months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
-    """The asset of the monthly models."""
+    """The assets of a month's candidates and models."""
     rested_on = dg.AssetDep("customer_days", partition_mapping=MONTH_BEFORE)
 
     @dg.multi_asset(
         name="models",
-        specs=[asset_spec("segmentation_models", pipeline.lake, months, [rested_on])],
+        specs=[
+            asset_spec(CANDIDATES.name, pipeline.lake, months, [rested_on]),
+            asset_spec(MODELS.name, pipeline.lake, months, [CANDIDATES.name]),
+        ],
+        check_specs=[
+            check_spec(
+                CANDIDATES.name,
+                "candidates_pass_their_gates",
+                "Every segmentation's candidate passes every gate, or somebody promoted it.",
+                months,
+                blocking=False,
+            ),
+            check_spec(
+                MODELS.name,
+                "models_rest_on_present_data",
+                "The days that the month's candidates were fitted on have not changed since.",
+                months,
+                blocking=False,
+            ),
+            check_spec(
+                MODELS.name,
+                "customers_move_by_themselves",
+                "At the close, at most models.max_moved_by_model of the customers stand in another segment "
+                "because the model changed rather than what they bought.",
+                months,
+                blocking=False,
+            ),
+        ],
+        # both are made whatever is selected: one rests on the other
+        can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def train_models(
@@ -52,48 +117,162 @@ def model_assets(pipeline: Pipeline, months: dg.MonthlyPartitionsDefinition) -> 
 
 
 def train(run: Run, months: Sequence[str]) -> Bad[str]:
-    """Train months, and make the month closes they rest on.
+    """Fit months, choose who is in force, and make the month closes they rest on.
 
-    Features, then models, then the closes' assignments.
+    Features, then candidates and models (each month's champion is the month before's), then the closes'
+    assignments. Where each snapshot is fitted on itself, only the closes are made: nothing would use models.
     """
     closes = {close_before(month): month for month in months}
     bad = make_all(list(batches(run, list(closes))), lambda batch: make_features(run, batch))
+    decisions = {(d.month, d.segmentation): d for d in read_model_decisions(run.pipeline.lake)}
+    own = run.pipeline.recipe.model_timing == SAME_SNAPSHOT
     for close, month in closes.items():
-        if close not in bad:
-            make_model(run, month, close)
+        if own or close in bad:
+            continue
+        candidates = make_candidates(run, month, close)
+        about = {name: decisions.get((month, name)) for name in candidates}
+        decided = [
+            n for n, decision in about.items() if decision and decision.content == candidates[n].content
+        ]
+        log_gates(run, month, candidates, decided)
+        verdicts = {name: verdict(candidate, about[name]) for name, candidate in candidates.items()}
+        make_models(run, month, candidates, verdicts, drawn=month == months[-1])
     bad |= make_assignments(run, [close for close in closes if close not in bad])
+    for close, month in closes.items():
+        if not own and close not in bad:
+            log_moves(run, month, close)
     return {closes[close]: f"its month close {close}: {why}" for close, why in bad.items()}
 
 
-def make_model(run: Run, month: str, close: date) -> None:
-    """Fit every segmentation on the month close's features and write one JSON each, the manifest last."""
-    lake, names = run.pipeline.lake, run.pipeline.settings.segmentations
-    features = read_partition(lake, FEATURES, {"snapshot_date": str(close)})
-    texts = {name: to_json(fit_on(run, close, name, features)) for name in names}
-    folder = lake.partition(MODELS.name, {"month": month})
-    for name, text in texts.items():
-        replace_file(lake, folder / f"{name}.json", text.encode())
-    for path in set(folder.glob("*.json")) - {folder / f"{name}.json" for name in names}:
-        if not path.name.startswith("_"):
-            path.unlink()
-    manifest = Manifest(
-        table=MODELS.name,
-        partition={"month": month},
-        rows=len(texts),
-        content=fingerprint(texts),
-        inputs=model_inputs(run.state, run.pipeline.recipe, month),
-        code_version=MODELS.code_version,
-        schema_fingerprint=schema_fingerprint(MODELS.arrow),
+def make_candidates(run: Run, month: str, close: date) -> Mapping[str, Candidate]:
+    """A month's candidates, one a segmentation: those there are, or fitted on the close and measured."""
+    lake, settings = run.pipeline.lake, run.pipeline.settings
+    if not candidates_are_current(run.state, run.pipeline.recipe, month):
+        customers = snapshot(frame(read_partition(lake, FEATURES, {"snapshot_date": str(close)})))
+        earlier = month_of(close)
+        texts = {}
+        for name, parameters in settings.segmentations.items():
+            champion = champion_of(run, month, name)
+            candidate = dated(fit_snapshot(customers, parameters, champion=champion), close)
+            measured = assess(
+                month, name, close, candidate, champion, earlier if champion else None, customers,
+                settings.models.gates,
+            )  # fmt: skip
+            texts[name] = candidate_to_json(measured)
+        inputs = candidate_inputs(run.state, run.pipeline.recipe, month)
+        made = write_texts(lake, CANDIDATES, month, texts, inputs)
+        run.state = replace(run.state, candidates={**run.state.candidates, month: made})
+    return read_candidates(lake, month)
+
+
+def champion_of(run: Run, month: str, name: str) -> FittedSegmentation | None:
+    """The model in force in the month before; None in the first month that has models, or for a new name."""
+    earlier = month_of(close_before(month))
+    had = earlier in run.state.models and name in model_names(run.pipeline.lake, earlier)
+    return read_model(run.pipeline.lake, earlier, name) if had else None
+
+
+def make_models(
+    run: Run, month: str, candidates: Mapping[str, Candidate], verdicts: Mapping[str, Verdict], drawn: bool
+) -> None:
+    """Put each segmentation's candidate or champion in force, as the verdict says.
+
+    ``drawn``: with the curves of their cards, which take a second to draw.
+    """
+    lake, texts = run.pipeline.lake, dict[str, str]()
+    for name, candidate in candidates.items():
+        champion = champion_of(run, month, name) if verdicts[name].in_force == "champion" else None
+        texts[name] = to_json(champion or candidate.model)
+    made = write_texts(lake, MODELS, month, texts, model_inputs(run.state, month))
+    run.state = replace(run.state, models={**run.state.models, month: made})
+    models = {name: from_json(text) for name, text in texts.items()}
+    lines = ["| segmentation | in force | trained through | customers | why |", "|---|---|---|---:|---|"]
+    lines += [
+        f"| {name} | {verdicts[name].in_force} | {model.card.trained_through} | {model.card.customers:,} "
+        f"| {verdicts[name].why} |"
+        for name, model in models.items()
+    ]
+    figures = _curves(models) if drawn else {}
+    table = dg.MetadataValue.md("\n".join(lines))
+    log_made(run.log, lake, MODELS.name, f"{month}-01", len(texts), models=table, **figures)
+    states = (
+        f"the data through {close_before(month)} are those the models were fitted on (data came late or were "
+        f"changed: `retail-pipeline model retrain {month}` fits them anew)"
     )
-    write_manifest(lake, manifest)
-    run.state = replace(run.state, models={**run.state.models, month: manifest})
-    log_made(
-        run.log,
-        lake,
-        MODELS.name,
-        f"{month}-01",
-        len(texts),
-        trained_through=str(close),
-        customers=len(features),
-    )
+    found = counted(states, int(rests_on_other_data(run.state, month)), False, of="months")
+    log_check(run.log, MODELS.name, "models_rest_on_present_data", f"{month}-01", found, {})
     run.pipeline.on_made(MODELS.name, month)
+
+
+def _curves(models: Mapping[str, FittedSegmentation]) -> Mapping[str, Any]:
+    # pandas and matplotlib, which loading the definitions must not bring
+    from retail_pipeline.defs.report_data import curves
+
+    return as_metadata(curves(models))
+
+
+def log_gates(run: Run, month: str, candidates: Mapping[str, Candidate], decided: Collection[str]) -> None:
+    """Record a month's candidates, and what their gates measured.
+
+    Red where a gate blocks, unless somebody has decided about the candidate.
+    """
+    lines = ["| segmentation | gate | measured | limit | |", "|---|---|---:|---:|---|"]
+    found: list[Failure] = []
+    for name, candidate in candidates.items():
+        for m in candidate.measured:
+            gate = f"{m.gate} of {m.of}" if m.of else m.gate
+            lines.append(
+                f"| {name} | {gate} | {m.value:.4g} | {m.limit:g} | {'' if m.passed else 'failed'} |"
+            )
+            if not m.passed:
+                found += counted(f"{name}: {m.words}", 1, m.blocks and name not in decided, of="candidates")
+    table = dg.MetadataValue.md("\n".join(lines))
+    log_made(run.log, run.pipeline.lake, CANDIDATES.name, f"{month}-01", len(candidates), gates=table)
+    log_check(run.log, CANDIDATES.name, "candidates_pass_their_gates", f"{month}-01", found, {"gates": table})
+
+
+def log_moves(run: Run, month: str, close: date) -> None:
+    """Record how many customers changed segment between the last two month closes, and what moved them."""
+    before, limit = close_before(month_of(close)), run.pipeline.settings.models.max_moved_by_model
+    lines = [
+        "| segmentation | customers | moved | by behaviour | by the model |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    found: list[Failure] = []
+    for name in run.state.assignments[close]:
+        if name in run.state.assignments.get(before, {}):
+            rows = migration(run, name, "month_close", before, close)
+            customers, by_behaviour, by_model = (
+                pc.sum(rows[column]).as_py() for column in ("customers", "by_behaviour", "by_model")
+            )
+            moved = by_behaviour + by_model
+            lines.append(f"| {name} | {customers:,} | {moved:,} | {by_behaviour:,} | {by_model:,} |")
+            if by_model > limit * customers:
+                states = f"{name}: at most {limit:.0%} of the customers are moved by the model"
+                found += counted(states, by_model, False, of="customers")
+    figures = {f"moves since {before}": dg.MetadataValue.md("\n".join(lines))} if lines[2:] else {}
+    log_check(run.log, MODELS.name, "customers_move_by_themselves", f"{month}-01", found, figures)
+
+
+def migration(run: Run, name: str, compared_with: str, earlier: date, day: date) -> pa.Table:
+    """The rows of segment_migration between two made snapshots under one segmentation."""
+    lake = run.pipeline.lake
+    features = read_partition(lake, FEATURES, {"snapshot_date": str(day)})
+    then, now = (
+        read_partition(lake, ASSIGNMENTS, {"snapshot_date": str(made), "segmentation": name})
+        for made in (earlier, day)
+    )
+    return run.engine.run(
+        "segment_migration",
+        {
+            "segment_assignments": now,
+            "rfm_features": features,
+            "earlier": then,
+            "under_earlier_model": run.engine.run(
+                run.query(model_of(run, earlier, name)), {"rfm_features": features}
+            ),
+        },
+        segmentation=name,
+        compared_with=compared_with,
+        compared_day=earlier,
+    )

@@ -1,10 +1,10 @@
-"""rfm_features, segment_assignments and campaign_lists: one runner over a range of days.
+"""rfm_features, segment_assignments and campaign_lists, as of the end of a day.
 
 Belongs here: for a batch of days, read, run the statements, check, write, say so. Does not belong here: the
 methods (``core/segmentation/``), who gets what (``core/campaigns.py``).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from retail_pipeline.core.campaigns import Campaign, candidates_sql, control_below, smallest_lift
+from retail_pipeline.core.campaigns import Campaign, candidates_sql, control_below, measurable_lift
 from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.planner import (
     BOOTSTRAP,
@@ -27,13 +27,11 @@ from retail_pipeline.core.planner import (
     month_of,
 )
 from retail_pipeline.core.schema import TABLES
-from retail_pipeline.core.segmentation import FittedSegmentation, fit, from_json, to_json, to_sql
-from retail_pipeline.defs.events import asset_spec, blocking, check_spec, log_check, log_made
-from retail_pipeline.defs.partitions import ALL_HISTORY, MONTH_IN_FORCE
-from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all, not_made
-from retail_pipeline.engine.validation import Failure, validate
-from retail_pipeline.lake.lock import writing
+from retail_pipeline.core.segmentation import FittedSegmentation, fit, to_json
+from retail_pipeline.defs.events import blocking, log_check, log_made
+from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
+from retail_pipeline.engine.validation import counted, validate
+from retail_pipeline.lake.models import own_model_path, read_model, read_own_model
 from retail_pipeline.lake.partitions import read_partition, remove_partition, replace_file, write_partition
 from retail_pipeline.lake.slices import slices
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
@@ -43,49 +41,12 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 400_000
 FEATURES, ASSIGNMENTS, LISTS = (TABLES[t] for t in ("rfm_features", "segment_assignments", "campaign_lists"))
-MODELS = TABLES["segmentation_models"]
 OWN_MODEL = (BOOTSTRAP, SAME_SNAPSHOT)
 
 
-def snapshot_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    """The assets of a snapshot: features, segments, lists as of the end of a day."""
-    history = dg.AssetDep("customer_days", partition_mapping=ALL_HISTORY)
-    in_force = dg.AssetDep("segmentation_models", partition_mapping=MONTH_IN_FORCE)
-    valid = "Every expectation of the table holds."
-
-    @dg.multi_asset(
-        name="snapshots",
-        specs=[
-            asset_spec("rfm_features", pipeline.lake, days, [history]),
-            asset_spec("segment_assignments", pipeline.lake, days, ["rfm_features", in_force]),
-            asset_spec("campaign_lists", pipeline.lake, days, ["segment_assignments", "rfm_features"]),
-        ],
-        check_specs=[
-            check_spec("rfm_features", "rfm_features_are_valid", valid, days),
-            check_spec("segment_assignments", "segment_assignments_are_valid", valid, days),
-            check_spec("campaign_lists", "campaign_lists_are_valid", valid, days),
-            check_spec(
-                "campaign_lists",
-                "no_recent_day_is_held",
-                "Each of the last 7 days is made, and none is held by a failed check.",
-                days,
-            ),
-        ],
-        can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-    )
-    def make_snapshots(
-        context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
-    ) -> Iterator[dg.MaterializeResult[None]]:
-        selected = {key.path[-1] for key in context.selected_asset_keys}
-        wanted = [date.fromisoformat(key) for key in context.partition_keys]
-        with writing(pipeline.lake, context.log.info), pipeline.engine() as engine:
-            run = Run(pipeline, engine, context.log_event, selected, pipeline.state())
-            bad = make_all(list(batches(run, wanted)), lambda batch: make_batch(run, batch))
-        fail_by_name(bad, "snapshots")
-        yield from ()
-
-    return make_snapshots
+def make_snapshots(run: Run, days: Sequence[date]) -> Bad[date]:
+    """Make the selected tables of the snapshots of some days; return the bad days with what is wrong."""
+    return make_all(list(batches(run, days)), lambda batch: make_batch(run, batch))
 
 
 def batches(run: Run, days: Sequence[date]) -> Iterable[list[date]]:
@@ -107,19 +68,8 @@ def make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
 
 def make_features(run: Run, days: Sequence[date]) -> Bad[date]:
     """Make the RFM features of a batch of days from customer_days."""
-    lake, settings = run.pipeline.lake, run.pipeline.settings.features
-    first = [day - timedelta(days=settings.window_days) if settings.window_days else date.min for day in days]
-    rows = run.engine.run(
-        "rfm_features",
-        {
-            "customer_days": _history(run, max(days)),
-            "snapshots": pa.table(
-                {"snapshot_date": pa.array(days, pa.date32()), "window_start": pa.array(first, pa.date32())}
-            ),
-        },
-        net_of_returns=settings.returns == "net",
-    )
-    by_day = slices(rows, "snapshot_date", days)
+    lake = run.pipeline.lake
+    by_day = features_of(run, days)
     suite = run.pipeline.suite(FEATURES.name, run.state)
     failures = validate({str(day): rows for day, rows in by_day.items()}, FEATURES, suite)
     made: dict[date, Manifest] = {}
@@ -137,6 +87,25 @@ def make_features(run: Run, days: Sequence[date]) -> Bad[date]:
         run.pipeline.on_made(FEATURES.name, str(day))
     run.state = replace(run.state, features={**run.state.features, **made})
     return {day: blocking(failures[str(day)]) for day in days if day not in made}
+
+
+def features_of(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]:
+    """The RFM features of some days, in memory."""
+    if not days:
+        return {}
+    settings = run.pipeline.settings.features
+    first = [day - timedelta(days=settings.window_days) if settings.window_days else date.min for day in days]
+    rows = run.engine.run(
+        FEATURES.name,
+        {
+            "customer_days": _history(run, max(days)),
+            "snapshots": pa.table(
+                {"snapshot_date": pa.array(days, pa.date32()), "window_start": pa.array(first, pa.date32())}
+            ),
+        },
+        net_of_returns=settings.returns == "net",
+    )
+    return slices(rows, "snapshot_date", days)
 
 
 def _history(run: Run, through: date) -> pa.Table | list[object]:
@@ -186,7 +155,7 @@ def _assign(
     return run.engine.run(
         "segment_assignments",
         {
-            "assigned": run.engine.run(to_sql(model), {"rfm_features": features}),
+            "assigned": run.engine.run(run.query(model), {"rfm_features": features}),
             "previous": made[close, name] if (close, name) in made else _written(run, close, name),
         },
         snapshot_date=day,
@@ -207,7 +176,7 @@ def write_assignments(run: Run, day: date, source: str, tables: Mapping[str, pa.
     for name, rows in tables.items():
         keys = {"snapshot_date": str(day), "segmentation": name}
         inputs = assignments_inputs(run.state, run.pipeline.recipe, day, name)
-        own_model = lake.partition(ASSIGNMENTS.name, keys) / "_model.json"
+        own_model = own_model_path(lake, day, name)
         if source in OWN_MODEL:
             replace_file(lake, own_model, to_json(run.fitted[name, inputs["rfm_features"]]).encode())
         else:
@@ -223,29 +192,38 @@ def write_assignments(run: Run, day: date, source: str, tables: Mapping[str, pa.
     run.pipeline.on_made(ASSIGNMENTS.name, str(day))
 
 
+def model_of(run: Run, day: date, name: str) -> FittedSegmentation:
+    """The fitted segmentation that a made snapshot was assigned with."""
+    source, lake = model_source(run.state, run.pipeline.recipe, day), run.pipeline.lake
+    return read_own_model(lake, day, name) if source in OWN_MODEL else read_model(lake, source, name)
+
+
 def model_in_force(run: Run, day: date, source: str, name: str, features: pa.Table) -> FittedSegmentation:
     """The fitted segmentation that a day uses: its month's, or one fitted on its own snapshot."""
-    if source in OWN_MODEL:
-        return fit_on(run, day, name, features)
-    path = run.pipeline.lake.partition(MODELS.name, {"month": source}) / f"{name}.json"
-    return from_json(path.read_text(encoding="utf-8"))
+    return fit_on(run, day, name, features) if source in OWN_MODEL else model_of(run, day, name)
 
 
 def fit_on(run: Run, day: date, name: str, features: pa.Table) -> FittedSegmentation:
     """Fit one segmentation on a day's features, once a run."""
     key = (name, run.state.features[day].content)
     if key not in run.fitted:
-        run.fitted[key] = fit(_frame(features), run.pipeline.settings.segmentations[name])
+        run.fitted[key] = dated(fit(frame(features), run.pipeline.settings.segmentations[name]), day)
     return run.fitted[key]
 
 
-def _frame(features: pa.Table) -> "pd.DataFrame":
+def dated(fitted: FittedSegmentation, day: date) -> FittedSegmentation:
+    """The model with the day on its card that it was trained through."""
+    return fitted.model_copy(update={"card": fitted.card.model_copy(update={"trained_through": day})})
+
+
+def frame(features: pa.Table) -> "pd.DataFrame":
+    """Features as a fit takes them: a DataFrame, its decimals as floats."""
     decimals = {f.name for f in features.schema if pa.types.is_decimal(f.type)}
     columns = [
         features[n].cast(pa.float64()) if n in decimals else features[n] for n in features.column_names
     ]
-    frame: pd.DataFrame = pa.table(columns, names=features.column_names).to_pandas()
-    return frame
+    found: pd.DataFrame = pa.table(columns, names=features.column_names).to_pandas()
+    return found
 
 
 def make_lists(run: Run, days: Sequence[date]) -> Bad[date]:
@@ -300,12 +278,9 @@ def log_held_days(run: Run, day: date) -> list[date]:
     """The held days that keep a day's lists from being made, and the check that says so; older ones warn."""
     lately, ever = run.state.held_lately(day), run.state.held_days(date.min, day)
     older = [held for held in ever if held not in lately]
-    found: list[Failure] = []
-    if lately:
-        states = "every day of the last 7 is made and not held"
-        found.append(Failure(states, "", "", True, len(lately), _dates(lately)))
-    if older:
-        found.append(Failure("no earlier day is held", "", "", False, len(older), _dates(older)))
+    every = "every day of the last 7 is made and not held"
+    found = counted(every, len(lately), True, _dates(lately), "days")
+    found += counted("no earlier day is held", len(older), False, _dates(older), "days")
     figures = {"held or not made in the last 7 days": len(lately), "held before": len(older)}
     log_check(run.log, LISTS.name, "no_recent_day_is_held", str(day), found, figures)
     return lately
@@ -358,8 +333,7 @@ def lists_summary(lists: Mapping[str, Manifest], campaigns: Mapping[str, Campaig
     """A Markdown table of a day's lists: sizes, arms, and what difference the holdout can show."""
     lines = ["| list | segments | customers | control | measurable lift |", "|---|---|---:|---:|---|"]
     for name, manifest in lists.items():
-        lift = smallest_lift(manifest.rows - manifest.counts["control"], manifest.counts["control"])
-        shown = "not measurable" if lift is None else f"{lift:.1f} percentage points"
+        shown = measurable_lift(manifest.rows - manifest.counts["control"], manifest.counts["control"])
         segments = ", ".join(campaigns[name].segments)
         lines.append(
             f"| {name} | {segments} | {manifest.rows:,} | {manifest.counts['control']:,} | {shown} |"
@@ -368,5 +342,5 @@ def lists_summary(lists: Mapping[str, Manifest], campaigns: Mapping[str, Campaig
 
 
 def _sizes(rows: pa.Table) -> dict[str, int]:
-    counted = pc.value_counts(rows["segment"]).to_pylist()
-    return {entry["values"]: entry["counts"] for entry in sorted(counted, key=lambda e: -e["counts"])}
+    tallied = pc.value_counts(rows["segment"]).to_pylist()
+    return {entry["values"]: entry["counts"] for entry in sorted(tallied, key=lambda e: -e["counts"])}

@@ -1,0 +1,152 @@
+"""What the report's tables need and SQL cannot say: fixed rows, round limits, a rectangle, names of figures.
+
+Belongs here: small inputs of the statements of layer ``reports`` and the last step after them. Does not
+belong here: anything that reads a customer (``core/sql/``) or draws (``figures.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from itertools import accumulate, combinations
+
+import pyarrow as pa
+
+from retail_pipeline.core.schema import INTEGER, MONEY, STRING, TABLES
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+ORDERS_EDGES = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 20), (21, None))
+SEASONS = ("Spring (Mar-May)", "Summer (Jun-Aug)", "Autumn (Sep-Nov)", "Winter (Dec-Feb)")
+
+# unit and meaning of each column of key_figures.sql, in the order of the report
+FIGURES: Mapping[str, tuple[str, str]] = {
+    "customers": ("customers", "Everyone who ever bought"),
+    "active_customers": ("customers", "Customers with an order in the window"),
+    "lapsed_customers": ("customers", "Customers without one"),
+    "orders": ("orders", "Sale invoices of known customers in the window"),
+    "revenue": ("currency", "Sales less returns in the window, anonymous ones included"),
+    "customer_revenue": ("currency", "Sum of monetary over the active customers"),
+    "avg_order_value": ("currency", "Gross value of an order of a known customer"),
+    "repeat_revenue_share": ("1", "Share of customer_revenue from customers with more than one order"),
+    "lost_share_of_year": (
+        "1",
+        "Share of the customers of the 365 days before the last 365 who bought in none of the last 365; null "
+        "when history does not reach back over both",
+    ),
+    "one_order_share": ("1", "Share of the active customers who ordered once"),
+    "big_spenders_one_order_share": (
+        "1",
+        "Share who ordered once among the tenth that spent most",
+    ),
+    "big_spenders_revenue_share": ("1", "Share of customer_revenue from the tenth that spent most"),
+    "big_orders_one_order_share": (
+        "1",
+        "Share who ordered once among the tenth with the highest average order value",
+    ),
+    "most_frequent_avg_order_value": (
+        "currency",
+        "Gross value of an order of the tenth with the most orders",
+    ),
+    "others_avg_order_value": ("currency", "Gross value of an order of the other customers"),
+    "anonymous_revenue_share": ("1", "Share of the gross sales in the window that have no customer"),
+    "returned_share": ("1", "Value of the returns in the window / gross sales"),
+}
+
+
+def positions() -> pa.Table:
+    """Every row of sales_trends: dimension, position, label (``positions`` of its statement)."""
+    dimensions = {
+        "hour": enumerate([f"{hour:02}:00" for hour in range(24)]),
+        "month": enumerate(MONTHS, 1),
+        "season": enumerate(SEASONS, 1),
+        "weekday": enumerate(WEEKDAYS, 1),
+    }
+    rows = [
+        {"dimension": dimension, "position": position, "label": label}
+        for dimension, labels in dimensions.items()
+        for position, label in labels
+    ]
+    return pa.Table.from_pylist(
+        rows, schema=pa.schema([("dimension", STRING), ("position", INTEGER), ("label", STRING)])
+    )
+
+
+def months(first: date, last: date) -> pa.Table:
+    """Every month from that of ``first`` to that of ``last`` (``months`` of cohort_retention's statement)."""
+    numbers = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
+    names = [f"{number // 12:04}-{number % 12 + 1:02}" for number in numbers]
+    return pa.table({"month": pa.array(names, STRING), "number": pa.array(numbers, INTEGER)})
+
+
+def orders_edges() -> pa.Table:
+    """The limits of spend_distribution's cells by orders, both included."""
+    start, end = zip(*ORDERS_EDGES, strict=True)
+    return pa.table({"orders_from": pa.array(start, INTEGER), "orders_to": pa.array(end, INTEGER)})
+
+
+def spend_edges(lowest: float | None, upper_quartile: float | None, highest: float | None) -> pa.Table:
+    """The limits of spend_distribution's cells by spend: from (included) and to (excluded).
+
+    All are round: 10 to 26 cells of one width (1, 2 or 5 times a power of ten) up to the upper quartile, then
+    1, 2, 5, 10 … up to ten times as much, one cell for the rest, and one for those who spent less than
+    nothing. The arguments are the row of ``spend_range.sql``; None when nobody is active.
+    """
+    low, quartile, high = (Decimal(repr(value or 0.0)) for value in (lowest, upper_quartile, highest))
+    edges = [Decimal(0)]
+    if quartile >= Decimal("0.1"):
+        width = max(number for number in _round_numbers(quartile / 10))
+        steps = int(quartile // width) + 1
+        fine = [width * step for step in range(1, steps + 1)]
+        coarse = [number for number in _round_numbers(min(10 * quartile, high)) if number > fine[-1]]
+        edges += fine + coarse
+    if low < 0:
+        edges.insert(0, -next(n for n in _round_numbers(1 - 10 * low) if n >= -low))
+    return pa.table({"spend_from": pa.array(edges, MONEY), "spend_to": pa.array([*edges[1:], None], MONEY)})
+
+
+def _round_numbers(most: Decimal) -> Iterator[Decimal]:
+    """1, 2 and 5 times the powers of ten from a hundredth up to ``most``, ascending."""
+    for power in range(-2, most.adjusted() + 1):
+        for digit in (1, 2, 5):
+            if (number := Decimal(digit).scaleb(power)) <= most:
+                yield number
+
+
+def with_densest(cells: pa.Table) -> pa.Table:
+    """The cells of ``spend_distribution.sql`` with the column ``densest``.
+
+    It marks the smallest rectangle (in cells; of equal ones that with the most customers, then that with the
+    fewest orders and the least spend) that holds at least half of the customers. Without customers there is
+    none.
+    """
+    width = len(cells["spend_from"].unique())
+    counts = cells["customers"].to_pylist()
+    grid = [counts[start : start + width] for start in range(0, len(counts), width)]
+    rows, columns = _densest(grid) if any(counts) else (range(0), range(0))
+    marks = [row in rows and column in columns for row in range(len(grid)) for column in range(width)]
+    return cells.append_column("densest", pa.array(marks, pa.bool_()))
+
+
+def _densest(grid: Sequence[Sequence[int]]) -> tuple[range, range]:
+    """The rows and the columns of the smallest rectangle that holds at least half of the grid's sum."""
+    half = sum(map(sum, grid)) / 2
+    found = []
+    for top, bottom in combinations(range(len(grid) + 1), 2):
+        sums = [0, *accumulate(map(sum, zip(*grid[top:bottom], strict=True)))]
+        for left, right in combinations(range(len(sums)), 2):
+            if (held := sums[right] - sums[left]) >= half:
+                found.append(((bottom - top) * (right - left), -held, top, left, bottom, right))
+    _, _, top, left, bottom, right = min(found)
+    return range(top, bottom), range(left, right)
+
+
+def key_figures(figures: pa.Table) -> pa.Table:
+    """The table key_figures from the one row of its statement, a column a figure."""
+    rows = [
+        {"figure": figure, "value": figures[figure][0].as_py(), "unit": unit, "meaning": meaning}
+        for figure, (unit, meaning) in FIGURES.items()
+    ]
+    rows.sort(key=lambda row: str(row["figure"]))
+    return pa.Table.from_pylist(rows, schema=TABLES["key_figures"].arrow)

@@ -1,0 +1,72 @@
+"""The tables of a day, from transactions to campaign lists: one runner over a range of days.
+
+Belongs here: what the assets and their checks are, and the order in which a range is made. Does not belong
+here: making them (``days.py``, ``snapshots.py``). Why one step and not two: Dagster skips a step when the one
+before it yields nothing, and ours log what they made instead of yielding it (``runner.py``).
+"""
+
+from collections.abc import Iterator
+from datetime import date
+
+import dagster as dg
+
+from retail_pipeline.defs.assets.days import make_days
+from retail_pipeline.defs.assets.snapshots import make_snapshots
+from retail_pipeline.defs.events import asset_spec, check_spec
+from retail_pipeline.defs.jobs import DAY_TABLES, SNAPSHOT_TABLES
+from retail_pipeline.defs.partitions import ALL_HISTORY, MONTH_IN_FORCE
+from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.runner import Bad, Run, fail_by_name
+from retail_pipeline.lake.lock import writing
+
+
+def daily_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The assets of a day: clean transactions, what each customer did; then features, segments and lists."""
+    every_file = dg.AssetDep("raw_transactions", partition_mapping=dg.AllPartitionMapping())
+    history = dg.AssetDep("customer_days", partition_mapping=ALL_HISTORY)
+    in_force = dg.AssetDep("segmentation_models", partition_mapping=MONTH_IN_FORCE)
+    valid = "Every expectation of the table holds."
+
+    @dg.multi_asset(
+        name="daily",
+        specs=[
+            asset_spec("transactions", pipeline.lake, days, [every_file]),
+            asset_spec("customer_days", pipeline.lake, days, ["transactions"]),
+            asset_spec("rfm_features", pipeline.lake, days, [history]),
+            asset_spec("segment_assignments", pipeline.lake, days, ["rfm_features", in_force]),
+            asset_spec("campaign_lists", pipeline.lake, days, ["segment_assignments", "rfm_features"]),
+        ],
+        check_specs=[
+            check_spec("transactions", "no_row_is_lost", "Raw rows = transactions + rejected rows.", days),
+            *(
+                check_spec(table, f"{table}_are_valid", valid, days)
+                for table in (*DAY_TABLES, *SNAPSHOT_TABLES)
+            ),
+            check_spec(
+                "campaign_lists",
+                "no_recent_day_is_held",
+                "Each of the last 7 days is made, and none is held by a failed check.",
+                days,
+            ),
+        ],
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def make_daily_tables(
+        context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        selected = {key.path[-1] for key in context.selected_asset_keys}
+        wanted = [date.fromisoformat(key) for key in context.partition_keys]
+        bad: Bad[date] = {}
+        with writing(pipeline.lake, context.log.info), pipeline.engine() as engine:
+            run = Run(pipeline, engine, context.log_event, selected, pipeline.state())
+            if selected & set(DAY_TABLES):
+                bad = make_days(run, wanted)
+                run.state = pipeline.state()
+            if selected & set(SNAPSHOT_TABLES):
+                # what is wrong with a day's rows says more than that its lists are missing
+                bad = make_snapshots(run, wanted) | bad
+        fail_by_name(bad, "days" if selected & set(DAY_TABLES) else "snapshots")
+        yield from ()
+
+    return make_daily_tables

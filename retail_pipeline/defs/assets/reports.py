@@ -1,0 +1,289 @@
+"""The tables of the report and its page: one runner, as a rule for the last day of a range alone.
+
+Belongs here: reading, running the statements, checking, writing, saying so. Does not belong here: what the
+tables say (``core/sql/``, ``core/reports/tables.py``), how they are drawn and worded (``core/reports/``).
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pyarrow as pa
+from pydantic import Field
+
+from retail_pipeline.core.manifests import Manifest, schema_fingerprint
+from retail_pipeline.core.planner import model_source, report_inputs
+from retail_pipeline.core.reports import tables as small
+from retail_pipeline.core.schema import REPORT, TABLES
+from retail_pipeline.core.segmentation import FittedSegmentation, fit
+from retail_pipeline.defs.assets.snapshots import (
+    ASSIGNMENTS,
+    FEATURES,
+    OWN_MODEL,
+    features_of,
+    frame,
+    model_of,
+)
+from retail_pipeline.defs.events import (
+    OWNERS,
+    as_metadata,
+    asset_spec,
+    blocking,
+    check_spec,
+    log_check,
+    log_made,
+)
+from retail_pipeline.defs.partitions import ALL_HISTORY, MONTH_IN_FORCE
+from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all, not_made
+from retail_pipeline.engine import Input
+from retail_pipeline.engine.validation import validate
+from retail_pipeline.lake.lock import writing
+from retail_pipeline.lake.models import model_names
+from retail_pipeline.lake.partitions import (
+    PAGE_FILE,
+    read_partition,
+    replace_file,
+    write_manifest,
+    write_partition,
+)
+
+if TYPE_CHECKING:
+    from retail_pipeline.core.reports.data import ReportData
+
+MIGRATION = TABLES["segment_migration"]
+YEAR = 365
+COMPARED = {"previous_day": 1, "30_days_before": 30}
+# what each statement reads: tables of the lake, and small ones of core/reports/tables.py
+READS: Mapping[str, Sequence[str]] = {
+    "segment_profiles": ("rfm_features", "segment_assignments", "transactions"),
+    "cohort_retention": ("customer_days", "months"),
+    "sales_trends": ("transactions", "positions"),
+    "customer_rankings": ("rfm_features",),
+    "spend_distribution": ("rfm_features", "orders_edges", "spend_edges"),
+    "product_rankings": ("transactions",),
+    "key_figures": ("rfm_features", "customer_days", "transactions"),
+}
+# what each table is made from
+SOURCES: Mapping[str, Sequence[str]] = {
+    **{name: [source for source in reads if source in TABLES] for name, reads in READS.items()},
+    MIGRATION.name: ["rfm_features", "segment_assignments", "customer_days", "segmentation_models"],
+}
+# the last step after a statement
+FINISH = {"spend_distribution": small.with_densest, "key_figures": small.key_figures}
+
+
+class ReportConfig(dg.Config):
+    """What a run may ask for."""
+
+    every_day: bool = Field(False, description="Make the report of every day of the range, not of the last")
+
+
+def report_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The assets of the report: its tables, and the page."""
+    mappings = dict.fromkeys(("transactions", "customer_days"), ALL_HISTORY)
+    mappings["segmentation_models"] = MONTH_IN_FORCE
+
+    def deps(names: Sequence[str]) -> list[dg.AssetDep]:
+        return [dg.AssetDep(name, partition_mapping=mappings.get(name)) for name in names]
+
+    page = dg.AssetSpec(
+        REPORT.name,
+        deps=deps([*SOURCES, "campaign_lists", "segmentation_models"]),
+        description=REPORT.meaning,
+        group_name=REPORT.layer,
+        owners=OWNERS,
+        kinds={"html"},
+        code_version=REPORT.code_version,
+        partitions_def=days,
+        skippable=True,
+        metadata={"dagster/uri": str(pipeline.lake.root.resolve() / REPORT.name)},
+    )
+
+    @dg.multi_asset(
+        name="reports",
+        specs=[
+            *(asset_spec(name, pipeline.lake, days, deps(names)) for name, names in SOURCES.items()),
+            page,
+        ],
+        check_specs=[
+            check_spec(name, f"{name}_are_valid", "Every expectation of the table holds.", days)
+            for name in SOURCES
+        ],
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def make_reports(
+        context: dg.AssetExecutionContext, config: ReportConfig, pipeline: dg.ResourceParam[Pipeline]
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        every = [date.fromisoformat(key) for key in context.partition_keys]
+        wanted = every if config.every_day else every[-1:]
+        if len(wanted) < len(every):
+            context.log.info(f"only the report of {wanted[0]}, the last day, is made; every_day asks for all")
+        with writing(pipeline.lake, context.log.info), pipeline.engine() as engine:
+            selected = {key.path[-1] for key in context.selected_asset_keys}
+            run = Run(pipeline, engine, context.log_event, selected, pipeline.state())
+            bad = make_all([[day] for day in wanted], lambda batch: make_report(run, batch[0]))
+        fail_by_name(bad, "reports")
+        yield from ()
+
+    return make_reports
+
+
+def make_report(run: Run, day: date) -> Bad[date]:
+    """Make the tables and the page of a day; return the day with what is wrong, if anything is."""
+    if day not in run.state.features:
+        return {day: not_made(FEATURES.name)}
+    if day not in run.state.assignments:
+        return {day: not_made(ASSIGNMENTS.name)}
+    # the page needs every table, whichever are selected beside it
+    names = [name for name in SOURCES if not {name, REPORT.name}.isdisjoint(run.selected)]
+    tables = make_tables(run, day, names)
+    if bad := check_tables(run, day, tables):
+        return {day: bad}
+    # the page brings pandas and matplotlib, which loading the definitions must not
+    from retail_pipeline.defs.report_data import report_data
+
+    data = report_data(run, day, tables)
+    write_tables(run, day, tables, data)
+    if REPORT.name in run.selected:
+        write_page(run, day, data)
+    run.pipeline.on_made(REPORT.name, str(day))
+    return {}
+
+
+def make_tables(run: Run, day: date, names: Sequence[str]) -> dict[str, pa.Table]:
+    """Tables of the report of a day, by name, in the schema's types."""
+    features = read_partition(run.pipeline.lake, FEATURES, {"snapshot_date": str(day)})
+    reach = run.engine.run("spend_range", {"rfm_features": features}).to_pylist()[0]
+    history, settings = run.state.history(day), run.pipeline.settings.features
+    window = [d for d in history if settings.window_days is None or (day - d).days < settings.window_days]
+    inputs: Mapping[str, Input] = {
+        "rfm_features": features,
+        "segment_assignments": [_assignments(run, day, name) for name in run.state.assignments[day]],
+        "customer_days": _rows(run, "customer_days", run.state.customer_days, history),
+        "transactions": _rows(run, "transactions", run.state.transactions, window),
+        "months": small.months(run.state.first_day or day, day),
+        "positions": small.positions(),
+        "orders_edges": small.orders_edges(),
+        "spend_edges": small.spend_edges(**reach),
+    }
+    parameters = {
+        "include_adjustments": settings.adjustments == "include",
+        "year_from": day - timedelta(days=YEAR - 1),
+        "year_before_from": day - timedelta(days=2 * YEAR - 1),
+    }
+    made = {
+        table: run.engine.run(table, {name: inputs[name] for name in READS[table]}, **parameters)
+        for table in names
+        if table in READS
+    }
+    if MIGRATION.name in names:
+        made[MIGRATION.name] = make_migration(run, day, features)
+    made |= {table: finish(made[table]) for table, finish in FINISH.items() if table in made}
+    return {name: made[name].select(TABLES[name].names).cast(TABLES[name].arrow) for name in names}
+
+
+def make_migration(run: Run, day: date, features: pa.Table) -> pa.Table:
+    """The moves since the day before and since 30 days before, under every segmentation.
+
+    The earlier snapshots are made in memory, so that nothing depends on which days happen to have been made.
+    There are no rows for an earlier day before the first, or one whose model was never made.
+    """
+    first = run.state.first_day or day
+    earlier_days = {name: day - timedelta(days=n) for name, n in COMPARED.items()}
+    earlier_days = {name: earlier for name, earlier in earlier_days.items() if earlier >= first}
+    then = features_of(run, sorted(earlier_days.values()))
+    source = {d: model_source(run.state, run.pipeline.recipe, d) for d in (day, *then)}
+    parts = [MIGRATION.arrow.empty_table()]
+    for (compared_with, earlier), name in product(earlier_days.items(), run.state.assignments[day]):
+        model = earlier_model(run, earlier, source[earlier], name, then[earlier])
+        if model is None:
+            continue
+        segments = run.query(model)
+        today = [_assignments(run, day, name)]
+        same_model = source[earlier] == source[day] not in OWN_MODEL
+        moves = run.engine.run(
+            MIGRATION.name,
+            {
+                "segment_assignments": today,
+                "rfm_features": features,
+                "earlier": run.engine.run(segments, {"rfm_features": then[earlier]}),
+                "under_earlier_model": today
+                if same_model
+                else run.engine.run(segments, {"rfm_features": features}),
+            },
+            segmentation=name,
+            compared_with=compared_with,
+            compared_day=earlier,
+        )
+        parts.append(moves.cast(MIGRATION.arrow))
+    return pa.concat_tables(parts).sort_by([(column, "ascending") for column in MIGRATION.key])
+
+
+def earlier_model(
+    run: Run, day: date, source: str, name: str, features: pa.Table
+) -> FittedSegmentation | None:
+    """The model that was in force on an earlier day; None when its month has none of this name."""
+    if source in OWN_MODEL:
+        return fit(frame(features), run.pipeline.settings.segmentations[name])
+    return model_of(run, day, name) if name in model_names(run.pipeline.lake, source) else None
+
+
+def _assignments(run: Run, day: date, segmentation: str) -> Path:
+    return run.pipeline.lake.data(ASSIGNMENTS.name, {"snapshot_date": str(day), "segmentation": segmentation})
+
+
+def _rows(run: Run, table: str, made: Mapping[date, Manifest], days: Sequence[date]) -> Input:
+    """The files of some days that have rows; without any, no rows."""
+    files = [run.pipeline.lake.data(table, {"date": str(day)}) for day in days if made[day].rows]
+    return files or TABLES[table].arrow.append(pa.field("date", pa.date32())).empty_table()
+
+
+def check_tables(run: Run, day: date, tables: Mapping[str, pa.Table]) -> str:
+    """Check every table and say so; return what stands against the report in words."""
+    bad = []
+    for name, rows in tables.items():
+        suite = run.pipeline.suite(name, run.state)
+        found = validate({str(day): rows}, TABLES[name], suite)[str(day)]
+        figures = {"rows": len(rows), "expectations": len(suite)}
+        log_check(run.log, name, f"{name}_are_valid", str(day), found, figures)
+        if blocking(found):
+            bad.append(f"{name}: {blocking(found)}")
+    return "; ".join(bad)
+
+
+def write_tables(run: Run, day: date, tables: Mapping[str, pa.Table], data: "ReportData") -> None:
+    """Write every table and say so, with its figures."""
+    from retail_pipeline.core.reports.figures import figures_of
+
+    inputs = report_inputs(run.state, run.pipeline.recipe, day)
+    for name, rows in tables.items():
+        made = write_partition(run.pipeline.lake, TABLES[name], {"snapshot_date": str(day)}, rows, inputs)
+        log_made(run.log, run.pipeline.lake, name, str(day), made.rows, **as_metadata(figures_of(name, data)))
+
+
+def write_page(run: Run, day: date, data: "ReportData") -> None:
+    """Write the page, its manifest last: what the planner looks at."""
+    from retail_pipeline.core.reports.page import page
+
+    lake, keys = run.pipeline.lake, {"snapshot_date": str(day)}
+    content = page(data).encode()
+    path = lake.partition(REPORT.name, keys) / PAGE_FILE
+    replace_file(lake, path, content)
+    manifest = Manifest(
+        table=REPORT.name,
+        partition=keys,
+        rows=1,
+        content=hashlib.sha256(content).hexdigest(),
+        inputs=report_inputs(run.state, run.pipeline.recipe, day),
+        code_version=REPORT.code_version,
+        schema_fingerprint=schema_fingerprint(REPORT.arrow),
+    )
+    write_manifest(lake, manifest)
+    figures = {"page": dg.MetadataValue.path(str(path.resolve())), "bytes": len(content)}
+    log_made(run.log, lake, REPORT.name, str(day), 1, **figures)

@@ -1,0 +1,145 @@
+"""Gathers what the page of a day is made from: its tables, models, lists, and the state of the data.
+
+Belongs here: reading the lake's records into ``core.reports.data.ReportData``. Does not belong here: the
+tables (``assets/reports.py``), wording and drawing (``core/reports/``). Paths are given below the lake, so
+that the page of the same data is the same wherever the lake lies.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from retail_pipeline.core.campaigns import DEFAULTS, measurable_lift
+from retail_pipeline.core.planner import BOOTSTRAP, SAME_SNAPSHOT, model_source
+from retail_pipeline.core.reports.data import RF_GRID, ListSummary, Quality, ReportData
+from retail_pipeline.core.reports.figures import figures_of
+from retail_pipeline.core.segmentation import FittedRfmGrid, FittedSegmentation, assign, snapshot
+from retail_pipeline.core.segmentation.rfm_grid import grid
+from retail_pipeline.defs.assets.snapshots import FEATURES, frame, model_of
+from retail_pipeline.defs.runner import Run
+from retail_pipeline.lake.models import judged
+from retail_pipeline.lake.partitions import read_partition
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def report_data(run: Run, day: date, tables: Mapping[str, pa.Table]) -> ReportData:
+    """Everything that the page of a day says, given the report's tables of the day."""
+    settings = run.pipeline.settings
+    models = {name: model_of(run, day, name) for name in run.state.assignments[day]}
+    return ReportData(
+        day=day,
+        shop=settings.report.shop,
+        currency=run.pipeline.currency(run.state),
+        window_days=settings.features.window_days,
+        tables={name: frame(rows) for name, rows in tables.items()} | {"rf_grid": rf_grid(run, day, models)},
+        models=models,
+        model_notes=model_notes(run, day, models),
+        strategies={name: strategies(run, name) for name in models},
+        lists=lists(run, day),
+        quality=quality(run, day),
+    )
+
+
+def curves(models: Mapping[str, FittedSegmentation]) -> Mapping[str, bytes]:
+    """The figures of models alone, PNG by title: what other numbers of clusters would have given."""
+    nothing = Quality(0, 0, 0, 0, {}, (), None, None, ())
+    data = ReportData(date.max, "", "", None, {}, models, {}, {}, (), nothing)
+    return figures_of("segmentation_models", data)
+
+
+def rf_grid(run: Run, day: date, models: Mapping[str, FittedSegmentation]) -> pd.DataFrame:
+    """How many customers, and what spend, each cell of each `rfm_grid` has."""
+    import pandas as pd
+
+    customers = snapshot(frame(read_partition(run.pipeline.lake, FEATURES, {"snapshot_date": str(day)})))
+    cells = [pd.DataFrame(columns=list(RF_GRID))]
+    for name, model in models.items():
+        if isinstance(model, FittedRfmGrid) and len(customers.values):
+            recency, other = grid(model, customers)
+            spend = {"customers": 1, "revenue": customers.feature("monetary")}
+            places = {"recency_score": recency, "other_score": other, "segment": assign(model, customers)}
+            rows = pd.DataFrame({"segmentation": name, **places, **spend})
+            cells.append(rows.groupby(list(RF_GRID[:4]), as_index=False).sum())
+    return pd.concat(cells[1:] or cells, ignore_index=True)
+
+
+def model_notes(run: Run, day: date, models: Mapping[str, FittedSegmentation]) -> dict[str, str]:
+    """Where each model in force comes from, and what was said of the month's candidate."""
+    source = model_source(run.state, run.pipeline.recipe, day)
+    if source == BOOTSTRAP:
+        said = "fitted on the day itself: in the first month there is no earlier month to train on"
+        return dict.fromkeys(models, said)
+    if source == SAME_SNAPSHOT:
+        return dict.fromkeys(models, "fitted on the day itself, as model_timing: same_snapshot asks")
+    verdicts = judged(run.pipeline.lake, source)
+    return {
+        name: f"in force in {source}, trained through {model.card.trained_through}: {verdicts[name][1].why}"
+        for name, model in models.items()
+    }
+
+
+def strategies(run: Run, segmentation: str) -> dict[str, str]:
+    """What to do for each segment: as the shop's campaigns say, else as the method's default ones do."""
+    settings = run.pipeline.settings
+    defaults = DEFAULTS.get(settings.segmentations[segmentation].method, {})
+    own = [c for c in settings.campaigns_in_force.values() if c.segmentation == segmentation]
+    return {
+        segment: campaign.strategy
+        for campaign in (*defaults.values(), *own)
+        for segment in campaign.segments
+        if campaign.strategy
+    }
+
+
+def lists(run: Run, day: date) -> Sequence[ListSummary]:
+    """The day's campaign lists that are made."""
+    campaigns, lake = run.pipeline.settings.campaigns_in_force, run.pipeline.lake
+    return [
+        ListSummary(
+            campaign=name,
+            segments=campaigns[name].segments,
+            customers=made.rows,
+            control=made.counts["control"],
+            offer=campaigns[name].offer,
+            channel=campaigns[name].channel,
+            path=lake.data(made.table, made.partition).relative_to(lake.root).as_posix(),
+            measurable_lift=measurable_lift(made.rows - made.counts["control"], made.counts["control"]),
+        )
+        for name, made in run.state.lists.get(day, {}).items()
+        if name in campaigns
+    ]
+
+
+def quality(run: Run, day: date) -> Quality:
+    """What was delivered up to a day, what was refused and why, and what is held back."""
+    state = run.state
+    first = state.first_day or day
+    days = {d: made for d, made in state.transactions.items() if first <= d <= day}
+    files = [m for m in state.landed.values() if any(d <= day for d in m.parts) or not m.parts]
+    counts = Counter[str]()
+    for made in days.values():
+        counts.update(made.counts)
+    lines = sum(made.rows for made in days.values())
+    warned = Counter(f.states for made in days.values() for f in made.failures if not f.blocking)
+    return Quality(
+        files=len(files),
+        rows_read=sum(m.counts["rows_read"] for m in files),
+        transactions=lines,
+        unreadable=sum(m.counts["unreadable"] for m in files),
+        refused={
+            name.removeprefix("rejected: "): n
+            for name, n in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+            if name.startswith("rejected: ")
+        },
+        held_days=state.held_days(first, day),
+        anonymous_share=counts["anonymous"] / lines if lines else None,
+        last_delivered=max((d for d in state.raw if d <= day), default=None),
+        warnings=[f"{states}: not so on {n} days" for states, n in sorted(warned.items())],
+    )

@@ -1,0 +1,107 @@
+"""Models in the lake: JSON files, one a segmentation, of a month or beside a snapshot fitted on itself.
+
+Belongs here: where they lie, reading and writing them. Does not belong here: what they say
+(``core/segmentation/``) or which is in force (``core/promotion.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+from retail_pipeline.core.manifests import Manifest, fingerprint, schema_fingerprint
+from retail_pipeline.core.promotion import Candidate, Verdict, candidate_from_json, verdict
+from retail_pipeline.core.schema import TABLES, Table
+from retail_pipeline.core.segmentation import FittedSegmentation, from_json
+from retail_pipeline.lake.partitions import Lake, LakeError, replace_file, write_manifest
+from retail_pipeline.lake.state import read_model_decisions
+
+CANDIDATES, MODELS = TABLES["model_candidates"], TABLES["segmentation_models"]
+OWN_MODEL_FILE = "_model.json"
+
+
+def own_model_path(lake: Lake, day: date, segmentation: str) -> Path:
+    """Where the model lies that was fitted on a snapshot itself."""
+    keys = {"snapshot_date": str(day), "segmentation": segmentation}
+    return lake.partition("segment_assignments", keys) / OWN_MODEL_FILE
+
+
+def read_model(lake: Lake, month: str, segmentation: str) -> FittedSegmentation:
+    """The model in force in a month.
+
+    Raises:
+        LakeError: the file is missing, damaged, edited or of a newer version.
+    """
+    return _model(lake.partition(MODELS.name, {"month": month}) / f"{segmentation}.json")
+
+
+def read_own_model(lake: Lake, day: date, segmentation: str) -> FittedSegmentation:
+    """The model that a snapshot was fitted with on itself.
+
+    Raises:
+        LakeError: the file is missing, damaged, edited or of a newer version.
+    """
+    return _model(own_model_path(lake, day, segmentation))
+
+
+def model_names(lake: Lake, month: str) -> list[str]:
+    """The segmentations that have a model in a month."""
+    return [path.stem for path in sorted(lake.partition(MODELS.name, {"month": month}).glob("[!_]*.json"))]
+
+
+def read_candidates(lake: Lake, month: str) -> Mapping[str, Candidate]:
+    """The candidates of a month, by segmentation.
+
+    Raises:
+        LakeError: a file is damaged, edited or of a newer version.
+    """
+    found = {}
+    for path in sorted(lake.partition(CANDIDATES.name, {"month": month}).glob("[!_]*.json")):
+        try:
+            found[path.stem] = candidate_from_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise LakeError(f"{path}: {error}") from error
+    return found
+
+
+def judged(lake: Lake, month: str) -> Mapping[str, tuple[Candidate, Verdict]]:
+    """The candidates of a month, by segmentation, with what their gates and people's decisions make of them.
+
+    Raises:
+        LakeError: a file is damaged, edited or of a newer version.
+    """
+    decisions = {d.segmentation: d for d in read_model_decisions(lake) if d.month == month}
+    return {
+        name: (candidate, verdict(candidate, decisions.get(name)))
+        for name, candidate in read_candidates(lake, month).items()
+    }
+
+
+def write_texts(
+    lake: Lake, table: Table, month: str, texts: Mapping[str, str], inputs: Mapping[str, str]
+) -> Manifest:
+    """Write a month's JSON files, one a segmentation, take away those of others, the manifest last."""
+    folder = lake.partition(table.name, {"month": month})
+    for name, text in texts.items():
+        replace_file(lake, folder / f"{name}.json", text.encode())
+    for path in set(folder.glob("[!_]*.json")) - {folder / f"{name}.json" for name in texts}:
+        path.unlink()
+    manifest = Manifest(
+        table=table.name,
+        partition={"month": month},
+        rows=len(texts),
+        content=fingerprint(texts),
+        inputs=dict(inputs),
+        code_version=table.code_version,
+        schema_fingerprint=schema_fingerprint(table.arrow),
+    )
+    write_manifest(lake, manifest)
+    return manifest
+
+
+def _model(path: Path) -> FittedSegmentation:
+    try:
+        return from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LakeError(f"{path}: {error}") from error

@@ -1,0 +1,127 @@
+"""A real Postgres gives the segments, scores and reasons that DuckDB gives, for every method."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+
+from retail_pipeline.core import segmentation
+from retail_pipeline.core.segmentation import Parameters, RfmGridParameters, Scale, fit_snapshot, to_sql
+from retail_pipeline_tests.benchmarks.segments import customers, frame, methods
+
+BINARIES = max(
+    Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name), default=None
+)
+pytestmark = pytest.mark.skipif(
+    BINARIES is None or int(BINARIES.parent.name) < 15 or find_spec("psycopg2") is None,
+    reason="needs PostgreSQL 15 or newer (apt install postgresql) and psycopg2 (retail-pipeline[postgres])",
+)
+
+COLUMNS = ["customer_id", "recency_days", "frequency", "monetary", "avg_order_value"]
+SCALE = Scale(bins=7, ties="rank")
+RANKED = RfmGridParameters(
+    recency=SCALE,
+    frequency=SCALE,
+    monetary=SCALE,
+    pattern_on="rfm",
+    rules=(("[5-7]..", "Can't \\ Lose"), ("...", "Ça va")),
+)
+MODELS: dict[str, Parameters] = {**methods(), "rfm_grid, ranked": RANKED}
+# What engines write, round and sort each in their own way.
+EDGES = [
+    ("b", 0, 1, "0.0000", "0.0050"),
+    ("B", 1, 1, "0.1250", "0.1250"),
+    ("Ähre", 1, 1, "-0.0050", "2.6750"),
+    ("a b", 1, 2, "-3.0000", "1.0050"),
+    ("7", 30, 2, "3802.1000", "1901.0500"),
+    ("007", 30, 2, "3802.1000", "1901.0500"),
+    ("9" * 25, 30, 2, "3802.1000", "1901.0500"),
+    ("10", 900, 5000, "99999999999999.9999", "99999999999999.9999"),
+    ("it's", 1, 0, "-12.3000", None),
+    ("gone", 1500, 0, "0.0000", None),
+    # So many equals that the edge of a bin falls among them: who is above it is for their ids to say.
+    *((f"{first}{n}", 40, 3, "77.0000", "25.6667") for first in "aBcÄ" for n in range(100)),
+]
+CUSTOMERS = customers(1_000)
+
+
+@pytest.fixture(scope="module")
+def snapshot() -> pd.DataFrame:
+    """A thousand customers and the edges."""
+    made: pd.DataFrame = CUSTOMERS.select(COLUMNS).to_pandas()
+    return pd.concat([made, pd.DataFrame(EDGES, columns=COLUMNS)], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def postgres(snapshot: pd.DataFrame) -> Iterator[Any]:
+    """A server of its own with the snapshot in it, whose texts sort as English does; stopped at the end."""
+    psycopg2 = pytest.importorskip("psycopg2")
+    assert BINARIES is not None
+    # Postgres refuses to run as root, and whom it runs as instead may not enter root's temporary folders.
+    nobody: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+    owner = nobody if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory(prefix="postgres") as name:
+        folder = Path(name)
+        if owner:
+            shutil.chown(folder, nobody["user"], nobody["group"])
+
+        def command(program: str, *arguments: str) -> None:
+            called = [str(BINARIES / program), "-D", str(folder / "data"), *arguments]
+            done = subprocess.run(called, cwd=folder, capture_output=True, text=True, check=False, **owner)
+            assert done.returncode == 0, done.stdout + done.stderr
+
+        command("initdb", "--username=tester", "--auth=trust", "--encoding=UTF8", "--no-sync", "--locale=C",
+                "--locale-provider=icu", "--icu-locale=en")  # fmt: skip
+        server = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
+        command("pg_ctl", "start", "--wait", "--log", str(folder / "log"), "--options", server)
+        try:
+            with closing(psycopg2.connect(host=name, user="tester", dbname="postgres")) as connection:
+                rows = io.StringIO(snapshot.to_csv(index=False, header=False))
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        """create table rfm_features (customer_id text, recency_days bigint, frequency bigint,
+                           monetary numeric(18, 4), avg_order_value numeric(18, 4))"""
+                    )
+                    cursor.copy_expert("copy rfm_features from stdin (format csv)", rows)
+                yield connection
+        finally:
+            command("pg_ctl", "stop", "--mode", "immediate")
+
+
+@pytest.fixture(scope="module")
+def in_duckdb(snapshot: pd.DataFrame) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        connection.register("given", snapshot.astype(object).where(snapshot.notna(), None))
+        connection.execute(
+            """create table rfm_features as select customer_id, recency_days, frequency,
+                 cast(monetary as decimal(18, 4)) as monetary,
+                 cast(avg_order_value as decimal(18, 4)) as avg_order_value
+               from given"""
+        )
+        yield connection
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_postgres_gives_every_customer_the_row_that_duckdb_gives(
+    postgres: Any, in_duckdb: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    fitted = fit_snapshot(segmentation.snapshot(frame(CUSTOMERS)), MODELS[name], curve=False)
+    with postgres.cursor() as cursor:
+        cursor.execute(to_sql(fitted, "postgres"))
+        found = sorted(cursor.fetchall())
+    expected = sorted(in_duckdb.execute(to_sql(fitted)).fetchall())
+    assert len(expected) == len(CUSTOMERS) + len(EDGES)
+    for theirs, ours in zip(found, expected, strict=True):
+        assert theirs == ours
