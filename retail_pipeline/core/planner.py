@@ -206,9 +206,11 @@ def features_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
 
 def candidate_inputs(state: State, recipe: Recipe, month: str) -> dict[str, str]:
     """What a month's candidates are made from."""
-    champion = state.models.get(month_of(close_before(month)))
+    close = close_before(month)
+    champion, before = state.models.get(month_of(close)), state.features.get(close_before(month_of(close)))
     return {
-        "rfm_features": state.features[close_before(month)].content,
+        "rfm_features": state.features[close].content,
+        "rfm_features_before": before.content if champion and before else "",
         "features": fingerprint(recipe.features, recipe.customer_days),
         "segmentations": fingerprint(dict(recipe.segmentations)),
         "gates": recipe.gates,
@@ -237,7 +239,7 @@ def candidates_are_current(state: State, recipe: Recipe, month: str) -> bool:
         return False
     inputs = candidate_inputs(state, recipe, month)
     if recipe.late_data == "flag" and state.retrained.get(month) != inputs["rfm_features"]:
-        inputs |= {"rfm_features": made.inputs["rfm_features"]}
+        inputs |= {name: made.inputs.get(name, "") for name in ("rfm_features", "rfm_features_before")}
     return made.is_current(TABLES["model_candidates"], inputs)
 
 

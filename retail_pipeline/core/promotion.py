@@ -79,8 +79,9 @@ class Gates(Frozen):
         description="Highest population stability index of the segments' shares against the champion's",
     )
     changed: Gate | None = Field(
-        Gate(limit=0.4, blocks=True),
-        description="Highest share of customers who would change segment if the candidate took over",
+        Gate(limit=0.3, blocks=True),
+        description="Highest share of customers whom the candidate puts where the champion does neither now "
+        "nor did at the close before",
     )
 
     @field_validator("*", mode="before")
@@ -179,8 +180,11 @@ def assess(
     customers: Snapshot,
     gates: Gates,
     seed: int = 0,
+    earlier: Snapshot | None = None,
 ) -> Candidate:
     """Measure a candidate that was fitted on ``customers`` against itself and the model in force before it.
+
+    ``earlier`` are the customers of the month close before, as the champion knew them.
 
     A champion that cannot stay in force, because it knows no customers or gives names that the settings no
     longer have, counts as none; a note says so. Raises ValueError when the candidate was fitted on others.
@@ -209,7 +213,7 @@ def assess(
             agreement = rounded(_agreement(own, before))
             figures["feature_drift"] = _feature_drift(champion, customers)
             figures["share_drift"] = _known(_share_drift(champion, candidate))
-            figures["changed"] = _known(float(np.mean(own != before)))
+            figures["changed"] = _known(_changed(own, before, customers, champion, earlier))
     return Candidate(
         month=month,
         segmentation=segmentation,
@@ -351,8 +355,23 @@ def _agreement_of_refits(candidate: FittedSegmentation, customers: Snapshot, see
     return found
 
 
+def _changed(
+    own: Names, before: Names, customers: Snapshot, champion: FittedSegmentation, earlier: Snapshot | None
+) -> float:
+    """The share of customers whom the champion puts where the candidate does neither now nor a month ago.
+
+    A shop whose history is short grows in all features: last month's lines put everybody into the best
+    segments, and a candidate that draws them anew leaves people where they stood.
+    """
+    moved = own != before
+    if earlier is not None:
+        then = dict(zip(earlier.ids, assign(champion, earlier), strict=True))
+        moved &= np.array([then.get(who) != name for who, name in zip(customers.ids, own, strict=True)])
+    return float(np.mean(moved))
+
+
 def _rows(customers: Snapshot, positions: npt.NDArray[np.int64]) -> Snapshot:
-    return Snapshot(values=customers.values[positions], lapsed=0)
+    return Snapshot(values=customers.values[positions], lapsed=0, ids=customers.ids[positions])
 
 
 def _agreement(one: Names, other: Names) -> float:

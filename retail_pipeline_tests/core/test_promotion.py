@@ -298,7 +298,7 @@ def test_a_part_of_a_gate_may_be_said_and_the_rest_stays() -> None:
         {"feature_drift": {"limit": 0.5}, "changed": {"blocks": False}, "stability": None}
     )
     assert gates.feature_drift == Gate(limit=0.5, blocks=False)
-    assert gates.changed == Gate(limit=0.4, blocks=False)
+    assert gates.changed == Gate(limit=0.3, blocks=False)
     assert gates.stability is None
     assert gates.silhouette == Gates().silhouette
 

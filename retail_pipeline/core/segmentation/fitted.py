@@ -87,6 +87,7 @@ class Snapshot:
 
     values: Array
     lapsed: int
+    ids: npt.NDArray[np.object_]
 
     def feature(self, name: str) -> Array:
         """One feature of the active customers."""
@@ -157,7 +158,11 @@ def snapshot(features: pd.DataFrame) -> Snapshot:
             "fit one snapshot_date at a time"
         )
     order = _ascending([str(customer) for customer in ids[active]])
-    return Snapshot(values=values[active][order], lapsed=int((~active).sum()))
+    return Snapshot(
+        values=values[active][order],
+        lapsed=int((~active).sum()),
+        ids=ids[active].astype(str).to_numpy(dtype=object)[order],
+    )
 
 
 def _ascending(ids: Sequence[str]) -> list[int]:

@@ -32,6 +32,7 @@ from retail_pipeline.core.promotion import (
 )
 from retail_pipeline.core.segmentation import (
     FittedSegmentation,
+    Snapshot,
     fit_snapshot,
     from_json,
     snapshot,
@@ -148,21 +149,26 @@ def make_candidates(run: Run, month: str, close: date) -> Mapping[str, Candidate
     """A month's candidates, one a segmentation: those there are, or fitted on the close and measured."""
     lake, settings = run.pipeline.lake, run.pipeline.settings
     if not candidates_are_current(run.state, run.pipeline.recipe, month):
-        customers = snapshot(frame(read_partition(lake, FEATURES, {"snapshot_date": str(close)})))
+        customers = _customers(run, close)
         earlier = month_of(close)
+        before = _customers(run, close_before(earlier)) if earlier in run.state.models else None
         texts = {}
         for name, parameters in settings.segmentations.items():
             champion = champion_of(run, month, name)
             candidate = dated(fit_snapshot(customers, parameters, champion=champion), close)
             measured = assess(
                 month, name, close, candidate, champion, earlier if champion else None, customers,
-                settings.models.gates,
+                settings.models.gates, earlier=before,
             )  # fmt: skip
             texts[name] = candidate_to_json(measured)
         inputs = candidate_inputs(run.state, run.pipeline.recipe, month)
         made = write_texts(lake, CANDIDATES, month, texts, inputs)
         run.state = replace(run.state, candidates={**run.state.candidates, month: made})
     return read_candidates(lake, month)
+
+
+def _customers(run: Run, day: date) -> Snapshot:
+    return snapshot(frame(read_partition(run.pipeline.lake, FEATURES, {"snapshot_date": str(day)})))
 
 
 def champion_of(run: Run, month: str, name: str) -> FittedSegmentation | None:
