@@ -54,7 +54,7 @@ class Quality:
     warnings: Sequence[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ReportData:
     """Everything the page of one day says.
 

@@ -7,6 +7,7 @@ sentences (``words.py``) and numbers (``formats.py``), where they stand (``page.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -73,10 +74,11 @@ FEATURES = {
 }
 
 
-def drawings(table: str, data: ReportData) -> list[Drawing]:
+@lru_cache(maxsize=16)  # the page and the Dagster UI show the same figures, and drawing takes the longest
+def drawings(table: str, data: ReportData) -> tuple[Drawing, ...]:
     """The figures that belong to a table, in the page's order; none where there is nothing to draw."""
     with style():
-        return [drawing for draw in FIGURES.get(table, ()) for drawing in draw(data)]
+        return tuple(drawing for draw in FIGURES.get(table, ()) for drawing in draw(data))
 
 
 def figures_of(table: str, data: ReportData) -> Mapping[str, bytes]:

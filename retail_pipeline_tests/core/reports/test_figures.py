@@ -81,7 +81,7 @@ def test_a_grid_of_scores_is_drawn_where_there_is_one() -> None:
 
 @pytest.mark.parametrize("table", NAMES)
 def test_a_table_without_rows_has_no_figures(table: str) -> None:
-    assert figures.drawings(table, shop(without=[table])) == []
+    assert figures.drawings(table, shop(without=[table])) == ()
 
 
 def test_the_models_card_is_drawn_as_elbow_and_silhouette() -> None:
