@@ -11,6 +11,7 @@ import dagster as dg
 from retail_pipeline.core.planner import (
     State,
     close_before,
+    month_of,
     plan,
     ranges,
     report_inputs,
@@ -93,13 +94,18 @@ def look(
     if runs := [run for run in requests if run]:
         return dg.SensorResult(run_requests=runs)
     if not days and (months := [f"{month}-01" for month in work.months]):
-        made_of: list[object] = [state.history_fingerprint(close_before(work.months[-1]))]
+        recipe = pipeline.recipe
+        made_of: list[object] = [state.history_fingerprint(close_before(work.months[-1])), recipe.features]
+        # a person's word makes it other work, which has attempts of its own
+        made_of += [dict(recipe.segmentations), recipe.gates, recipe.late_data]
+        made_of += [dict(state.model_decisions), dict(state.retrained)]
         if training := request(instance, monthly_model_job.name, months[0], months[-1], made_of):
             return dg.SensorResult(run_requests=[training])
     if work.snapshots and not days and not work.months:
         recipe = pipeline.recipe
         made_of = [state.history_fingerprint(last), state.suppression, recipe.features]
         made_of += [dict(recipe.segmentations), dict(recipe.campaigns)]
+        made_of += [model.content if (model := state.models.get(month_of(last))) else ""]
         if snapshot := request(instance, daily_job.name, str(last), str(last), made_of, SNAPSHOT_TABLES):
             return dg.SensorResult(run_requests=[snapshot])
     if work.reports and not (days or work.months or work.snapshots):

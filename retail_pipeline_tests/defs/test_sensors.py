@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from retail_pipeline.core.planner import State
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.driver import QUIET
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import MOST_ATTEMPTS
+from retail_pipeline.defs.sensors import look
 from retail_pipeline_tests.defs.support import Result, open_pipeline, statuses
 from retail_pipeline_tests.shop import FIRST, deliver, sales, span, write
 
@@ -170,6 +173,27 @@ def test_a_file_that_cannot_land_is_given_up_after_some_attempts_and_the_others_
     # mended, it is other work: it lands at once
     write(pipeline.settings.landing / "stock.csv", [sales(DAYS[0])[0] | {"order": "x"}])
     assert until_quiet(pipeline, instance)[0][0] == "landing_job"
+
+
+def test_a_decision_about_a_model_is_other_work_with_attempts_of_its_own(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    days = span(date(2024, 1, 29), 5)
+    deliver(pipeline.settings.landing, days)
+    until_quiet(pipeline, instance)
+    state = pipeline.state()
+
+    def work(changed: State) -> set[str]:
+        outcome = look(instance, pipeline, changed, days[-1])
+        assert isinstance(outcome, dg.SensorResult)
+        return {str(request.run_key) for request in outcome.run_requests or ()}
+
+    once, again = (work(replace(state, model_decisions={"2024-02": said})) for said in ("promote", "reject"))
+    assert once.isdisjoint(again)
+    assert all(key.endswith("-1") for key in once | again)
+    other = state.models["2024-02"].model_copy(update={"content": "another model"})
+    decided = replace(state, models={"2024-02": other})
+    assert all(key.endswith("-1") for key in work(decided))
 
 
 def test_a_held_day_is_not_tried_again_and_again(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
