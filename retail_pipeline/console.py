@@ -44,7 +44,7 @@ def read_settings(path: Path | None, **overrides: Any) -> Settings:
 def expected_errors() -> Iterator[None]:
     """Print the errors that a user can mend without a traceback; let everything else through."""
     from retail_pipeline.engine import EngineError
-    from retail_pipeline.engine.landing import LandingError
+    from retail_pipeline.engine.listing import LandingError
     from retail_pipeline.lake.partitions import LakeError
     from retail_pipeline.settings import SettingsError
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from retail_pipeline.core.manifests import Manifest, fingerprint
 from retail_pipeline.core.schema import REPORT, TABLES
-from retail_pipeline.engine.landing import LandingError, list_files
+from retail_pipeline.engine.listing import LandingError, list_files
 from retail_pipeline.lake.partitions import DATA_FILE, PAGE_FILE, Lake, LakeError, manifests
 from retail_pipeline.lake.state import read_model_decisions, read_releases, read_retrains
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed

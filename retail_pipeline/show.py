@@ -21,7 +21,7 @@ from rich.table import Table as Grid
 from retail_pipeline.core.planner import State, Work, month_of, plan, ranges, rests_on_other_data
 from retail_pipeline.defs.jobs import JOBS
 from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline.engine.landing import list_files
+from retail_pipeline.engine.listing import list_files
 from retail_pipeline.lake.models import judged
 from retail_pipeline.lake.partitions import PAGE_FILE
 

@@ -26,7 +26,7 @@ from retail_pipeline.defs.jobs import (
 from retail_pipeline.defs.partitions import SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import file_ranges, range_tags
-from retail_pipeline.engine.landing import LandingError, list_files
+from retail_pipeline.engine.listing import LandingError, list_files
 from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.partitions import LakeError, prepare
 

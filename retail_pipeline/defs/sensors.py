@@ -28,7 +28,7 @@ from retail_pipeline.defs.jobs import (
 from retail_pipeline.defs.partitions import FILES, SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import MOST_ATTEMPTS, file_ranges, request
-from retail_pipeline.engine.landing import LandingError, list_files
+from retail_pipeline.engine.listing import LandingError, list_files
 from retail_pipeline.lake.lock import is_held
 
 MOST_FILES = 500

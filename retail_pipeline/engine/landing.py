@@ -1,7 +1,7 @@
 """Landing: a folder's files -> ``raw_transactions`` by day, ``unreadable_rows``, a ``landed_files`` row each.
 
-Belongs here: listing and reading files, and writing what they hold. Does not belong here: what columns mean
-(``core/sources.py``), which files should land (``core/planner.py``).
+Belongs here: reading files, and writing what they hold. Does not belong here: which files there are
+(``listing.py``) and which should land (``core/planner.py``), what columns mean (``core/sources.py``).
 
 Files of one shape are read together by one DuckDB scan. A text file in which that scan met a broken record or
 a row that cannot be typed is read again, alone, by ``text_rows``, which keeps the text of every row; both
@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import glob
 import gzip
-import hashlib
-import os
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,6 +43,7 @@ from retail_pipeline.core.sources import (
     positions,
     profile_fingerprint,
 )
+from retail_pipeline.engine.listing import SUFFIXES, identity
 from retail_pipeline.engine.text_rows import lines_of, records
 from retail_pipeline.lake.partitions import (
     MANIFEST_FILE,
@@ -57,8 +56,6 @@ from retail_pipeline.lake.partitions import (
 )
 
 RAW, UNREADABLE, FILES = TABLES["raw_transactions"], TABLES["unreadable_rows"], TABLES["landed_files"]
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
-UNFINISHED = (".tmp", ".part")
 
 BATCH_BYTES = 32 << 20
 BATCH_FILES = 500
@@ -66,18 +63,6 @@ CHUNK_ROWS = 20_000
 ROW_GROUP = 1 << 17
 HEADER_LINES = 20
 LONGEST_LINE = 1 << 16
-
-
-class LandingError(Exception):
-    """The landing folder cannot be read; the message names it and what to do."""
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What lies in the landing folder: files that can land, by path, and why the others cannot, by name."""
-
-    files: list[FileSeen]
-    ignored: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -140,53 +125,6 @@ class _Landing:
             first_day=self.first_day,
             last_day=self.last_day,
         )
-
-
-def list_files(landing: Path) -> Listing:
-    """List the landing folder, with its folders, ordered by path.
-
-    Files that can land end in .csv, .csv.gz or .parquet. Hidden files and unfinished ones (.tmp, .part) are
-    passed over without a word; links that leave the folder and files of other kinds are named with reasons.
-
-    Raises:
-        LandingError: the folder does not exist or cannot be read.
-    """
-    files, ignored = [], {}
-    home = landing.resolve()
-
-    def refuse(error: OSError) -> None:
-        raise LandingError(
-            f"the landing folder {landing} cannot be read ({error.strerror}): create it and put the shop's "
-            "files there, or name another with --landing or the setting `landing`"
-        ) from error
-
-    for folder, folders, names in os.walk(landing, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(folder, name)
-            if name.startswith(".") or name.lower().endswith(UNFINISHED):
-                continue
-            relative = path.relative_to(landing).as_posix()
-            shown = relative.encode(errors="backslashreplace").decode()
-            if not name.lower().endswith(SUFFIXES):
-                ignored[shown] = "is no .csv, .csv.gz or .parquet file"
-            elif shown != relative:
-                ignored[shown] = "has a name that is not UTF-8: rename it"
-            elif not path.resolve().is_relative_to(home):
-                ignored[shown] = "is a link that leaves the landing folder"
-            else:
-                try:
-                    size, sha256 = _identity(path)
-                    files.append(FileSeen(path=relative, size_bytes=size, sha256=sha256))
-                except OSError as error:
-                    ignored[shown] = f"cannot be read ({error.strerror}): mend its permissions"
-    return Listing(sorted(files, key=lambda f: f.path), dict(sorted(ignored.items())))
-
-
-def _identity(path: Path) -> tuple[int, str]:
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        return stream.tell(), digest
 
 
 def land(
@@ -460,7 +398,7 @@ def _write(job: _Landing, shape: _Shape, files: Mapping[int, FileSeen]) -> Itera
     """Write the rows of these files in ``mapped``, and commit file by file."""
     unchanged = {}
     for n, file in files.items():
-        if _identity(job.path(file))[1] == file.sha256:
+        if identity(job.path(file))[1] == file.sha256:
             unchanged[n] = file
         else:
             yield Refused(file, "changed while it was read: the next run takes it as it is then")
@@ -521,7 +459,7 @@ def _write_rows(lake: Lake, path: Path, table: Table, batches: Iterable[pa.Recor
             for group in _row_groups(batches):
                 writer.write_table(group.select(table.names).cast(table.arrow))
                 written += group.num_rows
-        content = _identity(staged)[1]
+        content = identity(staged)[1]
         staged.replace(path)
     except OSError as error:
         staged.unlink(missing_ok=True)

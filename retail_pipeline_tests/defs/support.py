@@ -15,7 +15,7 @@ from retail_pipeline.defs.jobs import DAY_TABLES, SNAPSHOT_TABLES
 from retail_pipeline.defs.partitions import SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import file_ranges, range_tags
-from retail_pipeline.engine.landing import list_files
+from retail_pipeline.engine.listing import list_files
 from retail_pipeline.settings import load_settings
 from retail_pipeline_tests.shop import settings_of
 

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.sources import SHIPPED, SourceProfile
 from retail_pipeline.engine import landing as module
-from retail_pipeline.engine.landing import Landed, LandingError, Refused, land, list_files
+from retail_pipeline.engine.landing import Landed, Refused, land
+from retail_pipeline.engine.listing import LandingError, list_files
 from retail_pipeline.engine.text_rows import lines_of, records
 from retail_pipeline.lake.partitions import Lake, manifests, read_partition
 

@@ -15,7 +15,8 @@ from retail_pipeline.defs.events import Log, asset_spec, check_spec, log_check
 from retail_pipeline.defs.partitions import FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, fail_by_name
-from retail_pipeline.engine.landing import Landed, land, list_files
+from retail_pipeline.engine.landing import Landed, land
+from retail_pipeline.engine.listing import list_files
 from retail_pipeline.engine.validation import Failure, counted
 from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.partitions import prepare, read_partition
