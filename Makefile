@@ -1,11 +1,12 @@
-# make demo: a lake from real data, one minute; make ui: look at it; make test: everything that must hold.
+# make demo: a lake from real data, one minute; make ui: look at it; make test: all that must hold, but for what
+# takes long (kill -9, storms, Spark, a real daemon on Postgres): make slow.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DAGSTER_HOME := $(CURDIR)/data/dagster_home
 
-.PHONY: demo ui test lint benchmark clean
+.PHONY: demo ui test slow lint benchmark clean
 
 # one stamp a set of extras: a changed pyproject or constraints installs anew
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -29,7 +30,10 @@ ui: $(VENV)/.installed
 	DAGSTER_HOME="$(DAGSTER_HOME)" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg dev -w workspace.yaml --host 127.0.0.1 --port 3000
 
 test: lint
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+
+slow: $(VENV)/.installed-dev
+	$(BIN)/pytest -n 2 --dist loadfile -m slow
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -39,6 +43,8 @@ lint: $(VENV)/.installed-dev
 benchmark: $(VENV)/.installed-dev
 	$(BIN)/python -m retail_pipeline_tests.benchmarks
 	$(BIN)/python -m retail_pipeline_tests.benchmarks.segments
+	$(BIN)/python -m retail_pipeline_tests.benchmarks.backfill
+	$(BIN)/python -m retail_pipeline_tests.benchmarks.snapshots
 
 clean:
 	rm -rf $(VENV) data/landing data/lake data/dagster_home

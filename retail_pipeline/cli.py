@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from retail_pipeline.alert_commands import app as alerts
+from retail_pipeline.alert_commands import lake_app
+from retail_pipeline.backfill_command import backfill
+from retail_pipeline.campaign_commands import app as campaigns
 from retail_pipeline.console import (
     Day,
     LakeFolder,
@@ -26,6 +30,8 @@ from retail_pipeline.console import (
 )
 from retail_pipeline.datasets.commands import app as datasets
 from retail_pipeline.model_commands import app as models
+from retail_pipeline.quarantine_commands import app as quarantine
+from retail_pipeline.source_commands import app as sources
 
 if TYPE_CHECKING:
     from retail_pipeline.defs.pipeline import Pipeline
@@ -40,9 +46,15 @@ app = typer.Typer(
 MOST_EMPTY_DAYS = 31
 
 days = typer.Typer(help="Decide about days that a check holds.", no_args_is_help=True)
+app.command()(backfill)
 app.add_typer(datasets, name="datasets")
 app.add_typer(days, name="days")
+app.add_typer(alerts, name="alerts")
+app.add_typer(lake_app, name="lake")
 app.add_typer(models, name="model")
+app.add_typer(campaigns, name="campaigns")
+app.add_typer(quarantine, name="quarantine")
+app.add_typer(sources, name="sources")
 
 
 def main() -> None:
@@ -68,12 +80,15 @@ def run(
     from retail_pipeline.defs.driver import bring_up_to_date, look
     from retail_pipeline.defs.instance import open_instance
     from retail_pipeline.defs.pipeline import Pipeline
+    from retail_pipeline.engine.listing import list_settled
     from retail_pipeline.show import print_plan, print_summary, progress
 
     with expected_errors():
         chosen = read_settings(settings, landing=landing, lake=lake)
         if dry_run:
-            print_plan(out, look(Pipeline(chosen), _last_day(Pipeline(chosen), through)))
+            pipeline = Pipeline(chosen)
+            list_settled(chosen.landing, chosen.arrival, pipeline.lake, err.print)
+            print_plan(out, look(pipeline, _last_day(pipeline, through)))
             return
         with progress(err) as (on_layer, on_made), open_instance(chosen) as instance:
             pipeline = Pipeline(chosen, on_made)

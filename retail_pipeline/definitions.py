@@ -15,6 +15,7 @@ from retail_pipeline.defs.assets.daily import daily_assets
 from retail_pipeline.defs.assets.landing import landing_assets
 from retail_pipeline.defs.assets.models import model_assets
 from retail_pipeline.defs.assets.reports import report_assets
+from retail_pipeline.defs.assets.yesterday import deliveries, yesterday_check
 from retail_pipeline.defs.jobs import JOBS
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.schedules import schedules
@@ -33,11 +34,13 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, object] | No
     days, months = partitions.days(*span), partitions.months(*span)
     return dg.Definitions(
         assets=[
+            deliveries(pipeline),
             landing_assets(pipeline),
             daily_assets(pipeline, days),
             model_assets(pipeline, months),
             report_assets(pipeline, days),
         ],
+        asset_checks=[yesterday_check()],
         jobs=JOBS,
         schedules=schedules(settings),
         sensors=sensors(pipeline),

@@ -15,10 +15,26 @@ from retail_pipeline.core.manifests import Manifest, fingerprint
 from retail_pipeline.core.schema import REPORT, TABLES
 from retail_pipeline.engine.listing import LandingError, list_files
 from retail_pipeline.lake.partitions import DATA_FILE, PAGE_FILE, Lake, LakeError, manifests
-from retail_pipeline.lake.state import read_model_decisions, read_releases, read_retrains
+from retail_pipeline.lake.set_aside import apart, raw_path, read_refusals
+from retail_pipeline.lake.state import (
+    read_file_decisions,
+    read_list_releases,
+    read_model_decisions,
+    read_releases,
+    read_retrains,
+)
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
 from retail_pipeline.settings import Settings
 
+# every kind of record whose reader finds fault with a damaged one
+DECISIONS = (
+    read_refusals,
+    read_file_decisions,
+    read_releases,
+    read_list_releases,
+    read_model_decisions,
+    read_retrains,
+)
 # tables that come into being with another, whose manifest the planner compares
 MADE_WITH = {"rejected_rows": "transactions", "unreadable_rows": "landed_files"}
 
@@ -26,7 +42,7 @@ MADE_WITH = {"rejected_rows": "transactions", "unreadable_rows": "landed_files"}
 def problems(settings: Settings) -> Iterator[str]:
     """Everything that is wrong, a line each; nothing when all is sound."""
     try:
-        for name, why in list_files(settings.landing).ignored.items():
+        for name, why in list_files(settings.landing, settings.arrival).ignored.items():
             yield f"landing: {name} is ignored: {why}"
     except LandingError as error:
         yield f"landing: {error}"
@@ -40,18 +56,19 @@ def problems(settings: Settings) -> Iterator[str]:
         yield f"lake: {lake.root} does not exist yet; `retail-pipeline run` makes it"
         return
     try:
-        for read in (read_releases, read_model_decisions, read_retrains):
+        for read in DECISIONS:
             read(lake)
         for table in (*TABLES.values(), REPORT):
-            for manifest in manifests(lake, table):
-                yield from _damaged(lake, manifest)
+            for home in (lake, apart(lake)):
+                for manifest in manifests(home, table):
+                    yield from _damaged(lake, home, manifest)
     except LakeError as error:
         yield f"lake: {error}"
 
 
-def _damaged(lake: Lake, manifest: Manifest) -> Iterator[str]:
-    folder = lake.partition(manifest.table, manifest.partition)
-    whole = lake.partition(MADE_WITH.get(manifest.table, manifest.table), manifest.partition)
+def _damaged(lake: Lake, home: Lake, manifest: Manifest) -> Iterator[str]:
+    folder = home.partition(manifest.table, manifest.partition)
+    whole = home.partition(MADE_WITH.get(manifest.table, manifest.table), manifest.partition)
     remedy = f"remove {whole} and run again, it is made anew from its inputs"
     if manifest.table in ("segmentation_models", "model_candidates"):
         texts = {path.stem: path.read_text("utf-8", "replace") for path in folder.glob("[!_]*.json")}
@@ -61,8 +78,7 @@ def _damaged(lake: Lake, manifest: Manifest) -> Iterator[str]:
     name = PAGE_FILE if manifest.table == REPORT.name else DATA_FILE
     files = [(folder / name, manifest.content)]
     for day, part in manifest.parts.items():
-        raw = lake.partition("raw_transactions", {"date": str(day)}) / f"{manifest.partition['file']}.parquet"
-        files.append((raw, part.content))
+        files.append((raw_path(lake, day, manifest.partition["file"]), part.content))
     for path, content in files:
         if why := _differs(path, content):
             yield f"lake: {path} {why}: {remedy}"

@@ -18,19 +18,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from retail_pipeline.core.planner import (
-    BOOTSTRAP,
-    SAME_SNAPSHOT,
-    State,
-    close_before,
-    features_inputs,
-    plan,
-)
+from retail_pipeline.core.calendar import close_before
+from retail_pipeline.core.inputs import BOOTSTRAP, SAME_SNAPSHOT, features_inputs
+from retail_pipeline.core.planner import plan
 from retail_pipeline.core.schema import TABLES
+from retail_pipeline.core.state import State
+from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.engine import Engine
 from retail_pipeline.engine.duckdb import connect
 from retail_pipeline.lake.partitions import Lake, LakeError
-from retail_pipeline.lake.state import read_state
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
 from retail_pipeline.settings import Settings, recipe
 
@@ -106,7 +102,8 @@ class _Search:
     @property
     def as_a_field(self) -> str:
         """A pattern of the id as a whole field of a row's text, be it delimited or JSON."""
-        ends = re.escape('"' + "".join(sorted({p.delimiter for p in self.settings.profiles.values()})))
+        delimiters = {p.delimiter or "" for p in self.settings.profiles.values()}
+        ends = re.escape("".join(sorted({'"', *",;|\t", *delimiters})))
         return rf"(^|[{ends}])\s*{re.escape(self.customer)}([.]0)?\s*($|[{ends}])"
 
 
@@ -119,13 +116,13 @@ def explain(settings: Settings, customer: str, day: date) -> Explanation:
         ExplainError: there is no lake, no snapshot of the day, or no row of the customer up to the day.
         LakeError, EngineError: a partition cannot be read.
     """
-    lake, suppression = Lake(settings.lake), settings.suppression
+    lake = Lake(settings.lake)
     if not lake.root.is_dir():
         raise ExplainError(
             f"there is no lake {lake.root}: `retail-pipeline run` makes it; or name another with --lake or "
             "the setting `lake`"
         )
-    state = read_state(lake, suppression=suppression.path if suppression else None)
+    state = Pipeline(settings).state()
     if day not in state.features:
         raise ExplainError(_not_made(state, day))
     memory, threads = settings.engine.memory_limit, settings.engine.threads
@@ -163,7 +160,7 @@ def _explained(search: _Search) -> Explanation | None:
     made = [str(d) for d in sorted(state.transactions) if state.first_day and state.first_day <= d <= day]
     delivered = [
         source_id
-        for source_id, landed in state.landed.items()
+        for source_id, landed in state.counting.items()
         if landed.counts["unreadable"] and (not landed.parts or min(landed.parts) <= day)
     ]
     days = search.rows(_DAYS, "customer_days", ({"date": d} for d in counted))
@@ -220,7 +217,7 @@ def _is_stale(search: _Search) -> bool:
     return bool(
         work.days
         or work.months
-        or (work.snapshots and state.lists.get(day))
+        or (day in work.snapshots and state.lists.get(day))
         or not state.features[day].is_current(TABLES["rfm_features"], features_inputs(state, settings, day))
     )
 

@@ -23,9 +23,9 @@ from retail_pipeline.console import (
 )
 
 if TYPE_CHECKING:
-    from retail_pipeline.core.planner import State
     from retail_pipeline.core.promotion import Candidate, Verdict
     from retail_pipeline.core.segmentation import FittedSegmentation
+    from retail_pipeline.core.state import State
     from retail_pipeline.defs.pipeline import Pipeline
 
 app = typer.Typer(
@@ -45,7 +45,7 @@ def list_models(
     settings: SettingsFile = None,
 ) -> None:
     """A line a month and segmentation: what is in force, its segments, its gates, what names rest on."""
-    from retail_pipeline.core.planner import rests_on_other_data
+    from retail_pipeline.core.inputs import rests_on_other_data
     from retail_pipeline.lake.models import judged
 
     with expected_errors():
@@ -176,8 +176,9 @@ def retrain(
     settings: SettingsFile = None,
 ) -> None:
     """Fit months anew on the data as they are now: promoted models do not change by themselves."""
+    from retail_pipeline.core.calendar import close_before
     from retail_pipeline.core.decisions import ModelRetrain
-    from retail_pipeline.core.planner import close_before, rests_on_other_data
+    from retail_pipeline.core.inputs import rests_on_other_data
     from retail_pipeline.lake.lock import writing
     from retail_pipeline.lake.state import write_retrain
 

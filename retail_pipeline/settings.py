@@ -7,9 +7,10 @@ in the environment beats the file; relative paths in the file are relative to th
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from types import UnionType
@@ -17,22 +18,26 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from retail_pipeline.core import campaigns as campaign_defaults
 from retail_pipeline.core.campaigns import Campaign
 from retail_pipeline.core.cleaning import CleaningRules, rules_for
 from retail_pipeline.core.manifests import Frozen, fingerprint
-from retail_pipeline.core.planner import Recipe
 from retail_pipeline.core.promotion import Gates
+from retail_pipeline.core.readiness import Expected, Readiness
 from retail_pipeline.core.segmentation import LAPSED, Parameters, segments
 from retail_pipeline.core.sources import SHIPPED, SourceProfile, profile_fingerprint
+from retail_pipeline.core.state import Recipe
 
 PREFIX = "RETAIL_PIPELINE_"
 SETTINGS_FILE = "retail_pipeline.yaml"
-NOT_SETTINGS = {f"{PREFIX}SETTINGS", f"{PREFIX}UCI_DIR"}
+ALERT_URLS = f"{PREFIX}ALERT_URLS"  # a secret: read when an alert is sent, and nowhere else
+NOT_SETTINGS = {f"{PREFIX}SETTINGS", f"{PREFIX}UCI_DIR", ALERT_URLS}
 FILE_SOURCE = "_file"
+EVERYTHING = "everything"
+MOST_DAYS = 36_500
 NAME = r"^[a-z][a-z0-9_]*$"
 _UNPARSED_VARIABLE = re.compile(r'error parsing value for field "(\w+)" from source "EnvSettingsSource"')
 
@@ -74,10 +79,30 @@ class Checks(Frozen):
         0.9, gt=0, le=1, description="A day with a larger share of refused rows is held"
     )
     max_unreadable_share: float = Field(
-        0.05, ge=0, le=1, description="A file with a larger share is reported red"
+        0.05, ge=0, le=1, description="A file with a larger share is held back"
     )
     max_anonymous_share: float = Field(
         0.9, ge=0, le=1, description="A day with a larger share is reported amber"
+    )
+
+
+class Arrival(Frozen):
+    """When a file in the landing folder is whole, and when it is too like another."""
+
+    complete_when: Literal["stable", "renamed", "marker"] = Field(
+        "stable",
+        description="A file is whole when it no longer changes; as soon as it has a name to land under; or "
+        "when a marker file lies beside it",
+    )
+    settle_seconds: float = Field(5, ge=0, le=3600, description="stable: unchanged for so long")
+    marker_suffix: str = Field(
+        ".done", pattern=r"^\.[\w.-]+$", description="marker: sales.csv is whole when sales.csv.done is there"
+    )
+    max_overlap_share: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="A file that shares a larger share of a common day's lines with another is held back",
     )
 
 
@@ -103,6 +128,24 @@ class Report(Frozen):
     each_run: bool = Field(True, description="`retail-pipeline run` and the sensor make the last day's page")
 
 
+class Alerts(Frozen):
+    """Telling people of problems. Where to is a secret: the environment's RETAIL_PIPELINE_ALERT_URLS."""
+
+    ui: str | None = Field(
+        None, pattern=r"^https?://", description="Address of the Dagster UI; alerts then carry a link"
+    )
+    resolved: bool = Field(False, description="Say, too, when a problem is gone")
+    dry_run: Path | None = Field(
+        None, description="Write alerts to this file, a line of JSON each, and send none"
+    )
+
+
+class Sensors(Frozen):
+    """How often the sensors look."""
+
+    every_seconds: int = Field(30, ge=1, le=86_400, description="Seconds between two looks, at least")
+
+
 class Engine(Frozen):
     """What runs the SQL."""
 
@@ -114,6 +157,14 @@ class Engine(Frozen):
     remote: str | None = Field(
         None, pattern=r"^sc://", description="Spark Connect URL, such as sc://host:15002"
     )
+
+
+def _days_or_everything(value: object) -> int | str:
+    if value == EVERYTHING:
+        return EVERYTHING
+    if not isinstance(value, bool) and str(value).isdecimal() and int(str(value)) <= MOST_DAYS:
+        return int(str(value))
+    raise ValueError(f"is neither a number of days from 0 to {MOST_DAYS:,} nor {EVERYTHING}")
 
 
 class Settings(BaseSettings):
@@ -151,6 +202,11 @@ class Settings(BaseSettings):
         default_factory=lambda: {"behaviour": {}, "rfm_grid": {}}, validate_default=True
     )
     models: Models = Models()
+    restate: Annotated[int | Literal["everything"], BeforeValidator(_days_or_everything)] = Field(
+        31,
+        description="Of the snapshots made before, stale ones of the last so many days are made again with "
+        "their segments and lists; 0: none, they are flagged",
+    )
     default_campaigns: str | None = Field(
         "behaviour", description="The segmentation whose segments each get a default campaign; null: none"
     )
@@ -163,7 +219,11 @@ class Settings(BaseSettings):
     )
     suppression: Suppression | None = None
     report: Report = Report()
+    arrival: Arrival = Arrival()
+    readiness: Readiness = Readiness()
     checks: Checks = Checks()
+    sensors: Sensors = Sensors()
+    alerts: Alerts = Alerts()
     engine: Engine = Engine()
     executor: Literal["in_process", "multiprocess"] = "in_process"
 
@@ -330,10 +390,23 @@ def _read(path: Path) -> dict[str, Any]:
         )
     if wrong := [name for name in content if not isinstance(name, str)]:
         raise SettingsError(f"{path}: {wrong[0]!r} is no setting; docs/settings.md lists them all")
-    for holder, name in ((content, "landing"), (content, "lake"), (content.get("suppression"), "path")):
+    paths = ((content, "landing"), (content, "lake"), (content.get("suppression"), "path"))
+    for holder, name in (*paths, (content.get("alerts"), "dry_run")):
         if isinstance(holder, dict) and isinstance(holder.get(name), str):
             holder[name] = path.parent / holder[name]
+    for lookup in _lookups(content):
+        lookup["path"] = str(path.parent / lookup["path"])
     return content
+
+
+def _lookups(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The second files that the sources of a settings file name, as they stand there."""
+    sources = content.get("sources")
+    for source in sources.values() if isinstance(sources, dict) else ():
+        lookups = source.get("lookups") if isinstance(source, dict) else None
+        for lookup in lookups.values() if isinstance(lookups, dict) else ():
+            if isinstance(lookup, dict) and isinstance(lookup.get("path"), str):
+                yield lookup
 
 
 def _refuse_unknown_variables() -> None:
@@ -397,12 +470,32 @@ def _models_in(annotation: Any) -> list[Any]:
     return []
 
 
+def expected(settings: Settings) -> Expected:
+    """What each source system should deliver of a day, as far as it is set, and how the rest is learned."""
+    delivers = {p.source_system: p.delivers for _, p in sorted(settings.profiles.items()) if p.delivers}
+    return Expected(rules=settings.readiness, delivers=tuple(sorted(delivers.items())))
+
+
+def _content(path: str) -> str:
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+    except OSError:
+        # its absence is a state of its own; landing says so and takes no file that needs it
+        return "unreadable"
+
+
 def recipe(settings: Settings) -> Recipe:
     """The settings by what they shape, as the planner compares them."""
     systems = {profile.source_system: name for name, profile in sorted(settings.profiles.items())}
     return Recipe(
         profiles=frozenset(
-            profile_fingerprint(profile, settings.time_zone, settings.currency)
+            profile_fingerprint(
+                profile,
+                settings.time_zone,
+                settings.currency,
+                {name: _content(lookup.path) for name, lookup in profile.lookups.items()},
+            )
             for profile in settings.profiles.values()
         ),
         first_day=settings.first_day,
@@ -421,6 +514,7 @@ def recipe(settings: Settings) -> Recipe:
         model_timing=settings.model_timing,
         gates=fingerprint(settings.models.gates.model_dump(mode="json")),
         late_data=settings.models.late_data,
+        restate=settings.restate if isinstance(settings.restate, int) else None,
         report=fingerprint(
             settings.report.shop,
             settings.currency,

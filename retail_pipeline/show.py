@@ -7,9 +7,10 @@ lake.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
+from typing import Any
 
 import dagster as dg
 import pyarrow.parquet as pq
@@ -18,10 +19,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
-from retail_pipeline.core.planner import State, Work, month_of, plan, ranges, rests_on_other_data
+from retail_pipeline.core.calendar import month_of, ranges
+from retail_pipeline.core.inputs import rests_on_other_data
+from retail_pipeline.core.planner import RANGE_TABLES, Work, difference, plan, stale_snapshots
+from retail_pipeline.core.state import Recipe, State
 from retail_pipeline.defs.jobs import JOBS
+from retail_pipeline.defs.partitions import days
 from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline.engine.listing import list_files
 from retail_pipeline.lake.models import judged
 from retail_pipeline.lake.partitions import PAGE_FILE
 
@@ -47,14 +51,20 @@ _DOING = {
 
 
 @contextmanager
-def progress(console: Console) -> Iterator[tuple[OnLayer, OnMade]]:
-    """A bar a layer; yields what to call when a layer starts and when a partition is made."""
+def progress(
+    console: Console, last_table: Mapping[str, str] = _LAST_TABLE
+) -> Iterator[tuple[OnLayer, OnMade]]:
+    """A bar a layer; yields what to call when a layer starts and when a partition is made.
+
+    ``last_table`` is the table with which a layer is done with a partition.
+    """
     bars: dict[str, TaskID] = {}
     columns = (TextColumn("{task.description:<18}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("{task.fields[now]}"), console=console) as shown:
 
         def on_layer(layer: str, partitions: int) -> None:
-            bars[_LAST_TABLE[layer]] = shown.add_task(_DOING[layer], total=partitions, now="")
+            last = last_table.get(layer, _LAST_TABLE[layer])
+            bars[last] = shown.add_task(_DOING[layer], total=partitions, now="")
 
         def on_made(table: str, partition: str) -> None:
             if table in bars:
@@ -72,31 +82,31 @@ def print_plan(console: Console, work: Work) -> None:
     grid.add_row("files to land", f"{len(work.files):,}", _ends([file.path for file in work.files]))
     grid.add_row("days to make", f"{len(work.days):,}", _spans(work.days))
     grid.add_row("months to train", f"{len(work.months):,}", _ends(work.months))
-    grid.add_row(
-        "snapshots with lists", f"{len(work.snapshots):,}", _ends([str(day) for day in work.snapshots])
-    )
+    grid.add_row("snapshots with lists", f"{len(work.snapshots):,}", _spans(work.snapshots))
     grid.add_row("reports", f"{len(work.reports):,}", _ends([str(day) for day in work.reports]))
     console.print(grid)
     if work.files:
         console.print("and what the new files touch, known once they have landed")
+    elif work.days or work.months:
+        console.print("and the earlier snapshots that they change, known once they are made")
     console.print(f"about {work.seconds:.0f} s")
 
 
 def print_summary(console: Console, pipeline: Pipeline, day: date, up_to_date: bool) -> bool:
     """What a run leaves behind.
 
-    Files, rows, customers, segments, lists. True when the day's lists are held back.
+    Files, rows, customers, segments, lists. True when lists are held back or files wait in quarantine.
     """
-    state = pipeline.state()
+    state = pipeline.state(tuple(pipeline.listing().files))
     console.print("everything was up to date" if up_to_date else f"up to date through {day}")
     print_deliveries(console, state)
-    for line in unreadable(pipeline, state)[:MOST_LINES]:
+    for line in (*in_quarantine(state)[:MOST_LINES], *unreadable(pipeline, state)[:MOST_LINES]):
         console.print(line)
     if state.first_day is None or state.first_day > day:
         console.print(
             f"[yellow]nothing delivered[/yellow] through {day}; landing is {pipeline.settings.landing}"
         )
-        return bool(state.landed)
+        return bool(state.landed or state.quarantined)
     features = state.features.get(day)
     console.print(f"customers {features.rows if features else 0:,} as of {day}")
     for name, manifest in sorted(state.assignments.get(day, {}).items()):
@@ -120,22 +130,24 @@ def print_summary(console: Console, pipeline: Pipeline, day: date, up_to_date: b
         console.print(
             f"  {name}: {manifest.rows:,} customers, {manifest.counts['control']:,} of them control, {path}"
         )
+    for line in late(state, pipeline.recipe, day):
+        console.print(line)
     if report := state.reports.get(day):
         console.print(f"report {pipeline.lake.partition(report.table, report.partition) / PAGE_FILE}")
-    return False
+    return bool(state.quarantined)
 
 
 def print_deliveries(console: Console, state: State) -> None:
     """Files and rows: read, unreadable, refused by reason."""
     counts = Counter[str]()
-    for manifest in state.landed.values():
+    for manifest in state.counting.values():
         counts.update({name: manifest.counts[name] for name in ("rows_read", "unreadable")})
     refused = Counter[str]()
     for manifest in state.transactions.values():
         counts.update({"refused": manifest.counts.get("rejected", 0), "transactions": manifest.rows})
         refused.update({n: v for n, v in manifest.counts.items() if n.startswith("rejected: ")})
     console.print(
-        f"files {len(state.landed):,}, rows read {counts['rows_read']:,}: "
+        f"files {len(state.counting):,}, rows read {counts['rows_read']:,}: "
         f"transactions {counts['transactions']:,}, refused {counts['refused']:,}, "
         f"unreadable {counts['unreadable']:,}"
     )
@@ -145,13 +157,15 @@ def print_deliveries(console: Console, state: State) -> None:
 
 def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInstance, through: date) -> bool:
     """What there is, what is stale, what failed and why; True when nothing is amiss."""
-    listing = list_files(pipeline.settings.landing)
+    listing = pipeline.listing()
     state = pipeline.state(tuple(listing.files))
     print_deliveries(console, state)
     if state.first_day:
         console.print(f"delivered {state.first_day} to {state.last_day}; lake {pipeline.lake.root}")
     for name, why in listing.ignored.items():
         console.print(f"  ignored {escape(name)}: {escape(why)}")
+    for name, why in listing.waiting.items():
+        console.print(f"  waiting {escape(name)}: {escape(why)}")
     work = plan(state, pipeline.recipe, through)
     if work:
         console.print(f"[yellow]stale[/yellow] as of {through}; `retail-pipeline run` would do this:")
@@ -160,11 +174,11 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
         console.print(f"[green]up to date[/green] through {through}")
     held = state.held_days(date.min, date.max)
     for day in held:
-        failed = "; ".join(f"{f.count:,} rows against «{f.states}»" for f in state.transactions[day].failures)
         console.print(
-            f"[red]held[/red] {day}: {failed}; `retail-pipeline days release {day} --why …` accepts it"
+            f"[red]held[/red] {day}: {escape(state.why_held(day))}; "
+            f"`retail-pipeline days release {day} --why …` accepts it"
         )
-    for line in unreadable(pipeline, state):
+    for line in (*in_quarantine(state), *unreadable(pipeline, state)):
         console.print(line)
     waits = waiting(pipeline, state, through)
     for line in waits:
@@ -174,10 +188,27 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
             f"[yellow]changed[/yellow] data under the models of {_ends(changed)}: they stay as fitted until "
             "`retail-pipeline model retrain --changed --why …`"
         )
-    failed_runs = _standing_failures(instance)
-    for line in failed_runs:
+    for line in late(state, pipeline.recipe, through, work.snapshots):
+        console.print(line)
+    # what a landing run could not take is in quarantine, and as long as it stands there, said above
+    failed = [
+        *_standing_failures(instance, JOBS if work.files else JOBS[1:]),
+        *failed_days(pipeline, instance, state),
+    ]
+    for line in failed:
         console.print(f"[red]failed[/red] {escape(line)}")
-    return not (work or held or waits or failed_runs)
+    return not (work or held or waits or failed or state.quarantined)
+
+
+def in_quarantine(state: State) -> list[str]:
+    """A line for each file that waits for a person or a better delivery."""
+    paths = {source_id: manifest.arrival.path for source_id, manifest in state.landed.items()}
+    paths |= {source_id: refusal.path for source_id, refusal in state.refused.items()}
+    return [
+        f"[red]quarantine[/red] {escape(paths[source_id])}: {escape(why)} "
+        f"(`retail-pipeline quarantine show {source_id}`)"
+        for source_id, why in state.quarantined.items()
+    ]
 
 
 def waiting(pipeline: Pipeline, state: State, day: date) -> list[str]:
@@ -193,9 +224,31 @@ def waiting(pipeline: Pipeline, state: State, day: date) -> list[str]:
     ]
 
 
+def late(state: State, recipe: Recipe, through: date, planned: Collection[date] = ()) -> list[str]:
+    """What late data or other settings changed and no run mends: earlier snapshots, lists handed over."""
+    lines = []
+    stale = tuple(day for day in stale_snapshots(state, recipe, date.min, through) if day not in planned)
+    if stale:
+        lines.append(
+            f"[yellow]stale[/yellow] {len(stale):,} earlier snapshots, {_spans(stale)}, beyond `restate`; "
+            f"`retail-pipeline backfill {stale[0]} {stale[-1]}` makes them anew"
+        )
+    restated = [
+        f"{day} {escape(campaign)} {difference(manifest)}"
+        for day, lists in sorted(state.restated.items())
+        for campaign, manifest in lists.items()
+    ]
+    if restated:
+        latest = ", ".join(restated[-MOST_LINES:])
+        lines.append(
+            f"[yellow]restated[/yellow] {len(restated):,} released lists would be others now: {latest}"
+        )
+    return lines
+
+
 def unreadable(pipeline: Pipeline, state: State) -> list[str]:
     """A line for each file with unreadable rows: how many, and what is wrong with the first."""
-    counts = {source_id: manifest.counts["unreadable"] for source_id, manifest in state.landed.items()}
+    counts = {source_id: manifest.counts["unreadable"] for source_id, manifest in state.counting.items()}
     return [_unreadable(pipeline, source_id) for source_id, rows in counts.items() if rows]
 
 
@@ -212,10 +265,37 @@ def _unreadable(pipeline: Pipeline, source_id: str) -> str:
     )
 
 
-def _standing_failures(instance: dg.DagsterInstance) -> list[str]:
+def failed_days(pipeline: Pipeline, instance: dg.DagsterInstance, state: State) -> list[str]:
+    """A line for each table with days that a run could not make and none has made since.
+
+    Held days and the lists that they hold back are said elsewhere.
+    """
+    settings = pipeline.settings
+    span = days(settings.first_day, settings.last_day, settings.time_zone)
+    made = (state.transactions, state.customer_days, state.features, state.assignments, state.lists)
+    lines = []
+    for table, there in zip(RANGE_TABLES, made, strict=True):
+        found = instance.get_status_by_partition(dg.AssetKey(table), span.get_partition_keys(), span) or {}
+        failed = [
+            date.fromisoformat(key) for key, status in found.items() if status and status.name == "FAILED"
+        ]
+        missing = tuple(
+            day
+            for day in failed
+            if not there.get(day)
+            and not state.is_held(day)
+            and not (table == "campaign_lists" and state.held_lately(day))
+        )
+        if missing:
+            again = f"retail-pipeline backfill {missing[0]} {missing[-1]}"
+            lines.append(f"{table} of {_spans(missing)}: no run has made them since; `{again}` does")
+    return lines
+
+
+def _standing_failures(instance: dg.DagsterInstance, jobs: Sequence[Any]) -> list[str]:
     """The last run of each job, where it failed: what it said."""
     lines = []
-    for job in (job.name for job in JOBS):
+    for job in (job.name for job in jobs):
         for record in instance.get_run_records(dg.RunsFilter(job_name=job), limit=1):
             run = record.dagster_run
             if run.status == dg.DagsterRunStatus.FAILURE:

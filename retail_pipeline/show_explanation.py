@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from retail_pipeline.core.planner import BOOTSTRAP, SAME_SNAPSHOT
+from retail_pipeline.core.inputs import BOOTSTRAP, SAME_SNAPSHOT
 from retail_pipeline.explain import Explanation, Row
 
 MOST_ROWS = 12

@@ -11,7 +11,8 @@ import pytest
 DEFAULT_UCI_DIR = Path(__file__).resolve().parents[2] / "shared" / "data" / "online_retail" / "by-day"
 SETTINGS = Path(__file__).parent / "settings"
 LONGEST = (
-    "test_whole_runs.py", "test_same_bytes.py", "test_ui.py", "test_docs.py", "test_cli.py", "test_spark.py",
+    "test_storm.py", "test_whole_runs.py", "test_same_bytes.py", "test_ui.py", "test_docs.py", "test_cli.py",
+    "test_spark.py",
 )  # fmt: skip
 
 
@@ -34,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
             name.startswith("RETAIL_PIPELINE_") and name != "RETAIL_PIPELINE_UCI_DIR"
         ):
             del os.environ[name]
+    # what a test delivers is whole
+    os.environ["RETAIL_PIPELINE_ARRIVAL__SETTLE_SECONDS"] = "0"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

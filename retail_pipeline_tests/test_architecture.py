@@ -23,14 +23,16 @@ MODULES = {
 CORE = [name for name in MODULES if name.startswith("retail_pipeline.core")]
 PURE = {"pydantic", "numpy", "pandas", "pyarrow", "sqlglot", "sklearn", "scipy", "matplotlib", "jinja2"}
 IO = {"io", "os", "pathlib", "shutil", "socket", "sqlite3", "subprocess", "tempfile", "time", "urllib"}
-HEAVY = ("great_expectations", "httpx", "matplotlib", "pyspark", "python_calamine", "scipy", "sklearn")
+HEAVY = (
+    "apprise", "great_expectations", "httpx", "matplotlib", "pyspark", "python_calamine", "scipy", "sklearn",
+)  # fmt: skip
 EXECUTABLE = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 
 # what the modules of a part of the package may import of the package, besides their own part
 MAY_IMPORT = {
     "core": {"core"},
     "lake": {"core", "lake"},
-    "engine": {"core", "lake.partitions", "engine"},
+    "engine": {"core", "lake.partitions", "lake.set_aside", "engine"},
     "datasets": {"core", "lake", "datasets"},
     "settings": {"core"},
     "defs": {"core", "lake", "engine", "settings", "defs", "definitions"},

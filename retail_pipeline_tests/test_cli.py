@@ -55,6 +55,8 @@ REFUSED = {
     "[bold].csv": ("\n\n", "is empty: have it delivered again"),
 }
 LINE = sales(FIRST)[0]
+# files half of which can be read, or with a line that another has, count
+LENIENT: dict[str, object] = {"checks": {"max_unreadable_share": 0.5}, "arrival": {"max_overlap_share": 1}}
 CUT = ",".join(LINE.values())[:-20]
 UNREADABLE = {
     "text.csv": (LINE | {"units": "a [/red] dozen"}, "quantity: 'a [/red] dozen' is not a number"),
@@ -70,11 +72,13 @@ UNREADABLE = {
 Ran = tuple[Path, subprocess.CompletedProcess[str]]
 
 
-def run_once(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], None]) -> Ran:
+def run_once(
+    factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], None], **settings: object
+) -> Ran:
     """A shop's folder whose landing ``fill`` filled beside three good files, and a run over it."""
 
     def make(folder: Path) -> None:
-        root = shop(folder / "shop")
+        root = shop(folder / "shop", **settings)
         deliver(root / "landing", DAYS)
         fill(root / "landing")
         ran = real(root, "run", "--through", LAST)
@@ -106,7 +110,7 @@ def with_unreadable_rows(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         whole = write(landing / "cut.csv", [LINE | {"order": "x"}])
         whole.write_text(whole.read_text() + CUT)
 
-    return run_once(tmp_path_factory, "cli_unreadable", fill)
+    return run_once(tmp_path_factory, "cli_unreadable", fill, **LENIENT)
 
 
 @pytest.mark.xdist_group("cli_refused")
@@ -140,14 +144,13 @@ def test_status_says_what_waits_and_why_it_failed(
     with_refused_files: Ran,
 ) -> None:
     root, _ = with_refused_files
-    (root / "landing" / "[red]notes.txt").touch()
+    (root / "landing" / "[red]notes.pdf").touch()
     said = call(root, "status", "--through", LAST)
     assert said.exit_code == 1
-    assert f"stale as of {LAST}; `retail-pipeline run` would do this:" in said.output
-    assert "[bold].csv … empty.csv" in said.output
-    assert "ignored [red]notes.txt: is no .csv, .csv.gz or .parquet file" in said.output
-    assert "failed landing_job run " in said.output
-    assert REFUSED["columns.csv"][1] in said.output
+    assert f"up to date through {LAST}" in said.output, "what was refused is not tried again and again"
+    assert "ignored [red]notes.pdf: is none of .csv, " in said.output
+    for name, (_, why) in REFUSED.items():
+        assert f"quarantine {name}: {why}" in said.output
 
 
 @pytest.mark.xdist_group("cli_unreadable")
@@ -380,15 +383,20 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shop's lake of every table, models included, in which nothing is wrong."""
 
     def make(folder: Path) -> None:
-        root = shop(folder / "shop")
+        root = shop(folder / "shop", **LENIENT)
         deliver(root / "landing", OVER_A_MONTHS_END)
         line = sales(OVER_A_MONTHS_END[0])[0]
         write(root / "landing" / "unread.csv", [line | {"order": "u"}, line | {"units": "many"}])
         write(root / "landing" / "free.csv", [line | {"order": "f", "price": "0"}])
         with dg.DagsterInstance.ephemeral() as instance:
-            assert not bring_up_to_date(open_pipeline(root), instance, lambda: OVER_A_MONTHS_END[-1]).failures
+            pipeline = open_pipeline(root, **LENIENT)
+            assert not bring_up_to_date(pipeline, instance, lambda: OVER_A_MONTHS_END[-1]).failures
 
     return made_once(tmp_path_factory, "cli_sound", make) / "shop"
+
+
+# restated lists lie beside lists that were handed over only
+CHECKED = [name for name, table in TABLES.items() if table.layer != "reports" and name != "restated_lists"]
 
 
 @pytest.mark.xdist_group("cli_sound")
@@ -399,7 +407,7 @@ def test_check_finds_nothing_wrong_with_a_sound_lake(sound: Path) -> None:
 
 
 @pytest.mark.xdist_group("cli_sound")
-@pytest.mark.parametrize("table", [table.name for table in TABLES.values() if table.layer != "reports"])
+@pytest.mark.parametrize("table", CHECKED)
 def test_check_names_what_is_damaged_or_missing_and_its_remedy_heals_the_lake(
     sound: Path, tmp_path: Path, table: str
 ) -> None:
@@ -422,7 +430,7 @@ def test_check_names_what_is_damaged_or_missing_and_its_remedy_heals_the_lake(
         assert str(hit if pattern == "*.parquet" else hit.parent) in line
     remove = Path(line.split(": remove ")[1].split(" and run again")[0])
     shutil.rmtree(remove)
-    pipeline = open_pipeline(root)
+    pipeline = open_pipeline(root, **LENIENT)
     with dg.DagsterInstance.ephemeral() as instance:
         outcome = bring_up_to_date(pipeline, instance, lambda: OVER_A_MONTHS_END[-1])
     assert not outcome.failures

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -27,10 +28,13 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from retail_pipeline.cli import app
+from retail_pipeline.core.alerts import KINDS
 from retail_pipeline.core.cleaning import CleaningRules
 from retail_pipeline.core.schema import TABLES, Column, Table
 from retail_pipeline.core.segmentation import BehaviourParameters, RfmGridParameters, Scale
 from retail_pipeline.core.sources import SHIPPED
+from retail_pipeline.definitions import build_defs
+from retail_pipeline.defs.jobs import REPORT_TABLES
 from retail_pipeline.settings import Settings, load_settings
 from retail_pipeline_tests.command import retail_pipeline
 
@@ -249,6 +253,7 @@ def test_the_worked_example_of_a_source_does_what_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RETAIL_PIPELINE_SETTINGS")
+    shutil.copytree(ROOT / "retail_pipeline" / "samples", tmp_path / "retail_pipeline" / "samples")
     follow(DOCS / "sources.md", tmp_path)
     page = (DOCS / "sources.md").read_text(encoding="utf-8")
     (table,) = re.findall(r"^\| date \| .*?(?=\n\n)", page, re.M | re.S)
@@ -275,6 +280,15 @@ def test_links_in_the_docs_resolve(page: Path) -> None:
             headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), re.M)
             slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
             assert anchor in slugs, f"{page.name} links to {target}"
+
+
+def test_every_alert_and_every_check_is_in_the_runbook() -> None:
+    page = (DOCS / "operations.md").read_text(encoding="utf-8")
+    for name, kind in KINDS.items():
+        assert f"| `{name}` | {kind.severity} | {kind.one} |" in page
+    checks = {key.name for key in build_defs(load_settings()).resolve_asset_graph().asset_check_keys}
+    reports = {f"{name}_are_valid" for name in REPORT_TABLES}
+    assert {name for name in checks - reports if f"`{name}`" not in page} == set()
 
 
 # deployment

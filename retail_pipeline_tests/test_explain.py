@@ -89,6 +89,7 @@ def settings(root: Path) -> dict[str, Any]:
     return {
         "features": {"window_days": WINDOW},
         "suppression": {"path": str(root / "objected.csv"), "max_age_days": 7},
+        "checks": {"max_unreadable_share": 1},
     }
 
 

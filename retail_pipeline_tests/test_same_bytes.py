@@ -5,16 +5,34 @@ from __future__ import annotations
 import random
 import shutil
 import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
-from retail_pipeline_tests.command import begin, bring_up_to_date, made_once, run_arguments, tree
+from retail_pipeline_tests.command import (
+    begin,
+    bring_up_to_date,
+    made_once,
+    retail_pipeline,
+    run_arguments,
+    tree,
+)
 
 FIRST, FILES = 30, 20  # trading days from 2011-01-16 on, over the end of a month
 KILLS = 10
+REDO_ALL = {"RETAIL_PIPELINE_RESTATE": "everything", "RETAIL_PIPELINE_MODELS__LATE_DATA": "retrain"}
+BEFORE_CUSTOMER_DAYS = (
+    "landed_files/",
+    "raw_transactions/",
+    "unreadable_rows/",
+    "transactions/",
+    "rejected_rows/",
+)
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +61,67 @@ def test_an_empty_lake_is_filled_with_the_same_bytes_again(undisturbed: Path, tm
     assert bring_up_to_date(tmp_path, "behaviour", landing, last).returncode == 0
     assert list((tmp_path / "lake" / ".staging").iterdir()) == []
     assert tree(tmp_path / "lake") == tree(undisturbed / "lake")
+
+
+def by_month(files: Sequence[Path], into: Path) -> Iterator[None]:
+    """The latest month first."""
+    for month in sorted({file.stem[:7] for file in files}, reverse=True):
+        in_one_file([file for file in files if file.stem.startswith(month)], into / f"{month}.csv")
+        yield
+
+
+def in_one(files: Sequence[Path], into: Path) -> Iterator[None]:
+    """All of it at once."""
+    in_one_file(files, into / "all.csv")
+    yield
+
+
+def in_random_order(files: Sequence[Path], into: Path) -> Iterator[None]:
+    """Day by day, a few at a time, in folders of their own."""
+    shuffled = random.Random(1912).sample(list(files), len(files))
+    for start in range(0, len(shuffled), 10):
+        for file in shuffled[start : start + 10]:
+            (into / f"delivery {start}").mkdir(exist_ok=True)
+            shutil.copy(file, into / f"delivery {start}")
+        yield
+
+
+def in_one_file(files: Sequence[Path], to: Path) -> None:
+    header = files[0].read_bytes().split(b"\n", 1)[0]
+    to.write_bytes(
+        b"\n".join([header, *(f.read_bytes().split(b"\n", 1)[1].rstrip(b"\n") for f in files), b""])
+    )
+
+
+@pytest.mark.parametrize("delivered", [by_month, in_one, in_random_order])
+def test_however_the_same_rows_are_delivered_the_lake_is_the_same(
+    undisturbed: Path, tmp_path: Path, delivered: Callable[[Sequence[Path], Path], Iterator[None]]
+) -> None:
+    landing, last = tmp_path / "landing", last_of(undisturbed)
+    landing.mkdir()
+    for _ in delivered(sorted((undisturbed / "landing").iterdir()), landing):
+        run = run_arguments(tmp_path, "behaviour", landing, last)
+        said = retail_pipeline(*run, cwd=tmp_path, **REDO_ALL)
+    assert said.returncode == 0, said.stdout + said.stderr
+    lakes = [undisturbed / "lake", tmp_path / "lake"]
+    one, other = (rows_of(lake / "transactions") for lake in lakes)
+    assert one.equals(other)
+    one_tree, other_tree = (
+        {
+            path: content
+            for path, content in tree(lake).items()
+            if path.endswith((".parquet", "_model.json")) and not path.startswith(BEFORE_CUSTOMER_DAYS)
+        }
+        for lake in lakes
+    )
+    assert one_tree == other_tree
+
+
+def rows_of(table: Path) -> pa.Table:
+    """The rows of a table, but for the files and lines they came from."""
+    found = ds.dataset(table, format="parquet", partitioning="hive", exclude_invalid_files=True).to_table()
+    kept = found.drop_columns(["source_id", "source_row"])
+    return kept.sort_by([(name, "ascending") for name in sorted(kept.column_names)])
 
 
 @pytest.mark.slow

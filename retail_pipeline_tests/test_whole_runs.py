@@ -20,9 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from retail_pipeline.core.readiness import LEARNED, judge
 from retail_pipeline.core.segmentation import to_json
 from retail_pipeline.lake.models import judged, read_model
 from retail_pipeline.lake.partitions import Lake
+from retail_pipeline.lake.state import read_state
 from retail_pipeline_tests.benchmarks import plain_script
 from retail_pipeline_tests.command import bring_up_to_date, made_once, touched, tree
 
@@ -151,6 +153,22 @@ def test_the_first_cohort_comes_back_as_published(run_under: Make) -> None:
     cohorts = report_table(run_under("sales"), "cohort_retention")
     first = [row["customers"] for row in cohorts if row["cohort_month"] == "2010-12"]
     assert first == [885, 324, 286, 340, 321, 352, 321, 309, 313, 350, 331, 445, 235]
+
+
+# readiness
+
+
+def test_no_day_is_held_and_one_of_which_a_tenth_came_would_be(run_under: Make) -> None:
+    state = read_state(Lake(run_under("behaviour")))
+    assert state.held_days(date.min, date.max) == []
+    closed = [day for day, found in state.readiness.found.items() if {f.kind for f in found} == {"closed"}]
+    assert [day for day in closed if day in state.delivered] == []
+    assert date(2011, 4, 25) in closed  # Easter Monday
+    came = [entry for _, (entry,) in sorted(state.delivered.items())]
+    for cut in range(80, len(came), 45):
+        *before, day = came[: cut + 1]
+        tenth = day._replace(lines=day.lines // 10, value=(day.value or 0) // 10)
+        assert any(f.holds for f in judge((*before, tenth), LEARNED).of(day.day))
 
 
 # twelve months of models

@@ -1,26 +1,33 @@
 """Files as they arrive: their identity by content, and what is new or must be read again.
 
 Belongs here: pure decisions over a listing and the landed files' manifests. Does not belong here: listing or
-reading files (``engine/landing.py``), or what else must run (``planner.py``).
+reading files (``engine/listing.py``, ``engine/landing.py``), which landed files count (``deliveries.py``), or
+what else must run (``planner.py``).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 
 from pydantic import Field
 
-from retail_pipeline.core.manifests import Frozen, Manifest
+from retail_pipeline.core.manifests import Frozen, Manifest, fingerprint
+from retail_pipeline.core.schema import TABLES
 
 
 class FileSeen(Frozen):
-    """A file in the landing folder: its path under the folder (with ``/``), size in bytes and content."""
+    """A file in the landing folder.
+
+    Its path under the folder (with ``/``), size in bytes, content, and when it was last changed (nanoseconds
+    since 1970).
+    """
 
     path: str
     size_bytes: int
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    modified_ns: int = 0
 
     @property
     def source_id(self) -> str:
@@ -33,16 +40,71 @@ class FileSeen(Frozen):
         return partition_key(self.path, self.source_id)
 
 
+class Refusal(Frozen):
+    """A file of which nothing could be read, and why; it is tried again under other profiles only."""
+
+    path: str
+    size_bytes: int
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    reason: str
+    tried_with: str
+
+    @property
+    def source_id(self) -> str:
+        """The file's identity: the first 16 hex digits of its sha256."""
+        return self.sha256[:16]
+
+
 def partition_key(path: str, source_id: str) -> str:
     """``<name>@<source_id>``, made of characters that a Dagster partition key may hold."""
     name = re.sub(r"\.{2,}", ".", re.sub(r"[^\w.-]+", "_", path.rsplit("/", 1)[-1]))
     return f"{name[:80]}@{source_id}"
 
 
-def new_files(seen: Iterable[FileSeen], landed_ids: Collection[str]) -> list[FileSeen]:
-    """The files whose content has not landed, ordered by path; of equal contents the first by path."""
-    first = {file.source_id: file for file in sorted(seen, key=lambda f: f.path, reverse=True)}
-    return sorted((f for id_, f in first.items() if id_ not in landed_ids), key=lambda f: f.path)
+def source_of(key: str) -> str:
+    """The source_id in a partition key."""
+    return key.rpartition("@")[2]
+
+
+def reading(profiles: Collection[str]) -> str:
+    """Names all that decides whether a file can be read: the profiles' fingerprints and the code."""
+    return fingerprint(sorted(profiles), TABLES["landed_files"].code_version)
+
+
+def in_landing(seen: Iterable[FileSeen], landed: Mapping[str, Manifest]) -> dict[str, FileSeen]:
+    """The contents in the landing folder by source_id, each under one of its paths.
+
+    A content that has landed keeps the path it landed under while it lies there; otherwise it is where it
+    first appeared. A copy made later is no later delivery; what lies at a path now came after what is gone
+    from there, whatever its time says.
+    """
+    seen = list(seen)
+    present = {file.source_id for file in seen}
+    gone: dict[str, int] = {}
+    for source_id, manifest in landed.items():
+        if source_id not in present:
+            path, changed = manifest.arrival.path, manifest.arrival.modified_ns
+            gone[path] = max(gone.get(path, 0), changed)
+    ordered = (
+        file.model_copy(update={"modified_ns": gone[file.path] + 1})
+        if gone.get(file.path, -1) >= file.modified_ns
+        else file
+        for file in seen
+    )
+    found: dict[str, FileSeen] = {}
+    for file in sorted(ordered, key=lambda f: (f.modified_ns, f.path)):
+        known = landed[file.source_id].arrival if file.source_id in landed else None
+        if known and file.path == known.path:
+            found[file.source_id] = file
+        elif file.source_id not in found:
+            moved = min(file.modified_ns, known.modified_ns) if known else file.modified_ns
+            found[file.source_id] = file.model_copy(update={"modified_ns": moved})
+    return found
+
+
+def new_files(files: Mapping[str, FileSeen], known: Collection[str]) -> list[FileSeen]:
+    """The files (as ``in_landing`` gives them) whose content is not known, ordered by path."""
+    return sorted((f for id_, f in files.items() if id_ not in known), key=lambda f: f.path)
 
 
 def landing_inputs(
@@ -68,6 +130,12 @@ def must_land_again(
         or landed.inputs.get("days", _bounds(first_day, last_day)) != _bounds(first_day, last_day)
         or any(day < first_day or (last_day is not None and day > last_day) for day in landed.parts)
     )
+
+
+def came_otherwise(landed: Manifest, file: FileSeen) -> bool:
+    """True when a landed file lies elsewhere or was delivered anew, and its profile makes that matter."""
+    arrival = landed.arrival
+    return bool(arrival.replaces) and ((arrival.path, arrival.modified_ns) != (file.path, file.modified_ns))
 
 
 def _bounds(first_day: date, last_day: date | None) -> str:

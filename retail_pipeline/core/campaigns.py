@@ -70,14 +70,14 @@ def control_below(holdout: float) -> str:
 def candidates_sql(campaign: Campaign) -> str:
     """The select that gives a campaign's candidates: assignments joined to features, with ``rank_value``.
 
-    Reads ``segment_assignments`` and ``rfm_features`` of one day; gives customer_id, segment, reason,
-    rank_value.
+    Reads ``segment_assignments`` and ``rfm_features`` of some days, with their snapshot_date; gives
+    snapshot_date, customer_id, segment, reason, rank_value.
     """
     text: str = (
-        exp.select("customer_id", "segment", "reason")
+        exp.select("snapshot_date", "customer_id", "segment", "reason")
         .select(exp.cast(sqlglot.parse_one(campaign.rank_by, read="duckdb"), "double").as_("rank_value"))
         .from_("segment_assignments")
-        .join("rfm_features", using="customer_id", join_type="inner")
+        .join("rfm_features", using=["snapshot_date", "customer_id"], join_type="inner")
         .where(exp.column("segment").isin(*campaign.segments))
         .sql(dialect="duckdb")
     )

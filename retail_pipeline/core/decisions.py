@@ -7,6 +7,7 @@ from it (``planner.py``).
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,6 +19,25 @@ class DayRelease(Frozen):
 
     day: date
     content: str = Field(description="content of the day's transactions partition when it was released")
+    why: str = Field(min_length=1)
+    by: str = Field(min_length=1)
+
+
+class ListRelease(Frozen):
+    """Somebody handed a campaign's list of a day over. It holds for this content only, which is then kept."""
+
+    day: date
+    campaign: str
+    content: str = Field(description="content of the list's partition when it was released")
+    why: str = Field(min_length=1)
+    by: str = Field(min_length=1)
+
+
+class FileDecision(Frozen):
+    """Somebody decided about a delivered file: its rows count whatever stands against them, or never."""
+
+    source_id: str = Field(pattern="^[0-9a-f]{16}$")
+    verdict: Literal["accept", "reject"]
     why: str = Field(min_length=1)
     by: str = Field(min_length=1)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -46,11 +47,13 @@ class Expectation:
     @property
     def reads(self) -> list[str]:
         """The columns of the table (and hive keys) that it needs, each once."""
-        below = {
-            name: [c.name for c in sqlglot.parse_one(sql, read="duckdb").find_all(exp.Column)]
-            for name, sql in self.derived.items()
-        }
-        return list(dict.fromkeys(c for name in self.domain for c in below.get(name, [name])))
+        below = {name: _columns_of(sql) for name, sql in self.derived.items()}
+        return list(dict.fromkeys(c for name in self.domain for c in below.get(name, (name,))))
+
+
+@cache
+def _columns_of(sql: str) -> tuple[str, ...]:
+    return tuple(c.name for c in sqlglot.parse_one(sql, read="duckdb").find_all(exp.Column))
 
 
 def columns(table: Table, suite: Iterable[Expectation]) -> list[str]:

@@ -11,7 +11,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from functools import cache
+from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
@@ -36,11 +37,41 @@ class CheckOutcome(Frozen):
 class Part(Frozen):
     """The share of one landed file in one day of ``raw_transactions``.
 
-    Rows, and the sha256 of the Parquet file.
+    Rows, the sha256 of the Parquet file, and the value of the lines in whole currency units (before cleaning;
+    None in lakes that did not count it).
     """
 
     rows: int
     content: str
+    value: int | None = None
+
+
+class Overlap(Frozen):
+    """What two files have in common: identical lines, and the lines on their common days of the smaller."""
+
+    lines: int
+    of: int
+
+
+class Arrival(Frozen):
+    """How a landed file came.
+
+    Where it lay (under the landing folder), its size in bytes, when it was last changed (nanoseconds since
+    1970), the same of where it lay before it was moved, what its profile says it replaces, and the other
+    files it shares lines with, by source_id.
+    """
+
+    path: str = ""
+    size_bytes: int = 0
+    modified_ns: int = 0
+    earlier: dict[str, int] = {}
+    replaces: Literal["same_name", "same_days"] | None = None
+    overlaps: dict[str, Overlap] = {}
+
+    @property
+    def names(self) -> Mapping[str, int]:
+        """Every path it lay at, and when it was last changed then."""
+        return {**self.earlier, self.path: self.modified_ns}
 
 
 class Manifest(Frozen):
@@ -48,7 +79,7 @@ class Manifest(Frozen):
 
     ``content`` is the sha256 of the data file, ``inputs`` the fingerprints of everything it was made from,
     ``counts`` figures that the checks and summaries read (rows), ``failures`` the expectations that did not
-    hold, ``parts`` (landed files only) what the file gave to each day.
+    hold; of landed files only, ``parts`` is what the file gave to each day and ``arrival`` how it came.
     """
 
     table: str
@@ -61,11 +92,17 @@ class Manifest(Frozen):
     counts: dict[str, int] = {}
     failures: tuple[CheckOutcome, ...] = ()
     parts: dict[date, Part] = {}
+    arrival: Arrival = Arrival()
 
     @property
     def blocked(self) -> bool:
         """True when a blocking expectation did not hold."""
         return any(f.blocking for f in self.failures)
+
+    @property
+    def said_blocking(self) -> str:
+        """The blocking expectations that did not hold, in words; empty when there is none."""
+        return "; ".join(f"{f.count:,} rows against «{f.states}»" for f in self.failures if f.blocking)
 
     def is_current(self, table: Table, inputs: Mapping[str, str]) -> bool:
         """True when it was made from these inputs by this version of the table's code and schema."""
@@ -82,6 +119,7 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+@cache
 def schema_fingerprint(schema: pa.Schema) -> str:
     """Name a schema: column names, types and nullability."""
     return fingerprint([(f.name, str(f.type), f.nullable) for f in schema])

@@ -1,134 +1,52 @@
 """What must run: a comparison of what the lake holds with what it should hold.
 
-Belongs here: what each partition is made from (its inputs, by fingerprint) and which partitions are therefore
-missing or stale. ``run``, ``status``, the sensors and the assets all ask here; there is no other place that
+Belongs here: which partitions are missing or stale, because what they are made from (``inputs.py``) is not
+what it was. ``run``, ``status``, the sensors and the assets all ask here; there is no other place that
 decides. Does not belong here: reading the lake (``lake/state.py``) or doing the work (``defs/``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
-from itertools import groupby
-from typing import Literal
 
-from retail_pipeline.core.arrivals import FileSeen, must_land_again, new_files
-from retail_pipeline.core.manifests import Manifest, fingerprint
+from retail_pipeline.core.arrivals import (
+    FileSeen,
+    came_otherwise,
+    in_landing,
+    must_land_again,
+    new_files,
+    reading,
+)
+from retail_pipeline.core.calendar import (
+    close_before,
+    every_day,
+    month_of,
+    months_in_force,
+    ranges,
+)
+from retail_pipeline.core.inputs import (
+    SAME_SNAPSHOT,
+    assignments_inputs,
+    candidates_are_current,
+    customer_days_inputs,
+    features_inputs,
+    list_inputs,
+    model_inputs,
+    report_inputs,
+    restated_inputs,
+    transactions_inputs,
+)
+from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.schema import REPORT, TABLES
+from retail_pipeline.core.state import Recipe, State
 
-BOOTSTRAP = "bootstrap"
-SAME_SNAPSHOT = "same_snapshot"
-DAYS_THAT_BLOCK_LISTS = 7
-
+SNAPSHOT_TABLES = ("rfm_features", "segment_assignments", "campaign_lists")
+RANGE_TABLES = ("transactions", "customer_days", *SNAPSHOT_TABLES)
 # Rough seconds on two cores, read off the progress bars of runs over 374 days of 541,909 lines; only to tell
 # a minute from an hour.
 _SECONDS = {"files": 0.02, "days": 0.04, "months": 0.8, "snapshots": 1.5, "reports": 8}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The settings that shape the tables, as fingerprints by what they shape."""
-
-    profiles: frozenset[str]
-    first_day: date
-    last_day: date | None
-    cleaning: Mapping[str, str]
-    checks: str
-    customer_days: str
-    features: str
-    segmentations: Mapping[str, str]
-    campaigns: Mapping[str, tuple[str, str]]
-    model_timing: Literal["previous_month", "same_snapshot"]
-    gates: str
-    late_data: Literal["flag", "retrain"]
-    report: str
-    report_each_run: bool
-
-
-@dataclass(frozen=True)
-class State:
-    """What is there: the files in landing, and the manifests of the lake's partitions by key."""
-
-    seen: tuple[FileSeen, ...] = ()
-    landed: Mapping[str, Manifest] = field(default_factory=dict)
-    transactions: Mapping[date, Manifest] = field(default_factory=dict)
-    customer_days: Mapping[date, Manifest] = field(default_factory=dict)
-    features: Mapping[date, Manifest] = field(default_factory=dict)
-    candidates: Mapping[str, Manifest] = field(default_factory=dict)
-    models: Mapping[str, Manifest] = field(default_factory=dict)
-    assignments: Mapping[date, Mapping[str, Manifest]] = field(default_factory=dict)
-    lists: Mapping[date, Mapping[str, Manifest]] = field(default_factory=dict)
-    reports: Mapping[date, Manifest] = field(default_factory=dict)
-    released: Mapping[date, str] = field(default_factory=dict)
-    model_decisions: Mapping[str, str] = field(default_factory=dict)
-    retrained: Mapping[str, str] = field(default_factory=dict)
-    suppression: str = "none"
-
-    @cached_property
-    def raw(self) -> Mapping[date, Mapping[str, Manifest]]:
-        """The landed files that gave rows to each day, by day and source_id."""
-        days: dict[date, dict[str, Manifest]] = {}
-        for source_id, manifest in sorted(self.landed.items()):
-            for day in manifest.parts:
-                days.setdefault(day, {})[source_id] = manifest
-        return days
-
-    @cached_property
-    def first_day(self) -> date | None:
-        """The first day of which anything was delivered."""
-        return min(self.raw, default=None)
-
-    @property
-    def last_day(self) -> date | None:
-        """The last day of which anything was delivered."""
-        return max(self.raw, default=None)
-
-    def is_held(self, day: date) -> bool:
-        """True when a blocking check failed on the day and nobody released these rows."""
-        manifest = self.transactions.get(day)
-        return bool(
-            manifest
-            and manifest.blocked
-            and self.released.get(day) != manifest.content
-            and self._is_delivered(day)
-        )
-
-    def usable(self, day: date) -> bool:
-        """True when the day's customer_days may be read: made, and the day is not held."""
-        return day in self.customer_days and self._is_delivered(day) and not self.is_held(day)
-
-    def _is_delivered(self, day: date) -> bool:
-        # what was made of days before the first delivery is left from other settings
-        return self.first_day is not None and day >= self.first_day
-
-    def history(self, day: date) -> list[date]:
-        """The days up to ``day`` whose customer_days may be read."""
-        return [d for d in sorted(self.customer_days) if d <= day and self.usable(d)]
-
-    def held_days(self, first: date, last: date) -> list[date]:
-        """The held days in a range."""
-        return [d for d in sorted(self.transactions) if first <= d <= last and self.is_held(d)]
-
-    def held_lately(self, day: date) -> list[date]:
-        """The days that keep lists from being made for ``day``: those of its last 7 held or not made."""
-        week = (day - timedelta(days=n) for n in reversed(range(DAYS_THAT_BLOCK_LISTS)))
-        return [d for d in week if self._is_delivered(d) and not self.usable(d)]
-
-    @cached_property
-    def _histories(self) -> Mapping[date, str]:
-        chain, chains = "", {}
-        for day in sorted(self.customer_days):
-            if self.usable(day):
-                chain = fingerprint(chain, day, self.customer_days[day].content)
-            chains[day] = chain
-        return chains
-
-    def history_fingerprint(self, day: date) -> str:
-        """Names everything that a snapshot of ``day`` reads."""
-        known = [d for d in self._histories if d <= day]
-        return self._histories[max(known)] if known else ""
 
 
 @dataclass(frozen=True)
@@ -153,186 +71,202 @@ class Work:
         return sum(cost * len(getattr(self, part)) for part, cost in _SECONDS.items())
 
 
-def month_of(day: date) -> str:
-    """``2011-12-09`` -> ``2011-12``."""
-    return f"{day:%Y-%m}"
-
-
-def close_before(month: str) -> date:
-    """The last day of the month before: the day that the month's models are trained through."""
-    return date.fromisoformat(f"{month}-01") - timedelta(days=1)
-
-
-def is_month_close(day: date) -> bool:
-    """True for the last day of a month."""
-    return (day + timedelta(days=1)).day == 1
-
-
-def months_in_force(first_day: date, through: date) -> list[str]:
-    """The months up to ``through`` that have a month before them in the data, and so a model of their own."""
-    months, day = [], through
-    while month_of(day) > month_of(first_day):
-        months.append(month_of(day))
-        day = close_before(month_of(day))
-    return months[::-1]
-
-
-def ranges(days: Iterable[date]) -> list[tuple[date, date]]:
-    """Days as contiguous ranges, first and last included."""
-    runs = groupby(enumerate(sorted(days)), key=lambda pair: pair[1] - timedelta(days=pair[0]))
-    return [((members := [day for _, day in run])[0], members[-1]) for _, run in runs]
-
-
-def transactions_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
-    """What a day of transactions is made from."""
-    delivered = state.raw.get(day, {})
-    systems = sorted({manifest.inputs["source_system"] for manifest in delivered.values()})
-    return {
-        "raw_transactions": fingerprint([(s, m.parts[day].content) for s, m in delivered.items()]),
-        "cleaning": fingerprint([(system, recipe.cleaning.get(system, "")) for system in systems]),
-        "checks": recipe.checks,
-    }
-
-
-def customer_days_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
-    """What a day of customer_days is made from."""
-    return {"transactions": state.transactions[day].content, "features": recipe.customer_days}
-
-
-def features_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
-    """What a snapshot of rfm_features is made from."""
-    return {"customer_days": state.history_fingerprint(day), "features": recipe.features}
-
-
-def candidate_inputs(state: State, recipe: Recipe, month: str) -> dict[str, str]:
-    """What a month's candidates are made from."""
-    close = close_before(month)
-    champion, before = state.models.get(month_of(close)), state.features.get(close_before(month_of(close)))
-    return {
-        "rfm_features": state.features[close].content,
-        "rfm_features_before": before.content if champion and before else "",
-        "features": fingerprint(recipe.features, recipe.customer_days),
-        "segmentations": fingerprint(dict(recipe.segmentations)),
-        "gates": recipe.gates,
-        "champion": champion.content if champion else "",
-    }
-
-
-def model_inputs(state: State, month: str) -> dict[str, str]:
-    """What a month's models are chosen from."""
-    champion = state.models.get(month_of(close_before(month)))
-    return {
-        "candidates": state.candidates[month].content,
-        "champion": champion.content if champion else "",
-        "decisions": state.model_decisions.get(month, ""),
-    }
-
-
-def candidates_are_current(state: State, recipe: Recipe, month: str) -> bool:
-    """True when a month need not be fitted again.
-
-    Under ``late_data: flag`` other data under a fitted month are no reason, unless somebody asked for a
-    retrain on just these data.
-    """
-    made = state.candidates.get(month)
-    if made is None:
-        return False
-    inputs = candidate_inputs(state, recipe, month)
-    if recipe.late_data == "flag" and state.retrained.get(month) != inputs["rfm_features"]:
-        inputs |= {name: made.inputs.get(name, "") for name in ("rfm_features", "rfm_features_before")}
-    return made.is_current(TABLES["model_candidates"], inputs)
-
-
-def rests_on_other_data(state: State, month: str) -> bool:
-    """True when the data that a month's candidates were fitted on have changed since."""
-    made, features = state.candidates.get(month), state.features.get(close_before(month))
-    return bool(made and features and made.inputs["rfm_features"] != features.content)
-
-
-def model_source(state: State, recipe: Recipe, day: date) -> str:
-    """Where a day's model comes from.
-
-    ``bootstrap``, ``same_snapshot``, or the month whose model is in force.
-    """
-    if recipe.model_timing == SAME_SNAPSHOT:
-        return SAME_SNAPSHOT
-    first = state.first_day
-    return BOOTSTRAP if first is None or month_of(day) <= month_of(first) else month_of(day)
-
-
-def assignments_inputs(state: State, recipe: Recipe, day: date, segmentation: str) -> dict[str, str]:
-    """What a snapshot of segment_assignments is made from."""
-    source = model_source(state, recipe, day)
-    previous = state.assignments.get(close_before(month_of(day)), {}).get(segmentation)
-    return {
-        "rfm_features": state.features[day].content,
-        "model": state.models[source].content if source in state.models else source,
-        "segmentation": recipe.segmentations[segmentation],
-        "previous": previous.content if previous else "",
-    }
-
-
-def list_inputs(state: State, recipe: Recipe, day: date, campaign: str) -> dict[str, str]:
-    """What a campaign list is made from."""
-    segmentation, settings = recipe.campaigns[campaign]
-    return {
-        "segment_assignments": state.assignments[day][segmentation].content,
-        "rfm_features": state.features[day].content,
-        "campaign": settings,
-        "suppression": state.suppression,
-    }
-
-
-def report_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
-    """What the report of a day is made from."""
-    first = state.first_day or day
-    months = [] if recipe.model_timing == SAME_SNAPSHOT else months_in_force(first, day)
-    models = {m: state.models[m].content for m in months if m in state.models}
-    days = [(d, m.content, m.counts) for d, m in state.transactions.items() if first <= d <= day]
-    return {
-        "rfm_features": state.features[day].content,
-        "segment_assignments": fingerprint({n: m.content for n, m in state.assignments[day].items()}),
-        "campaign_lists": fingerprint({n: m.content for n, m in state.lists.get(day, {}).items()}),
-        "transactions": fingerprint(days, sorted(state.landed)),
-        "customer_days": state.history_fingerprint(day),
-        "models": fingerprint(models, sorted(state.model_decisions.items())),
-        "settings": recipe.report,
-    }
-
-
-def plan(state: State, recipe: Recipe, through: date) -> Work:
+def plan(state: State, recipe: Recipe, through: date, given_up: Collection[date] = ()) -> Work:
     """Everything that must run so that the lake is right through a day.
 
     That is: every new file landed, every day's transactions and customer_days from the first delivery on, the
-    models of every month with the month closes they rest on, and the snapshot, segments, lists and report of
-    ``through``. A partition must run when it is missing, when an input's fingerprint differs from the one in
-    its manifest, when the code that makes it has another version, or when something it is made from must run.
+    models of every month with the month closes they rest on, the snapshot, segments, lists and report of
+    ``through``, and the stale ones of the snapshots made before it that ``restate`` reaches back to. A
+    partition must run when it is missing, when an input's fingerprint differs from the one in its manifest,
+    when the code that makes it has another version, or when something it is made from must run; but of the
+    snapshots before ``through`` those that planned days and months will change are known when these are made.
+    Days that are ``given_up``, because their inputs are bad, stay as they are: the rest is made without them.
     """
-    well_landed = [
-        source_id
-        for source_id, landed in state.landed.items()
-        if not must_land_again(landed, recipe.profiles, recipe.first_day, recipe.last_day)
-    ]
-    files = tuple(new_files(state.seen, well_landed))
+    files = tuple(files_to_land(state, recipe))
     if state.first_day is None or through < state.first_day:
         return Work(files)
-    every_day = [state.first_day + timedelta(days=n) for n in range((through - state.first_day).days + 1)]
-    days = tuple(day for day in every_day if not _day_is_current(state, recipe, day))
-    months: list[str] = []
-    for month in months_in_force(state.first_day, through):
-        close = close_before(month)
-        redone = bool(months) or (days and days[0] <= close)
-        if redone or not (
-            _segments_are_current(state, recipe, close) and _models_are_current(state, recipe, month)
-        ):
-            months.append(month)
+    days = _stale_days(state, recipe, every_day(state.first_day, through), given_up)
+    months = _stale_months(state, recipe, through, days)
     redone = bool(days or months)
     snapshot = redone or not (
         _segments_are_current(state, recipe, through) and _lists_are_current(state, recipe, through)
     )
     report = recipe.report_each_run and (snapshot or not _report_is_current(state, recipe, through))
     last = (through,)
-    return Work(files, days, tuple(months), last if snapshot else (), last if report else ())
+    first = date.min if recipe.restate is None else through - timedelta(days=recipe.restate)
+    snapshots = stale_snapshots(state, recipe, first, through) + (last if snapshot else ())
+    return Work(files, days, months, snapshots, last if report else ())
+
+
+def plan_range(
+    state: State,
+    recipe: Recipe,
+    first: date,
+    last: date,
+    table: str = RANGE_TABLES[-1],
+    again: bool = False,
+    given_up: Collection[date] = (),
+) -> Work:
+    """Everything that must run so that a table and those it is made from are right on every day of a range.
+
+    ``table`` is one of ``RANGE_TABLES``. A snapshot rests on all days up to its own and on the models of all
+    months up to its own, so these are part of it, but no day after ``last`` is. ``again``: the range's days
+    and snapshots whether they are stale or not; a model is fitted anew only when it is stale. Of the
+    snapshots, those that planned days and months may change are counted as stale; plan again when these are
+    made, with the days that could not be made ``given_up``, to know. Lists are not stale because people have
+    objected since.
+    """
+    files = tuple(files_to_land(state, recipe))
+    if state.first_day is None or last < state.first_day:
+        return Work(files)
+    wanted = every_day(max(first, state.first_day), last)
+    is_snapshot = table in SNAPSHOT_TABLES
+    stale = _stale_days(state, recipe, every_day(state.first_day, last) if is_snapshot else wanted, given_up)
+    days = tuple(sorted({*stale, *wanted} - set(given_up))) if again else stale
+    if not is_snapshot:
+        return Work(files, days)
+    months = () if table == "rfm_features" else _stale_months(state, recipe, last, stale)
+    snapshots: list[date] = []
+    for day in wanted:
+        redone = again or (stale and stale[0] <= day) or (months and months[0] <= month_of(day))
+        if redone or stale_table(state, recipe, day, table, snapshots):
+            snapshots.append(day)
+    return Work(files, days, months, tuple(snapshots))
+
+
+def stale_table(
+    state: State, recipe: Recipe, day: date, table: str, redone: Collection[date] = ()
+) -> str | None:
+    """The first of a snapshot's tables, up to ``table``, that must be made again; None when all are right.
+
+    ``redone`` are days whose snapshots will be.
+    """
+    up_to = SNAPSHOT_TABLES[: SNAPSHOT_TABLES.index(table) + 1]
+    if not _features_are_current(state, recipe, day):
+        return SNAPSHOT_TABLES[0]
+    if "segment_assignments" in up_to and (
+        close_before(month_of(day)) in redone or not _segments_are_current(state, recipe, day)
+    ):
+        return SNAPSHOT_TABLES[1]
+    if "campaign_lists" in up_to and not _lists_are_current(state, recipe, day, objections=False):
+        return SNAPSHOT_TABLES[2]
+    return None
+
+
+def spans_with_tables(
+    state: State, recipe: Recipe, snapshots: Iterable[date], table: str, again: bool = False
+) -> list[tuple[date, date, tuple[str, ...]]]:
+    """Snapshots to make as contiguous ranges, each with the tables to make: from the first stale one on."""
+    spans = []
+    end = SNAPSHOT_TABLES.index(table) + 1
+    for first, last in ranges(snapshots):
+        stale = (stale_table(state, recipe, day, table) or table for day in every_day(first, last))
+        start = 0 if again else min(map(SNAPSHOT_TABLES.index, stale))
+        spans.append((first, last, SNAPSHOT_TABLES[start:end]))
+    return spans
+
+
+def _stale_days(
+    state: State, recipe: Recipe, days: Iterable[date], given_up: Collection[date]
+) -> tuple[date, ...]:
+    return tuple(day for day in days if day not in given_up and not _day_is_current(state, recipe, day))
+
+
+def _stale_months(state: State, recipe: Recipe, through: date, days: Sequence[date]) -> tuple[str, ...]:
+    """The months up to a day whose models must be made again when the given days, in order, are."""
+    months: list[str] = []
+    for month in months_in_force(state.first_day or through, through):
+        close = close_before(month)
+        redone = bool(months) or (days and days[0] <= close)
+        if redone or not (
+            _segments_are_current(state, recipe, close) and _models_are_current(state, recipe, month)
+        ):
+            months.append(month)
+    return tuple(months)
+
+
+def stale_snapshots(state: State, recipe: Recipe, first: date, before: date) -> tuple[date, ...]:
+    """The days from ``first`` to the one before ``before`` that have a snapshot of which something is stale.
+
+    Looked at are the tables that a day has. The features and segments of month closes are left out: their
+    month keeps them right. So is the suppression file: it changes all the time, and lists of days gone by are
+    history; who objected since is on no list of ``before``.
+    """
+    if state.first_day is None or before <= state.first_day:
+        return ()
+    closes = {close_before(month) for month in months_in_force(state.first_day, before)} - state.lists.keys()
+    made = state.features.keys() | state.assignments.keys() | state.lists.keys()
+    return tuple(
+        day
+        for day in sorted(made - closes)
+        if max(first, state.first_day) <= day < before
+        and stale_table(state, recipe, day, _tables_of(state, day)[-1])
+    )
+
+
+def release_notes(state: State, day: date) -> dict[str, str]:
+    """What there is to know of the lists of a day that were handed over, by campaign."""
+    restated = state.restated.get(day, {})
+    return {
+        campaign: "released"
+        + (f"; restated beside it: {difference(restated[campaign])}" if campaign in restated else "")
+        for campaign in sorted(state.released_lists(day))
+    }
+
+
+def difference(restated: Manifest) -> str:
+    """How a list that was handed over would differ today: ``+12 -3 changed 40``, in customers."""
+    counts = restated.counts
+    return f"+{counts['added']:,} -{counts['removed']:,} changed {counts['changed']:,}"
+
+
+def snapshot_ranges(
+    state: State, days: Iterable[date], through: date
+) -> list[tuple[date, date, tuple[str, ...]]]:
+    """Snapshots to make as ranges, each with the tables to make: those that a day has, of ``through`` all."""
+    by_tables: dict[tuple[str, ...], list[date]] = {}
+    for day in days:
+        tables = SNAPSHOT_TABLES if day == through else _tables_of(state, day)
+        by_tables.setdefault(tables, []).append(day)
+    return [(*span, tables) for tables, of_them in by_tables.items() for span in ranges(of_them)]
+
+
+def _tables_of(state: State, day: date) -> tuple[str, ...]:
+    if day in state.lists:
+        return SNAPSHOT_TABLES
+    return SNAPSHOT_TABLES[: 2 if day in state.assignments else 1]
+
+
+def files_to_land(state: State, recipe: Recipe) -> list[FileSeen]:
+    """The files in landing to read, and the landed ones whose rows must change their place; by path.
+
+    Left alone are those that landed well, those refused under these profiles, and those somebody rejected.
+    """
+    there = in_landing(state.seen, state.landed)
+    settled = {
+        source_id
+        for source_id, landed in state.landed.items()
+        if not must_land_again(landed, recipe.profiles, recipe.first_day, recipe.last_day)
+        and not (source_id in there and came_otherwise(landed, there[source_id]))
+    }
+    hopeless = {s for s, refusal in state.refused.items() if refusal.tried_with == reading(recipe.profiles)}
+    rejected = {s for s, d in state.file_decisions.items() if d.verdict == "reject"}
+    found = {file.source_id: file for file in new_files(there, settled | hopeless | rejected)}
+    for source_id, manifest in state.landed.items():
+        if state.deliveries.counts(source_id) == (source_id in state.set_aside) and source_id not in found:
+            found[source_id] = landed_file(manifest)
+    return sorted(found.values(), key=lambda file: file.path)
+
+
+def landed_file(manifest: Manifest) -> FileSeen:
+    """A landed file as it lay in landing when it landed."""
+    arrival = manifest.arrival
+    return FileSeen(
+        path=arrival.path,
+        size_bytes=arrival.size_bytes,
+        sha256=manifest.inputs["file"],
+        modified_ns=arrival.modified_ns,
+    )
 
 
 def _day_is_current(state: State, recipe: Recipe, day: date) -> bool:
@@ -347,9 +281,13 @@ def _day_is_current(state: State, recipe: Recipe, day: date) -> bool:
     )
 
 
+def _features_are_current(state: State, recipe: Recipe, day: date) -> bool:
+    made = state.features.get(day)
+    return bool(made and made.is_current(TABLES["rfm_features"], features_inputs(state, recipe, day)))
+
+
 def _segments_are_current(state: State, recipe: Recipe, day: date) -> bool:
-    features = state.features.get(day)
-    if not features or not features.is_current(TABLES["rfm_features"], features_inputs(state, recipe, day)):
+    if not _features_are_current(state, recipe, day):
         return False
     made = state.assignments.get(day, {})
     return set(made) == set(recipe.segmentations) and all(
@@ -369,14 +307,26 @@ def _models_are_current(state: State, recipe: Recipe, month: str) -> bool:
     )
 
 
-def _lists_are_current(state: State, recipe: Recipe, day: date) -> bool:
-    made = state.lists.get(day, {})
-    if state.held_lately(day):
-        return not made
-    return set(made) == set(recipe.campaigns) and all(
-        manifest.is_current(TABLES["campaign_lists"], list_inputs(state, recipe, day, name))
-        for name, manifest in made.items()
+def _lists_are_current(state: State, recipe: Recipe, day: date, objections: bool = True) -> bool:
+    wanted = frozenset[str]() if state.held_lately(day) else frozenset(recipe.campaigns)
+    released = state.released_lists(day)
+    return (
+        state.lists.get(day, {}).keys() == wanted | released
+        and state.restated.get(day, {}).keys() <= wanted & released
+        and all(_list_is_current(state, recipe, day, name, objections) for name in wanted)
     )
+
+
+def _list_is_current(state: State, recipe: Recipe, day: date, campaign: str, objections: bool) -> bool:
+    made, table = state.lists[day][campaign], TABLES["campaign_lists"]
+    inputs = list_inputs(state, recipe, day, campaign)
+    if restated := state.restated.get(day, {}).get(campaign):
+        # a released list stands for what it was made from; the one beside it stands for what there is now
+        made, table = restated, TABLES["restated_lists"]
+        inputs = restated_inputs(state, recipe, day, campaign)
+    if not objections:
+        inputs["suppression"] = made.inputs["suppression"]
+    return made.is_current(table, inputs)
 
 
 def _report_is_current(state: State, recipe: Recipe, day: date) -> bool:

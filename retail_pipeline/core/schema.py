@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -54,7 +55,7 @@ class Table:
     code_version: str = "1"
     holds_customers: bool = False
 
-    @property
+    @cached_property
     def arrow(self) -> pa.Schema:
         """The Arrow schema of the table's files (hive keys stand in the path, not in the file)."""
         return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
@@ -93,6 +94,19 @@ FIRST_SOLD_AT = Column(
     "first_sold_at", TIMESTAMP, "First sale (over all history in a snapshot)", nullable=True
 )
 LAST_SOLD_AT = Column("last_sold_at", TIMESTAMP, "Last sale (over all history in a snapshot)", nullable=True)
+_ON_LIST = (
+    Column("segment", STRING, "Segment that put the customer on the list"),
+    Column(
+        "arm",
+        STRING,
+        "treatment: gets the offer; control: held out, to measure by",
+        values=("treatment", "control"),
+    ),
+    Column("rank", INTEGER, "1 is the first by the campaign's ranking", minimum=1),
+    Column("offer", STRING, "The offer"),
+    Column("channel", STRING, "The channel"),
+    Column("reason", STRING, "Why this customer is on this list, in words"),
+)
 
 TABLES: Mapping[str, Table] = {
     t.name: t
@@ -303,19 +317,33 @@ TABLES: Mapping[str, Table] = {
             "campaigns",
             ("snapshot_date", "campaign"),
             ("customer_id",),
+            (CUSTOMER, *_ON_LIST),
+            holds_customers=True,
+        ),
+        Table(
+            "restated_lists",
+            "What a list that was handed over would be today, customer by customer: the difference.",
+            "campaigns",
+            ("snapshot_date", "campaign"),
+            ("customer_id",),
             (
                 CUSTOMER,
-                Column("segment", STRING, "Segment that put the customer on the list"),
                 Column(
-                    "arm",
+                    "change",
                     STRING,
-                    "treatment: gets the offer; control: held out, to measure by",
-                    values=("treatment", "control"),
+                    "added, removed, same, or changed (segment, arm, rank, offer or channel)",
+                    values=("same", "added", "removed", "changed"),
                 ),
-                Column("rank", INTEGER, "1 is the first by the campaign's ranking", minimum=1),
-                Column("offer", STRING, "The offer"),
-                Column("channel", STRING, "The channel"),
-                Column("reason", STRING, "Why this customer is on this list, in words"),
+                *(
+                    Column(column.name, column.type, column.meaning + "; null where removed", nullable=True)
+                    for column in _ON_LIST
+                ),
+                *(
+                    Column(
+                        f"released_{name}", type_, f"The {name} handed over; null where added", nullable=True
+                    )
+                    for name, type_ in (("segment", STRING), ("arm", STRING), ("rank", INTEGER))
+                ),
             ),
             holds_customers=True,
         ),

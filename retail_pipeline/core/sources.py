@@ -1,35 +1,34 @@
 """Source profiles: how any shop's file becomes the canonical columns of ``raw_transactions``.
 
-Belongs here: the profiles that ship, what an expression may say, which profile fits a header, and the one
-SELECT that turns a file's texts into typed columns with the reasons why a row cannot be read. Does not belong
-here: opening files (``engine/landing.py``), or judging a readable row (``sql/judged_rows.sql``).
+Belongs here: what a profile may say, the profiles that ship, and which profile fits a header. Does not
+belong here: the SELECT made of a profile (``canonical.py``), opening files (``engine/files/``), or judging a
+readable row (``sql/judged_rows.sql``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import cache
 from types import MappingProxyType
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import sqlglot
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from sqlglot import exp
 
 from retail_pipeline.core.cleaning import CleaningRules
 from retail_pipeline.core.manifests import Frozen, fingerprint
+from retail_pipeline.core.readiness import Delivers
 
 DIALECT = "duckdb"
-TEXTS = ("invoice_id", "product_id", "description", "customer_id", "country", "currency")
-NUMBERS = MappingProxyType(
-    {"quantity": "decimal(18, 3)", "unit_price": "decimal(18, 4)", "amount": "decimal(18, 4)"}
-)
 CANONICAL = (
     "invoice_id", "product_id", "description", "quantity", "unit_price", "amount", "sold_at", "customer_id",
     "country", "currency",
 )  # fmt: skip
 REQUIRED = ("invoice_id", "product_id", "quantity", "sold_at", "customer_id")
+_WIDE = ("utf-16-le", "utf-16-be", "utf-16")
 REMEDY = "add a profile for this file under `sources:` in retail_pipeline.yaml (docs/sources.md)"
 
 # what an expression may be made of; anything else could read files, call the clock, or give several values
@@ -48,12 +47,27 @@ _FUNCTIONS = (
 )  # fmt: skip
 _FUNCTIONS_BY_NAME = frozenset({"TRY_STRPTIME", "STRIP_ACCENTS"})
 
-# a time of day followed by an offset or the name of a zone: `04:01:00Z`, `04:01+02`, `04:01:00 Europe/London`
-_ZONED = r":[0-9.]+ *[A-Za-z+-]"
-
 
 class UnknownColumnsError(ValueError):
     """No profile, or more than one, fits a file's header; the message names the columns and the remedy."""
+
+
+class FillDown(Frozen):
+    """Columns that stand on the first of several rows that belong together, and hold for the rows below it.
+
+    Rows belong together while ``by`` says the same as in the row above, or nothing.
+    """
+
+    by: str
+    columns: tuple[str, ...] = Field(min_length=1)
+
+
+class Lookup(Frozen):
+    """A second file: the row whose column ``key`` holds what the first file's column ``of`` says."""
+
+    path: str = Field(min_length=1)
+    key: str
+    of: str
 
 
 class SourceProfile(Frozen):
@@ -64,15 +78,37 @@ class SourceProfile(Frozen):
     given"; an expression that fails, or gives no number where one belongs, makes the row unreadable. Numbers
     are rounded to 3 (quantity) and 4 (money) decimals: files of floats hold 2.5500000000000003 for 2.55.
     ``time_zone`` is that of times that carry none themselves; without it they are in business time already.
-    ``currency`` serves where no column gives one.
+    ``currency`` serves where no column gives one. ``files`` limits a profile to files by name.
+
+    A number in a column of its own is written with ``decimal_mark`` and ``thousands_mark``, with or without a
+    currency sign, negative with a sign before or after it or in parentheses. A date in a column of its own is
+    ISO or in ``date_order`` (null: as the whole column shows).
+
+    ``encoding`` is that of text that is not Unicode beyond doubt; it and ``delimiter`` are found out where
+    they are null. ``skip_rows`` stand before the header. ``header`` names the columns of a file that has
+    none; ``widths`` are their characters where no delimiter parts them. ``lookups`` are second files, whose
+    columns expressions call ``"name.COLUMN"``.
     """
 
     source_system: str = Field(pattern=r"^[^|\s]+$")
     columns: dict[str, str]
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
     time_zone: str | None = None
-    delimiter: str = Field(default=",", pattern=r'^[^"\r\n ]$')
+    files: str | None = Field(default=None, min_length=1)
+    encoding: str | None = None
+    delimiter: str | None = Field(default=None, pattern=r'^[^"\r\n ]$')
+    decimal_mark: Literal[".", ","] = "."
+    thousands_mark: Literal[".", ",", "'", " "] | None = None
+    date_order: Literal["day_first", "month_first", "year_first"] | None = None
+    skip_rows: int = Field(default=0, ge=0, le=1000)
+    header: tuple[str, ...] | None = Field(default=None, min_length=1)
+    widths: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(default=None, min_length=1)
+    sheet: str | None = None
+    fill_down: FillDown | None = None
+    lookups: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Lookup] = Field(default={})
     cleaning: CleaningRules | None = None
+    replaces: Literal["same_name", "same_days"] | None = None
+    delivers: Delivers | None = None
 
     @field_validator("columns")
     @classmethod
@@ -87,7 +123,7 @@ class SourceProfile(Frozen):
             raise ValueError(f"source {source}: give an expression for {', '.join(missing)}")
         for name, text in columns.items():
             try:
-                _parsed(text)
+                parsed(text)
             except ValueError as error:
                 raise ValueError(f"source {source}, {name}: {text!r} {error}") from error
         return columns
@@ -104,16 +140,63 @@ class SourceProfile(Frozen):
                 ) from error
         return zone
 
+    @field_validator("encoding")
+    @classmethod
+    def _codec(cls, encoding: str | None) -> str | None:
+        if encoding is not None:
+            try:
+                known = "\n;".encode(encoding) in (b"\n;", *("\n;".encode(wide) for wide in _WIDE))
+            except LookupError:
+                known = False
+            if not known:
+                raise ValueError(
+                    f"{encoding!r} is no encoding of text files: write one such as cp1252, cp850 or utf-16"
+                )
+        return encoding
+
+    @model_validator(mode="after")
+    def _layout(self) -> SourceProfile:
+        source = f"source {self.source_system}"
+        if self.thousands_mark == self.decimal_mark:
+            raise ValueError(f"{source}: decimal_mark and thousands_mark are both {self.decimal_mark!r}")
+        if self.widths and len(self.widths) != len(self.header or ()):
+            raise ValueError(f"{source}: widths needs as many names in `header` ({len(self.widths)})")
+        if self.widths and self.delimiter:
+            raise ValueError(f"{source}: give widths or a delimiter, not both")
+        if self.header and not self.files:
+            raise ValueError(
+                f"{source}: a file without a header is known by its name: give `files`, such as sales_*.txt"
+            )
+        if self.header and (lacking := [name for name in self.needs if name not in self.header]):
+            raise ValueError(f"{source}: header lacks {', '.join(lacking)}, which the expressions read")
+        return self
+
     @property
     def needs(self) -> tuple[str, ...]:
-        """The file's columns that the expressions read, sorted."""
-        return tuple(
-            sorted({column for text in self.columns.values() for column in _references(_parsed(text))})
-        )
+        """The file's columns that the profile reads, sorted."""
+        looked_up = set(self.lookup_columns)
+        used = {name.partition(".")[0] for name in looked_up}
+        filled = (self.fill_down.by, *self.fill_down.columns) if self.fill_down else ()
+        keys = (lookup.of for name, lookup in self.lookups.items() if name in used)
+        return tuple(sorted({c for c in self._read if c not in looked_up} | {*filled, *keys}))
+
+    @property
+    def lookup_columns(self) -> tuple[str, ...]:
+        """The lookups' columns that the expressions read, as ``name.COLUMN``, sorted."""
+        return tuple(sorted(column for column in self._read if column.partition(".")[0] in self.lookups))
+
+    @property
+    def _read(self) -> set[str]:
+        return {column for text in self.columns.values() for column in _columns_of(text)}
+
+    def is_for(self, path: str) -> bool:
+        """True when a file under this path may be read by the profile."""
+        name = path if "/" in (self.files or "") else path.rpartition("/")[2]
+        return self.files is None or fnmatchcase(name, self.files)
 
 
 @cache
-def _parsed(text: str) -> exp.Expr:
+def parsed(text: str) -> exp.Expr:
     """The one scalar expression that ``text`` holds; ValueError says what else it is."""
     try:
         statements = sqlglot.parse(text, dialect=DIALECT)
@@ -136,7 +219,13 @@ def _parsed(text: str) -> exp.Expr:
     return statements[0]
 
 
-def _references(expression: exp.Expr) -> list[str]:
+@cache
+def _columns_of(text: str) -> tuple[str, ...]:
+    return tuple(references(parsed(text)))
+
+
+def references(expression: exp.Expr) -> list[str]:
+    """The columns that an expression reads, each once, as they come."""
     return list(dict.fromkeys(column.name for column in expression.find_all(exp.Column)))
 
 
@@ -204,6 +293,56 @@ SHIPPED: Mapping[str, SourceProfile] = MappingProxyType(
             currency="USD",
             time_zone="UTC",
         ),
+        # Shopify's orders export: a line an item; what belongs to the order stands on its first line alone.
+        # What was refunded or voided as a whole was not kept: no units, so that the cleaning refuses it
+        "shopify_orders": SourceProfile(
+            source_system="shopify",
+            columns={
+                "invoice_id": "Name",
+                "product_id": 'coalesce("Lineitem sku", "Lineitem name")',
+                "description": '"Lineitem name"',
+                "quantity": (
+                    "case when \"Financial Status\" in ('refunded', 'voided') then '0' "
+                    'else "Lineitem quantity" end'
+                ),
+                "unit_price": '"Lineitem price"',
+                "sold_at": '"Created at"',
+                "customer_id": "lower(nullif(trim(Email), ''))",
+                "country": 'coalesce("Shipping Country", "Billing Country")',
+                "currency": "Currency",
+            },
+            fill_down=FillDown(
+                by="Name",
+                columns=(
+                    "Email",
+                    "Financial Status",
+                    "Currency",
+                    "Created at",
+                    "Billing Country",
+                    "Shipping Country",
+                ),
+            ),
+        ),
+        # billing items under SAP's names: 1.234,50- for what went back; ids keep their leading zeros
+        "sap_export": SourceProfile(
+            source_system="sap",
+            columns={
+                "invoice_id": "VBELN",
+                "product_id": "MATNR",
+                "description": "ARKTX",
+                "quantity": "FKIMG",
+                "amount": "NETWR",
+                "sold_at": "FKDAT",
+                "customer_id": "KUNAG",
+                "country": "LAND1",
+                "currency": "WAERK",
+            },
+            encoding="cp1252",
+            delimiter=";",
+            decimal_mark=",",
+            thousands_mark=".",
+            date_order="day_first",
+        ),
     }
 )
 
@@ -220,15 +359,17 @@ def match(header: Sequence[str], profiles: Mapping[str, SourceProfile]) -> str:
         UnknownColumnsError: none fits, two fit equally well, or the header has a needed column twice.
     """
     names = clean_header(header)
-    fits = {name: len(p.needs) for name, p in profiles.items() if set(p.needs) <= set(names)}
-    shown = ", ".join(name[:60] for name in names[:40])
+    needs = {name: profile.needs for name, profile in profiles.items()}
+    fits = {name: len(columns) for name, columns in needs.items() if set(columns) <= set(names)}
+    # what is no table at all may begin with anything
+    shown = ", ".join("".join(c if c.isprintable() else "?" for c in name[:60]) for name in names[:40])
     if not fits:
         if not profiles:
             raise UnknownColumnsError(f"the columns are {shown} and there is no profile: {REMEDY}")
         nearest = min(
-            sorted(profiles), key=lambda n: len(set(profiles[n].needs) - set(names)) / len(profiles[n].needs)
+            sorted(profiles), key=lambda name: len(set(needs[name]) - set(names)) / len(needs[name])
         )
-        missing = ", ".join(c for c in profiles[nearest].needs if c not in names)
+        missing = ", ".join(c for c in needs[nearest] if c not in names)
         raise UnknownColumnsError(
             f"no profile fits the columns {shown}; the nearest, {nearest}, also needs {missing}: {REMEDY}"
         )
@@ -238,156 +379,21 @@ def match(header: Sequence[str], profiles: Mapping[str, SourceProfile]) -> str:
             f"the profiles {' and '.join(best)} fit the columns {shown} equally well: take one away from "
             "`sources:` in retail_pipeline.yaml, or let one use another column"
         )
-    if twice := [column for column in profiles[best[0]].needs if names.count(column) > 1]:
+    if twice := [column for column in needs[best[0]] if names.count(column) > 1]:
         raise UnknownColumnsError(
             f"the column {', '.join(twice)} stands in the header more than once: rename one"
         )
     return best[0]
 
 
-def profile_fingerprint(profile: SourceProfile, business_zone: str, currency: str | None) -> str:
-    """Names all that decides how a file reads, except the bounds of the days; cleaning rules come later."""
-    return fingerprint(profile.model_dump(exclude={"cleaning"}), business_zone, profile.currency or currency)
-
-
-def positions(profile: SourceProfile, header: Sequence[str]) -> list[int]:
-    """Where the columns that the profile reads stand in the header, ascending from 0."""
-    names = clean_header(header)
-    return sorted(names.index(column) for column in profile.needs)
-
-
-def canonical_select(
-    profile: SourceProfile,
-    header: Sequence[str],
-    *,
-    business_zone: str,
-    currency: str | None,
-    first_day: date,
-    last_day: date | None,
+def profile_fingerprint(
+    profile: SourceProfile, business_zone: str, currency: str | None, lookups: Mapping[str, str]
 ) -> str:
-    """The SELECT that types the rows of ``lines`` (DuckDB; the session's TimeZone must be UTC).
+    """Names all that decides how a file reads, except the bounds of the days; cleaning rules come later.
 
-    ``lines`` has file_no, problem (why a reader could not even split the row, or null), payload, and the
-    header's n-th column as ``c<n>`` (text, null when empty; those of ``positions`` suffice). The result has
-    file_no, the canonical columns, ``reasons`` (null for a readable row), ``outside`` (true when a day out of
-    bounds is among them) and payload (null for a readable row).
+    ``lookups`` names the content of each of the profile's second files; where they lie does not matter.
     """
-    names = clean_header(header)
-    expressions = {name: _parsed(text) for name, text in profile.columns.items()}
-    references = {name: [f"c{names.index(c)}" for c in _references(e)] for name, e in expressions.items()}
-    bare = {name for name, e in expressions.items() if isinstance(e, exp.Column)}
-
-    def given(name: str) -> str:
-        if name in bare:
-            return references[name][0]
-        # a struct tells an expression that fails (no struct) from one that says "not given" (a null inside)
-        positional = expressions[name].transform(
-            lambda node: exp.column(f"c{names.index(node.name)}") if isinstance(node, exp.Column) else node
-        )
-        return f"try({{'v': {positional.sql(DIALECT, comments=False)}}})"
-
-    def value(name: str) -> str:
-        if name not in expressions:
-            return "null"
-        return f"given_{name}" if name in bare else f"given_{name}.v"
-
-    fallback = profile.currency or currency
-    typed = {name: f"cast({value(name)} as varchar)" for name in TEXTS}
-    typed["currency"] = f"coalesce(nullif(upper(trim({typed['currency']})), ''), {_literal(fallback)})"
-    typed |= {name: f"try_cast({value(name)} as {kind})" for name, kind in NUMBERS.items()}
-    typed["sold_at"] = _sold_at(value("sold_at"), "sold_at" in bare, profile.time_zone, business_zone)
-    reasons = list(_reasons(expressions, references, bare, first_day, last_day))
-    outside = _outside(first_day, last_day)
-    # made of parsed expressions, of names fixed above and of dates: no text of a file or a setting as it came
-    return f"""
-with given as (select *, {", ".join(f"{given(name)} as given_{name}" for name in expressions)} from lines),
-typed as (select *, {", ".join(f"{typed[name]} as {name}" for name in CANONICAL)} from given),
-judged as (select *, problem is not null or {" or ".join(c for c, _ in reasons)} as bad from typed)
-select
-    file_no, {", ".join(CANONICAL)},
-    case when problem is not null then [problem] when bad then list_filter(
-        [{", ".join(f"case when {condition} then {text} end" for condition, text in reasons)}],
-        lambda reason: reason is not null
-    ) end as reasons,
-    coalesce(problem is null and ({outside}), false) as outside,
-    case when bad then payload end as payload
-from judged"""  # noqa: S608
-
-
-# beyond these Python and Parquet readers have no dates; `infinity` lies beyond them as well
-_READABLE_DATE = "coalesce(sold_at between timestamp '0001-01-01' and timestamp '9999-12-31', false)"
-
-
-def _literal(value: str | None) -> str:
-    return "cast(null as varchar)" if value is None else exp.Literal.string(value).sql(DIALECT)
-
-
-def _sold_at(value: str, is_text: bool, zone: str | None, business_zone: str) -> str:
-    def convert(moment: str) -> str:
-        return f"timezone({_literal(business_zone)}, {moment})"
-
-    local = f"try_cast({value} as timestamp)"
-    if zone is not None and zone != business_zone:
-        local = convert(f"timezone({_literal(zone)}, {local})")
-    if not is_text:
-        return local
-    # a cast to timestamp would drop the offset that a text carries without a word
-    zoned = convert(f"try_cast({value} as timestamptz)")
-    return f"case when regexp_matches({value}, {_literal(_ZONED)}) then {zoned} else {local} end"
-
-
-def _outside(first_day: date, last_day: date | None) -> str:
-    after = f" or sold_at >= date '{last_day}' + interval 1 day" if last_day else ""
-    return f"{_READABLE_DATE} and (sold_at < date '{first_day}'{after})"
-
-
-def _reasons(
-    expressions: Mapping[str, exp.Expr],
-    references: Mapping[str, Sequence[str]],
-    bare: set[str],
-    first_day: date,
-    last_day: date | None,
-) -> Iterator[tuple[str, str]]:
-    """Pairs of SQL: when a row has the problem, and the text that says so."""
-
-    personal = set(references.get("customer_id", ()))
-
-    def shown(name: str) -> str:
-        texts = ["'***'" if c in personal else f"'''' || left({c}, 80) || ''''" for c in references[name]]
-        return f"concat_ws(', ', {', '.join(texts) or 'null'})"
-
-    def unread(name: str, expected: str) -> str:
-        blank = " and ".join(f"coalesce(trim({c}), '') = ''" for c in references[name]) or "true"
-        wrong = f"'{name}: ' || {shown(name)} || ' {expected}'"
-        return f"case when {blank} then '{name} is missing' else {wrong} end"
-
-    def failed(name: str) -> str:
-        return "false" if name in bare else f"given_{name} is null"
-
-    def not_a_number(name: str) -> str:
-        stated = f"trim(given_{name}) <> ''" if name in bare else f"given_{name}.v is not null"
-        return f"({failed(name)} or ({name} is null and coalesce({stated}, false)))"
-
-    for name in TEXTS:
-        if name in expressions and name not in bare:
-            yield failed(name), unread(name, "cannot be read by the profile")
-    yield "currency is null", "'currency is missing: set currency in retail_pipeline.yaml or in the source'"
-    yield "quantity is null", unread("quantity", "is not a number")
-    prices = [name for name in ("unit_price", "amount") if name in expressions]
-    for name in prices:
-        yield not_a_number(name), unread(name, "is not a number")
-    none_bad = " and ".join(f"not {not_a_number(name)}" for name in prices)
-    missing = "unit_price and amount are both missing" if len(prices) > 1 else f"{prices[0]} is missing"
-    yield f"(unit_price is null and amount is null and {none_bad})", f"'{missing}'"
-    yield f"not {_READABLE_DATE}", unread("sold_at", "is no date")
-    day = "'sold_at ' || cast(cast(sold_at as date) as varchar) || "
-    yield (
-        f"({_READABLE_DATE} and sold_at < date '{first_day}')",
-        f"{day}' is before the first day {first_day}: "
-        "set first_day in retail_pipeline.yaml to an earlier day'",
-    )
-    if last_day:
-        yield (
-            f"({_READABLE_DATE} and sold_at >= date '{last_day}' + interval 1 day)",
-            f"{day}' is after the last day {last_day}: set last_day in retail_pipeline.yaml to a later day'",
-        )
+    # what a profile does not say is left out, so that a new option does not read every file anew
+    said = profile.model_dump(exclude={"cleaning", "lookups", "delivers"}, exclude_defaults=True)
+    second = {n: (lookup.key, lookup.of, lookups[n]) for n, lookup in profile.lookups.items()}
+    return fingerprint(said, second, business_zone, profile.currency or currency)

@@ -6,18 +6,20 @@ Belongs here: the order of the runs and what became of each. Does not belong her
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TypeAlias
+from uuid import uuid4
 
 import dagster as dg
 
-from retail_pipeline.core.planner import Work, plan, ranges
+from retail_pipeline.core.calendar import ranges
+from retail_pipeline.core.planner import Work, plan, plan_range, snapshot_ranges, spans_with_tables
 from retail_pipeline.definitions import build_defs
-from retail_pipeline.defs.instance import PROCESS, this_process
+from retail_pipeline.defs.instance import owner_of, process_tag
 from retail_pipeline.defs.jobs import (
     DAY_TABLES,
-    SNAPSHOT_TABLES,
     daily_job,
     landing_job,
     monthly_model_job,
@@ -26,14 +28,18 @@ from retail_pipeline.defs.jobs import (
 from retail_pipeline.defs.partitions import SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import file_ranges, range_tags
-from retail_pipeline.engine.listing import LandingError, list_files
+from retail_pipeline.defs.wanted import forget_mended
+from retail_pipeline.engine.listing import LandingError, list_settled
 from retail_pipeline.lake.lock import writing
+from retail_pipeline.lake.owner import claim
 from retail_pipeline.lake.partitions import LakeError, prepare
 
 # so that the UI shows the runs on the pages of their jobs
 SHOWN = {".dagster/repository": "__repository__@retail_pipeline"}
 # errors whose message says what to do; others are bugs and show their traceback
 SAID_BY_THEMSELVES = {LakeError.__name__, LandingError.__name__}
+OnLayer: TypeAlias = Callable[[str, int], None]
+OnWait: TypeAlias = Callable[[str], None]
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -47,17 +53,17 @@ class Outcome:
 
 def look(pipeline: Pipeline, through: date) -> Work:
     """What must run so that the lake is right through a day."""
-    return plan(pipeline.state(tuple(list_files(pipeline.settings.landing).files)), pipeline.recipe, through)
+    return plan(pipeline.state(tuple(pipeline.listing().files)), pipeline.recipe, through)
 
 
 def bring_up_to_date(
     pipeline: Pipeline,
     instance: dg.DagsterInstance,
     through: Callable[[], date],
-    on_layer: Callable[[str, int], None] = lambda layer, partitions: None,
-    on_wait: Callable[[str], None] = lambda message: None,
+    on_layer: OnLayer = lambda layer, partitions: None,
+    on_wait: OnWait = lambda message: None,
 ) -> Outcome:
-    """Land what is new, then make days, months, the last day's snapshot and report, planning before each.
+    """Land what is new, then make days, months, snapshots, the last day's report, planning before each.
 
     ``through`` is asked after landing, when it is known what was delivered; ``on_layer`` is told each layer
     with its number of partitions. One bad partition does not keep the others from being made.
@@ -65,13 +71,9 @@ def bring_up_to_date(
     outcome = Outcome()
     with writing(pipeline.lake, on_wait):
         prepare(pipeline.lake)
+        claim(pipeline.lake, owner_of(instance))
         execute = _executor(pipeline, instance, outcome)
-        files = look(pipeline, pipeline.settings.first_day).files
-        if files:
-            on_layer("files", len(files))
-            keys = [file.partition_key for file in files]
-            instance.add_dynamic_partitions(SOURCE_FILES, keys)
-            execute(landing_job.name, file_ranges(keys, instance.get_dynamic_partitions(SOURCE_FILES)))
+        _land(pipeline, instance, execute, on_layer, on_wait)
         last = through()
         if days := look(pipeline, last).days:
             on_layer("days", len(days))
@@ -81,13 +83,77 @@ def bring_up_to_date(
             execute(monthly_model_job.name, [(f"{months[0]}-01", f"{months[-1]}-01")])
         if snapshots := look(pipeline, last).snapshots:
             on_layer("snapshots", len(snapshots))
-            execute(daily_job.name, _texts(ranges(snapshots)), SNAPSHOT_TABLES)
+            for start, end, tables in snapshot_ranges(pipeline.state(), snapshots, last):
+                execute(daily_job.name, _texts([(start, end)]), tables)
         work = look(pipeline, last)
         # without the day's segments there is nothing to report, and the failed run has said why
-        if work.reports and not work.snapshots:
+        if work.reports and last not in work.snapshots:
             on_layer("reports", len(work.reports))
             execute(report_job.name, _texts(ranges(work.reports)))
     return outcome
+
+
+def look_at_range(
+    pipeline: Pipeline, first: date, last: date, table: str, again: bool, given_up: Collection[date] = ()
+) -> Work:
+    """What must run so that a table is right on every day of a range."""
+    state = pipeline.state(tuple(pipeline.listing().files))
+    return plan_range(state, pipeline.recipe, first, last, table, again, given_up)
+
+
+def backfill(
+    pipeline: Pipeline,
+    instance: dg.DagsterInstance,
+    first: date,
+    last: date,
+    table: str,
+    again: bool = False,
+    on_plan: Callable[[Work], None] = lambda work: None,
+    on_layer: OnLayer = lambda layer, partitions: None,
+    on_wait: OnWait = lambda message: None,
+) -> Outcome:
+    """Land what is new, then make a table, and what it is made from, for every day of a range.
+
+    One run a contiguous range and layer: days, months, snapshots. What is up to date is left alone, unless
+    ``again``; one bad day keeps no other from being made. ``on_plan`` is told what there is to do when the
+    files have landed.
+    """
+    outcome = Outcome()
+    with writing(pipeline.lake, on_wait):
+        prepare(pipeline.lake)
+        claim(pipeline.lake, owner_of(instance))
+        execute = _executor(pipeline, instance, outcome)
+        _land(pipeline, instance, execute, on_layer, on_wait)
+        work = look_at_range(pipeline, first, last, table, again)
+        on_plan(work)
+        if days := work.days:
+            on_layer("days", len(days))
+            execute(daily_job.name, _texts(ranges(days)), DAY_TABLES[: 1 if table == DAY_TABLES[0] else 2])
+        if months := look_at_range(pipeline, first, last, table, again, days).months:
+            on_layer("months", len(months))
+            execute(monthly_model_job.name, [(f"{months[0]}-01", f"{months[-1]}-01")])
+        if snapshots := look_at_range(pipeline, first, last, table, again, days).snapshots:
+            on_layer("snapshots", len(snapshots))
+            state, recipe = pipeline.state(), pipeline.recipe
+            for start, end, tables in spans_with_tables(state, recipe, snapshots, table, again):
+                execute(daily_job.name, _texts([(start, end)]), tables)
+    return outcome
+
+
+def _land(
+    pipeline: Pipeline,
+    instance: dg.DagsterInstance,
+    execute: Callable[..., None],
+    on_layer: OnLayer,
+    on_wait: OnWait,
+) -> None:
+    list_settled(pipeline.settings.landing, pipeline.settings.arrival, pipeline.lake, on_wait)
+    if files := look(pipeline, pipeline.settings.first_day).files:
+        on_layer("files", len(files))
+        keys = [file.partition_key for file in files]
+        instance.add_dynamic_partitions(SOURCE_FILES, keys)
+        execute(landing_job.name, file_ranges(keys, instance.get_dynamic_partitions(SOURCE_FILES)))
+        forget_mended(instance, pipeline.state(tuple(pipeline.listing().files)))
 
 
 def make_report(
@@ -96,6 +162,7 @@ def make_report(
     """Make a day's report, whose segments are made; what went wrong, in words."""
     outcome = Outcome()
     with writing(pipeline.lake, on_wait):
+        claim(pipeline.lake, owner_of(instance))
         _executor(pipeline, instance, outcome)(report_job.name, _texts([(day, day)]))
     return outcome.failures
 
@@ -109,14 +176,12 @@ def _executor(pipeline: Pipeline, instance: dg.DagsterInstance, outcome: Outcome
 
     def execute(job: str, spans: Sequence[tuple[str, str]], assets: Sequence[str] = ()) -> None:
         for first, last in spans:
+            run_id = str(uuid4())
             result = defs.resolve_job_def(job).execute_in_process(
                 run_config=QUIET,
                 instance=instance,
-                tags={
-                    **range_tags(first, last),
-                    PROCESS: this_process(),
-                    **SHOWN,
-                },
+                run_id=run_id,
+                tags={**range_tags(first, last), **process_tag(run_id), **SHOWN},
                 asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
                 raise_on_error=False,
             )

@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 
 from retail_pipeline.core.manifests import CheckOutcome
+from retail_pipeline.core.readiness import Finding
 from retail_pipeline.core.schema import REPORT, TABLES, Table
 from retail_pipeline.engine.validation import Failure
 from retail_pipeline.lake.partitions import Lake
@@ -102,7 +103,7 @@ def log_check(
     log: Log,
     table: str,
     name: str,
-    partition: str,
+    partition: str | None,
     failures: Sequence[Failure],
     figures: Mapping[str, Any],
 ) -> None:
@@ -126,6 +127,39 @@ def log_check(
             metadata=metadata,
         )
     )
+
+
+def log_findings(
+    log: Log,
+    table: str,
+    name: str,
+    partition: str,
+    findings: Sequence[Finding],
+    figures: Mapping[str, Any],
+) -> None:
+    """Record what is amiss with a day's deliveries: red when it stays so, amber when it may mend itself."""
+    log(
+        dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey(table),
+            check_name=name,
+            passed=not findings,
+            partition=partition,
+            severity=severity(findings),
+            description=said(findings),
+            metadata=dict(figures),
+        )
+    )
+
+
+def severity(findings: Iterable[Finding]) -> dg.AssetCheckSeverity:
+    """ERROR when a finding fails, else WARN."""
+    failing = any(finding.fails for finding in findings)
+    return dg.AssetCheckSeverity.ERROR if failing else dg.AssetCheckSeverity.WARN
+
+
+def said(findings: Iterable[Finding]) -> str | None:
+    """Findings in words; None when there are none."""
+    return "; ".join(finding.says for finding in findings) or None
 
 
 def _as_markdown(failures: Sequence[Failure]) -> str:

@@ -1,18 +1,22 @@
-"""The Dagster instance that the command shares with the UI: opening it, and cleaning up after dead processes.
+"""The Dagster instance: opening it for the command, whose lake it writes to, and runs whose process died.
 
-Belongs here: DAGSTER_HOME and run states. Does not belong here: what runs (``driver.py``).
+Belongs here: DAGSTER_HOME, run states, which process and instance a run belongs to. Does not belong here:
+what runs (``driver.py``, ``sensors.py``).
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
+import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
 import psutil
@@ -21,12 +25,25 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import StaticPool
 
+from retail_pipeline.defs.jobs import WRITING_JOBS
+from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.requests import INTERRUPTED
+from retail_pipeline.lake.lock import writing
+from retail_pipeline.lake.owner import Owner, claim
 from retail_pipeline.lake.partitions import LakeError
 from retail_pipeline.settings import Settings
 
 SECONDS_TO_WAIT = 60  # for the UI's own writes
 SECONDS_OF_DOUBT = 2
+# from the start of a run to its first step, which says which process it is
+SECONDS_TO_FIRST_STEP = 300
 PROCESS = ".dagster/retail_pipeline_process"  # the UI hides tags that begin so
+_BEGUN = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 def dagster_home(settings: Settings) -> Path:
@@ -39,7 +56,7 @@ def dagster_home(settings: Settings) -> Path:
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """Open the instance, making its home with the development dagster.yaml when there is none.
 
-    Runs of this command whose process died are reported failed, and the slots they held are freed.
+    Runs whose process died are reported failed, and the slots they held are freed.
 
     Raises:
         LakeError: the home cannot be made.
@@ -113,31 +130,116 @@ def _commit_without_waiting_for_the_disk(connection: Any, _record: Any) -> None:
     connection.execute("pragma synchronous = normal")
 
 
-def this_process() -> str:
-    """Names this process so that no later one can be taken for it: pid and start time (seconds)."""
-    process = psutil.Process()
+def owner_of(instance: dg.DagsterInstance) -> Owner | None:
+    """What tells this instance from others, on whichever host; None for one that will not last."""
+    if instance.is_ephemeral:
+        return None
+    storage: Any = instance.run_storage  # SQLite or Postgres: the database holds the id
+    where = f"{instance.root_directory} on {socket.gethostname()}"
+    return Owner(instance=storage.get_run_storage_id(), where=where)
+
+
+@contextmanager
+def writing_step(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[None]:
+    """Hold the lake's lock for a step.
+
+    Its run is tagged with the process that runs it, so that a run that was killed, be it while it waits, is
+    found; and the lake must be this instance's.
+
+    Raises:
+        LakeError: the lake belongs to another instance, or cannot be written.
+    """
+    if not context.run.tags.get(PROCESS, "").startswith(context.run.run_id):
+        in_child = pipeline.settings.executor == "multiprocess"
+        context.instance.add_run_tags(context.run.run_id, process_tag(context.run.run_id, of_parent=in_child))
+    with writing(pipeline.lake, context.log.info):
+        claim(pipeline.lake, owner_of(context.instance))
+        yield
+
+
+def process_tag(run_id: str, *, of_parent: bool = False) -> dict[str, str]:
+    """The tag that says which process runs a run: this one, or the one that started it for a step.
+
+    Host and boot, then pid and start time (seconds) of the process and of the one that launched it, name them
+    so that no later ones can be taken for them. The run's id is there because Dagster copies tags to a run
+    that repeats another.
+    """
+    parent = multiprocessing.parent_process() if of_parent else None
+    process = psutil.Process(parent.pid if parent else None)
+    launcher = process.parent()
+    named = (run_id, socket.gethostname(), _boot(), _name(process), _name(launcher) if launcher else "")
+    return {PROCESS: "/".join(named)}
+
+
+def _name(process: psutil.Process) -> str:
     return f"{process.pid}:{process.create_time():.0f}"
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""  # not Linux: pid and start time must do
+
+
+def _fate(record: dg.RunRecord, now: float) -> Literal["unknown", "alive", "killed", "interrupted"]:
+    """What became of a run's process; interrupted: what had launched it went down, too."""
+    run = record.dagster_run
+    named = run.tags.get(PROCESS, "").split("/")
+    if len(named) != 5 or named[0] != run.run_id:
+        waits = now - (record.start_time or now)
+        is_ours = run.job_name in {job.name for job in WRITING_JOBS}
+        return "killed" if is_ours and waits > SECONDS_TO_FIRST_STEP else "unknown"
+    host, boot, process, launcher = named[1:]
+    if host != socket.gethostname():
+        return "unknown"
+    if boot != _boot():
+        return "interrupted"
+    if _is_alive(process):
+        return "alive"
+    return "interrupted" if launcher and not _is_alive(launcher) else "killed"
 
 
 def _is_alive(name: str) -> bool:
     pid, started = name.split(":")
     try:
+        process = psutil.Process(int(pid))
+        # killed, and its parent has not asked after it yet
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
         # a clock that is set right moves the start times of running processes a little
-        return abs(psutil.Process(int(pid)).create_time() - int(started)) < SECONDS_OF_DOUBT
+        return abs(process.create_time() - int(started)) < SECONDS_OF_DOUBT
     except psutil.NoSuchProcess:
         return False
 
 
-def report_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Report runs of this command as failed when their process is gone; return their ids."""
-    under_way = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
+def runs_under_way(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """The runs that wait or write to the lake, once those whose process is gone are reported."""
+    report_dead_runs(instance)
+    jobs = {job.name for job in WRITING_JOBS}
+    records = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED, *_BEGUN]))
+    return [record.dagster_run for record in records if record.dagster_run.job_name in jobs]
+
+
+def report_dead_runs(instance: dg.DagsterInstance, now: float | None = None) -> list[str]:
+    """Report runs as failed when their process is gone, and free what they held; return their ids.
+
+    So, too, when they began long ago (``now`` in seconds since 1970) and never came to their first step,
+    which would have said whose they are.
+    """
     dead = []
-    for record in instance.get_run_records(dg.RunsFilter(statuses=under_way)):
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)):
         run = record.dagster_run
-        if PROCESS in run.tags and not _is_alive(run.tags[PROCESS]):
+        if (fate := _fate(record, time.time() if now is None else now)) not in ("killed", "interrupted"):
+            continue
+        if fate == "interrupted":
+            instance.add_run_tags(run.run_id, {INTERRUPTED: run.run_id})
+        if run.status == dg.DagsterRunStatus.CANCELING:
+            instance.report_run_canceled(run, "the process that ran it is gone")
+        else:
             instance.report_run_failed(
                 run, "the process that ran it was killed; run it again, good partitions stay"
             )
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-            dead.append(run.run_id)
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        dead.append(run.run_id)
     return dead

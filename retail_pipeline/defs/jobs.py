@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import dagster as dg
 
+from retail_pipeline.core import planner
 from retail_pipeline.core.schema import REPORT, TABLES
 
 DAY_TABLES = ("transactions", "customer_days")
 MODEL_TABLES = ("model_candidates", "segmentation_models")
-SNAPSHOT_TABLES = ("rfm_features", "segment_assignments", "campaign_lists")
+SNAPSHOT_TABLES = planner.SNAPSHOT_TABLES
 REPORT_TABLES = tuple(name for name, table in TABLES.items() if table.layer == REPORT.layer)
+
+YESTERDAY = dg.AssetCheckKey(dg.AssetKey("deliveries"), "yesterday_is_there")
 
 landing_job = dg.define_asset_job(
     "landing_job",
@@ -35,4 +38,10 @@ report_job = dg.define_asset_job(
     dg.AssetSelection.assets(*REPORT_TABLES, REPORT.name),
     description="The report of the last day of a range, or of every day if its config says so.",
 )
-JOBS = (landing_job, daily_job, monthly_model_job, report_job)
+WRITING_JOBS = (landing_job, daily_job, monthly_model_job, report_job)
+yesterday_job = dg.define_asset_job(
+    "yesterday_job",
+    dg.AssetSelection.checks(YESTERDAY),
+    description="Asks whether yesterday is there: delivered, made, not held, with its lists.",
+)
+JOBS = (*WRITING_JOBS, yesterday_job)

@@ -9,18 +9,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 import pyarrow.parquet as pq
 
 from retail_pipeline.core.arrivals import FileSeen
+from retail_pipeline.core.deliveries import Limits
 from retail_pipeline.core.expectations import Expectation, suite
-from retail_pipeline.core.planner import Recipe, State
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.segmentation import LAPSED, segments
+from retail_pipeline.core.state import Recipe, State
 from retail_pipeline.engine import Engine, open_engine
+from retail_pipeline.engine.listing import Listing, list_files
 from retail_pipeline.lake.partitions import Lake
+from retail_pipeline.lake.set_aside import raw_path
 from retail_pipeline.lake.state import read_state
-from retail_pipeline.settings import Settings, recipe
+from retail_pipeline.settings import Settings, expected, recipe
 
 
 def _nobody_watches(table: str, partition: str) -> None:
@@ -42,7 +46,7 @@ class Pipeline:
         """The lake."""
         return Lake(self.settings.lake)
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe:
         """The settings by what they shape."""
         return recipe(self.settings)
@@ -50,7 +54,17 @@ class Pipeline:
     def state(self, seen: tuple[FileSeen, ...] = ()) -> State:
         """What the lake holds now."""
         suppression = self.settings.suppression
-        return read_state(self.lake, seen, suppression.path if suppression else None)
+        limits = Limits(self.settings.checks.max_unreadable_share, self.settings.arrival.max_overlap_share)
+        objected = suppression.path if suppression else None
+        return read_state(self.lake, seen, objected, limits, expected(self.settings))
+
+    def listing(self, seconds: float = float("inf")) -> Listing:
+        """The landing folder as it is; files still being written, or beyond ``seconds`` of work, wait.
+
+        Raises:
+            LandingError: the folder does not exist or cannot be read.
+        """
+        return list_files(self.settings.landing, self.settings.arrival, self.lake, seconds)
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:
@@ -69,7 +83,7 @@ class Pipeline:
         if self.settings.currency or state.first_day is None:
             return self.settings.currency or ""
         first = min(state.raw[state.first_day])
-        rows = self.lake.partition("raw_transactions", {"date": str(state.first_day)}) / f"{first}.parquet"
+        rows = raw_path(self.lake, state.first_day, first)
         currency: str = pq.read_table(rows, columns=["currency"], partitioning=None)["currency"][0].as_py()
         return currency
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from retail_pipeline.core.campaigns import DEFAULTS, measurable_lift
-from retail_pipeline.core.planner import BOOTSTRAP, SAME_SNAPSHOT, model_source
+from retail_pipeline.core.inputs import BOOTSTRAP, SAME_SNAPSHOT, model_source
 from retail_pipeline.core.reports.data import RF_GRID, ListSummary, Quality, ReportData
 from retail_pipeline.core.reports.figures import figures_of
 from retail_pipeline.core.segmentation import FittedRfmGrid, FittedSegmentation, assign, snapshot

@@ -1,11 +1,20 @@
-"""From work to Dagster runs: partition ranges as tags, and the attempt that a run is.
+"""From work to Dagster runs: partition ranges as tags, the attempt that a run is, and when to stop trying.
 
-Belongs here: the form of a request. Does not belong here: what must run (``core/planner.py``).
+Belongs here: the form of a request, and whether work that failed may be tried again. Does not belong here:
+what must run (``core/planner.py``) or in which order it is asked for (``wanted.py``).
+
+What a run failed by decides. A ``dagster.Failure`` is our own word that the input is bad: the same input is
+not tried again. Anything else (a killed process, a full disk, a database that went away) may pass: the same
+work is tried ``MOST_ATTEMPTS`` times in all. A run that went down together with what had launched it (a
+restart, a power cut) says nothing of its work and is no attempt, within reason. Each attempt does only what
+the ones before it left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
 
 import dagster as dg
 
@@ -13,13 +22,78 @@ from retail_pipeline.core.manifests import fingerprint
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
-WORK = "retail_pipeline/work"
+# the UI hides tags that begin with .dagster/, and shows the other two beside each run
+WORK = ".dagster/retail_pipeline_work"
+PARTITIONS = "of"
+ATTEMPT = "attempt"
+INTERRUPTED = ".dagster/retail_pipeline_interrupted"
 MOST_ATTEMPTS = 3
+MOST_INTERRUPTIONS = 30
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run over a range of partitions; ``made_from`` names all that it reads: other inputs, other work."""
+
+    job: str
+    first: str
+    last: str
+    made_from: object
+    partitions: int
+    assets: tuple[str, ...] = ()
+
+    @property
+    def work(self) -> str:
+        """The work's identity, whatever the attempt."""
+        return fingerprint(self.job, self.first, self.last, self.made_from, list(self.assets))
+
+    @property
+    def named(self) -> str:
+        """The job and its range, for people."""
+        return f"{self.job} {self.first if self.first == self.last else f'{self.first} … {self.last}'}"
+
+    def request(self, attempt: int) -> dg.RunRequest:
+        """The run; its key holds the attempt, since Dagster silently drops a key that it has seen."""
+        tags = {**range_tags(self.first, self.last), WORK: self.work}
+        if attempt > 1:
+            tags[ATTEMPT] = str(attempt)
+        selection = [dg.AssetKey(asset) for asset in self.assets] or None
+        return dg.RunRequest(
+            f"{self.work}-{attempt}", job_name=self.job, tags=tags, asset_selection=selection
+        )
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """Work that is not tried again as long as its inputs are these: its last run, and why."""
+
+    wanted: Wanted
+    run_id: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What became of a wish for runs: those to request now, those under way, those given up."""
+
+    requests: list[dg.RunRequest] = field(default_factory=list)
+    under_way: list[Wanted] = field(default_factory=list)
+    given_up: list[GivenUp] = field(default_factory=list)
+
+    @property
+    def settled(self) -> bool:
+        """True when there is nothing to request or to wait for."""
+        return not (self.requests or self.under_way)
+
+    def after(self, earlier: Asked) -> Asked:
+        """This, with what an earlier layer gave up."""
+        return Asked(self.requests, self.under_way, [*earlier.given_up, *self.given_up])
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:
-    """The tags that make a run cover a range of partitions, both ends included."""
-    return {RANGE_START: first, RANGE_END: last}
+    """The tags that make a run cover a range of partitions, both ends included, and say so in the UI."""
+    shown = dict.fromkeys(end.partition("@")[0] for end in (first, last))
+    return {RANGE_START: first, RANGE_END: last, PARTITIONS: " … ".join(shown)}
 
 
 def file_ranges(wanted: Sequence[str], known: Sequence[str]) -> list[tuple[str, str]]:
@@ -36,34 +110,81 @@ def file_ranges(wanted: Sequence[str], known: Sequence[str]) -> list[tuple[str, 
     return found
 
 
-def attempt(instance: dg.DagsterInstance, work: str) -> int | None:
-    """Which attempt at this work would come next, from 1.
+def ask(instance: dg.DagsterInstance, wanted: Sequence[Wanted], most: int) -> Asked:
+    """Runs for the wanted work, of at most so many partitions together, but for one larger piece alone.
 
-    None while one is under way or when all are used up.
+    What is under way, was tried too often or failed by bad input is not requested. One query, whatever the
+    number of pieces; a second for each piece whose last run failed.
     """
-    earlier = instance.get_run_records(dg.RunsFilter(tags={WORK: work}))
-    if any(not record.dagster_run.is_finished for record in earlier) or len(earlier) >= MOST_ATTEMPTS:
-        return None
-    return len(earlier) + 1
+    earlier = _earlier(instance, [one.work for one in wanted])
+    asked, partitions = Asked(), 0
+    for one in wanted:
+        runs = earlier.get(one.work, [])
+        if any(not run.is_finished for run in runs):
+            asked.under_way.append(one)
+        elif why := _hopeless(instance, one, runs):
+            asked.given_up.append(GivenUp(one, runs[0].run_id, why))
+        elif not asked.requests or partitions + one.partitions <= most:
+            asked.requests.append(one.request(len(runs) + 1))
+            partitions += one.partitions
+    return asked
 
 
-def request(
-    instance: dg.DagsterInstance,
-    job: str,
-    first: str,
-    last: str,
-    made_from: object,
-    assets: Sequence[str] = (),
-) -> dg.RunRequest | None:
-    """A run of ``job`` over a range, unless the same work is under way or has failed too often.
+def _earlier(instance: dg.DagsterInstance, works: Iterable[str]) -> dict[str, list[dg.DagsterRun]]:
+    """The runs of each piece of work, newest first."""
+    found: dict[str, list[dg.DagsterRun]] = {}
+    if names := sorted(set(works)):
+        for record in instance.get_run_records(dg.RunsFilter(tags={WORK: names})):
+            found.setdefault(record.dagster_run.tags[WORK], []).append(record.dagster_run)
+    return found
 
-    ``made_from`` names the inputs: other inputs are other work. The run key holds the attempt, since Dagster
-    silently drops a run key that it has seen.
+
+def _hopeless(instance: dg.DagsterInstance, wanted: Wanted, runs: Sequence[dg.DagsterRun]) -> str:
+    """Why work should not be tried again; empty when it should."""
+    if not runs:
+        return ""
+    if runs[0].is_success:
+        return _restless(instance, wanted, runs)
+    bad_input, why = said(instance, runs[0].run_id)
+    failed = list(takewhile(lambda run: not run.is_success, runs))
+    # Dagster copies tags to a run that repeats another
+    interrupted = sum(run.tags.get(INTERRUPTED) == run.run_id for run in failed)
+    spent = len(failed) - interrupted >= MOST_ATTEMPTS or interrupted >= MOST_INTERRUPTIONS
+    return why if bad_input or spent else ""
+
+
+def _restless(instance: dg.DagsterInstance, wanted: Wanted, runs: Sequence[dg.DagsterRun]) -> str:
+    """Said of work that succeeds and is still wanted, with no other run of its job in between.
+
+    A lake that was taken away makes it so, and so would an error in the planner, which must not keep the
+    machine busy for ever.
     """
-    work = fingerprint(job, first, last, made_from, list(assets))
-    number = attempt(instance, work)
-    if number is None:
-        return None
-    tags: Mapping[str, str] = {**range_tags(first, last), WORK: work}
-    selection = [dg.AssetKey(asset) for asset in assets] or None
-    return dg.RunRequest(f"{work}-{number}", job_name=job, tags=tags, asset_selection=selection)
+    if len(runs) < MOST_ATTEMPTS or not all(run.is_success for run in runs[:MOST_ATTEMPTS]):
+        return ""
+    newest = instance.get_run_records(dg.RunsFilter(job_name=wanted.job), limit=MOST_ATTEMPTS)
+    if any(record.dagster_run.tags.get(WORK) != wanted.work for record in newest):
+        return ""
+    return f"it ran {MOST_ATTEMPTS} times in a row without an error and is still due"
+
+
+def said(instance: dg.DagsterInstance, run_id: str) -> tuple[bool, str]:
+    """Whether a failed run found its input bad, and what it said, in one line for people.
+
+    What an unexpected error said stays in the run's log: it may quote a row.
+    """
+    errors = []
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        event = entry.dagster_event
+        if event and event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data:
+                return True, " ".join((data.user_failure_data.description or "").splitlines())
+            errors += list(_kinds(data.error))[-1:]
+    return False, errors[0] if errors else "its process ended before it was done; its log says more"
+
+
+def _kinds(error: object) -> Iterator[str]:
+    """The classes of an error and of what caused it, outermost first."""
+    while error is not None:
+        yield f"it ended with {getattr(error, 'cls_name', None) or 'an error'}; its log says more"
+        error = getattr(error, "cause", None)

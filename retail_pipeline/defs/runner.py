@@ -8,14 +8,15 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TypeVar
 
 import dagster as dg
 
-from retail_pipeline.core.planner import State
-from retail_pipeline.core.segmentation import FittedSegmentation, to_sql
+from retail_pipeline.core.segmentation import FittedSegmentation, of_each_day, to_sql
+from retail_pipeline.core.state import State
 from retail_pipeline.defs.events import Log
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.engine import Engine, EngineError
@@ -26,34 +27,44 @@ Bad = dict[Key, str]
 
 @dataclass
 class Run:
-    """One run over a range: what it works with, and the state as it changes while partitions are made."""
+    """One run over a range: what it works with, and the state as it changes while partitions are made.
+
+    ``days``: the first and the last it was asked for; ``kept``: those for which the engine has kept what
+    customer_days add up to; ``failed``: those whose segments it could not make.
+    """
 
     pipeline: Pipeline
     engine: Engine
     log: Log
     selected: Collection[str]
     state: State
+    days: tuple[date, date] | None = None
+    kept: tuple[date, date] | None = None
+    failed: set[date] = field(default_factory=set)
     fitted: dict[tuple[str, str], FittedSegmentation] = field(default_factory=dict)
-    queries: dict[str, str] = field(default_factory=dict)
+    queries: dict[tuple[str, bool], str] = field(default_factory=dict)
 
-    def query(self, model: FittedSegmentation) -> str:
-        """The query that assigns customers under a model; writing one takes as long as running it."""
-        key = model.model_dump_json()
+    def query(self, model: FittedSegmentation, many_days: bool = False) -> str:
+        """The query that assigns the customers of one snapshot under a model, or of many days' at once.
+
+        Writing one takes as long as running it.
+        """
+        key = (model.model_dump_json(), many_days)
         if key not in self.queries:
-            self.queries[key] = to_sql(model)
+            self.queries[key] = of_each_day(to_sql(model)) if many_days else to_sql(model)
         return self.queries[key]
 
 
-def make_all(batches: Sequence[Sequence[Key]], make: Callable[[Sequence[Key]], Bad[Key]]) -> Bad[Key]:
+def make_all(batches: Iterable[Sequence[Key]], make: Callable[[Sequence[Key]], Bad[Key]]) -> Bad[Key]:
     """Make every batch of partitions; return the bad ones with what is wrong with each.
 
     ``make`` makes one batch and returns the partitions that a check holds. When the engine cannot run a batch
     (a damaged file, say), its halves are tried alone, down to the partition that is to blame.
     """
     bad: Bad[Key] = {}
-    waiting = list(reversed(batches))
-    while waiting:
-        batch = waiting.pop()
+    waiting: list[Sequence[Key]] = []
+    coming = iter(batches)
+    while batch := waiting.pop() if waiting else next(coming, ()):
         try:
             bad |= make(batch)
         except EngineError as error:
@@ -78,8 +89,9 @@ def fail_by_name(bad: Bad[Key], what: str) -> None:
     """
     if bad:
         lines = [f"{key}: {why}" for key, why in sorted(bad.items(), key=lambda pair: str(pair[0]))]
+        count = f"{len(bad):,} {what}" if len(bad) > 1 else f"1 {what.removesuffix('s')}"
         raise dg.Failure(
-            description=f"{len(bad)} {what} could not be made; the others are done.\n" + "\n".join(lines),
+            description=f"{count} could not be made; the others are done.\n" + "\n".join(lines),
             metadata={"bad": dg.MetadataValue.md("\n".join(f"- {line}" for line in lines))},
             allow_retries=False,
         )

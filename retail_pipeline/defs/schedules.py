@@ -1,4 +1,6 @@
-"""The schedules: yesterday every morning, the models on the first of the month, in the business time zone.
+"""The schedules, in the business time zone.
+
+Yesterday every morning, and whether it is there; the models on the first of the month.
 
 Belongs here: when. Does not belong here: what (``jobs.py``).
 """
@@ -7,19 +9,24 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from retail_pipeline.defs.jobs import daily_job, monthly_model_job
+from retail_pipeline.defs.assets.yesterday import deadline
+from retail_pipeline.defs.jobs import daily_job, monthly_model_job, yesterday_job
 from retail_pipeline.settings import Settings
+
+DAILY_HOUR = 6
+# for what came at the last minute to be made before somebody is called
+TIME_TO_MAKE = timedelta(minutes=30)
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
-    """daily_schedule and monthly_model_schedule, both on by default."""
+    """daily_schedule, monthly_model_schedule and yesterday_schedule, all on by default."""
 
     @dg.schedule(
         job=daily_job,
-        cron_schedule="0 6 * * *",
+        cron_schedule=f"0 {DAILY_HOUR} * * *",
         execution_timezone=settings.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Every morning at 6: yesterday's tables, segments and lists.",
+        description=f"Every morning at {DAILY_HOUR}: yesterday's tables, segments and lists.",
     )
     def daily_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         yesterday = _local(context, settings).date() - timedelta(days=1)
@@ -44,7 +51,20 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             )
         return dg.RunRequest(run_key=f"{first}", partition_key=f"{first}")
 
-    return [daily_schedule, monthly_model_schedule]
+    look = datetime.combine(settings.first_day, deadline(settings))
+    at = min(look + TIME_TO_MAKE, look.replace(hour=23, minute=59))
+
+    @dg.schedule(
+        job=yesterday_job,
+        cron_schedule=f"{at.minute} {at.hour} * * *",
+        execution_timezone=settings.time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Half an hour after the sources' deadline: whether yesterday is there.",
+    )
+    def yesterday_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        return dg.RunRequest(run_key=f"{_local(context, settings).date()}")
+
+    return [daily_schedule, monthly_model_schedule, yesterday_schedule]
 
 
 def _local(context: dg.ScheduleEvaluationContext, settings: Settings) -> datetime:

@@ -1,126 +1,168 @@
-"""The sensor that lands new files, then requests what rests on them, layer after layer.
+"""The sensors: new files land, what is stale is made again, and people are told of problems.
 
-Belongs here: looking, and requesting what the planner says. Does not belong here: a cursor; what must run
-follows from what is there.
+Belongs here: when to look, when to wait instead, and what a tick says. Does not belong here: a cursor (what
+must run follows from what is there), the pieces of work (``wanted.py``), or problems (``alerts.py``).
 """
 
-from datetime import date, datetime
+from collections import Counter
+from datetime import datetime
 
 import dagster as dg
 
-from retail_pipeline.core.planner import (
-    State,
-    close_before,
-    month_of,
-    plan,
-    ranges,
-    report_inputs,
-    transactions_inputs,
-)
-from retail_pipeline.defs.jobs import (
-    DAY_TABLES,
-    SNAPSHOT_TABLES,
-    daily_job,
-    landing_job,
-    monthly_model_job,
-    report_job,
-)
+from retail_pipeline.core.planner import files_to_land
+from retail_pipeline.core.state import State
+from retail_pipeline.defs.alerts import AlertError, standing, targets, tell
+from retail_pipeline.defs.instance import owner_of, runs_under_way
+from retail_pipeline.defs.jobs import daily_job, landing_job, monthly_model_job, report_job
 from retail_pipeline.defs.partitions import FILES, SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline.defs.requests import MOST_ATTEMPTS, file_ranges, request
-from retail_pipeline.engine.listing import LandingError, list_files
+from retail_pipeline.defs.requests import Asked
+from retail_pipeline.defs.wanted import MOST_FILES, ask_for_days, ask_for_files, forget_mended, last_day
+from retail_pipeline.engine.listing import LandingError
 from retail_pipeline.lake.lock import is_held
+from retail_pipeline.lake.owner import refuse_stranger
+from retail_pipeline.lake.partitions import LakeError
+from retail_pipeline.settings import ALERT_URLS
 
-MOST_FILES = 500
+# of hashing new files; a tick that takes longer than 60 s is killed
+MOST_SECONDS = 30
+# where a file comes every minute a few always wait: they must not keep days from being made
+MANY_FILES = 50
 
 
 def sensors(pipeline: Pipeline) -> list[dg.SensorDefinition]:
-    """new_files_sensor, on by default."""
+    """new_files_sensor, stale_days_sensor and failure_alert_sensor, all on by default."""
+    every = pipeline.settings.sensors.every_seconds
+    running = dg.DefaultSensorStatus.RUNNING
 
     @dg.sensor(
-        jobs=[landing_job, daily_job, monthly_model_job, report_job],
-        minimum_interval_seconds=30,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Lands new files; then requests their days, the models, the last snapshot, its report.",
+        job=landing_job,
+        minimum_interval_seconds=every,
+        default_status=running,
+        description="Lands new files.",
     )
     def new_files_sensor(
         context: dg.SensorEvaluationContext, pipeline: dg.ResourceParam[Pipeline]
     ) -> dg.SensorResult | dg.SkipReason:
-        if is_held(pipeline.lake):
-            return dg.SkipReason(
-                f"another run is writing to {pipeline.lake.root}; looking again at the next tick"
-            )
+        if why := wait(context.instance, pipeline):
+            return dg.SkipReason(why)
         try:
-            seen = tuple(list_files(pipeline.settings.landing).files)
+            listing = pipeline.listing(MOST_SECONDS)
         except LandingError as error:
             return dg.SkipReason(str(error))
-        today = datetime.now(pipeline.settings.zone).date()
-        return look(context.instance, pipeline, pipeline.state(seen), pipeline.settings.yesterday(today))
-
-    return [new_files_sensor]
-
-
-def look(
-    instance: dg.DagsterInstance, pipeline: Pipeline, state: State, yesterday: date
-) -> dg.SensorResult | dg.SkipReason:
-    """Request the landing of new files; then their days, the models, the last snapshot, its report."""
-    # a day that is not over has no partition yet
-    last = min(state.last_day or yesterday, yesterday)
-    work = plan(state, pipeline.recipe, last)
-    if work.files:
-        wanted = [file.partition_key for file in work.files[:MOST_FILES]]
-        known = list(instance.get_dynamic_partitions(SOURCE_FILES))
-        fresh = [key for key in wanted if key not in set(known)]
-        landing = [
-            request(instance, landing_job.name, first, last, sorted(wanted))
-            for first, last in file_ranges(wanted, known + fresh)
-        ]
-        if runs := [run for run in landing if run]:
-            add = [FILES.build_add_request(fresh)] if fresh else []
-            return dg.SensorResult(run_requests=runs, dynamic_partitions_requests=add)
-    days = [day for day in work.days if day >= pipeline.settings.first_day]
-    made_from = {day: transactions_inputs(state, pipeline.recipe, day) for day in days}
-    requests = [
-        request(
-            instance,
-            daily_job.name,
-            str(first),
-            str(last),
-            [made_from[day] for day in days if first <= day <= last],
-            DAY_TABLES,
+        return look_at_files(
+            context.instance, pipeline, pipeline.state(tuple(listing.files)), len(listing.waiting)
         )
-        for first, last in ranges(days)
-    ]
-    if runs := [run for run in requests if run]:
-        return dg.SensorResult(run_requests=runs)
-    if not days and (months := [f"{month}-01" for month in work.months]):
-        recipe = pipeline.recipe
-        made_of: list[object] = [state.history_fingerprint(close_before(work.months[-1])), recipe.features]
-        # a person's word makes it other work, which has attempts of its own
-        made_of += [dict(recipe.segmentations), recipe.gates, recipe.late_data]
-        made_of += [dict(state.model_decisions), dict(state.retrained)]
-        if training := request(instance, monthly_model_job.name, months[0], months[-1], made_of):
-            return dg.SensorResult(run_requests=[training])
-    if work.snapshots and not days and not work.months:
-        recipe = pipeline.recipe
-        made_of = [state.history_fingerprint(last), state.suppression, recipe.features]
-        made_of += [dict(recipe.segmentations), dict(recipe.campaigns)]
-        made_of += [model.content if (model := state.models.get(month_of(last))) else ""]
-        if snapshot := request(instance, daily_job.name, str(last), str(last), made_of, SNAPSHOT_TABLES):
-            return dg.SensorResult(run_requests=[snapshot])
-    if work.reports and not (days or work.months or work.snapshots):
-        made_of = [report_inputs(state, pipeline.recipe, last)]
-        if report := request(instance, report_job.name, str(last), str(last), made_of):
-            return dg.SensorResult(run_requests=[report])
-    if work:
-        parts = {
-            part: len(getattr(work, part)) for part in ("files", "days", "months", "snapshots", "reports")
-        }
-        waiting = ", ".join(f"{count:,} {part}" for part, count in parts.items() if count)
-        return dg.SkipReason(
-            f"{waiting} wait: their runs are under way, or failed {MOST_ATTEMPTS} times "
-            "(`retail-pipeline status` says why)"
-        )
-    return dg.SkipReason(
-        f"all {len(state.seen)} files in {pipeline.settings.landing} have landed and their days are made"
+
+    @dg.sensor(
+        jobs=[daily_job, monthly_model_job, report_job],
+        minimum_interval_seconds=every,
+        default_status=running,
+        description="Makes what deliveries, settings and decisions have made stale: days, the models that "
+        "rest on them, snapshots with segments and lists, the last one's report.",
     )
+    def stale_days_sensor(
+        context: dg.SensorEvaluationContext, pipeline: dg.ResourceParam[Pipeline]
+    ) -> dg.SensorResult | dg.SkipReason:
+        if why := wait(context.instance, pipeline):
+            return dg.SkipReason(why)
+        try:
+            seen = tuple(pipeline.listing(MOST_SECONDS).files)
+        except LandingError:
+            seen = ()  # what has landed is there all the same
+        now = datetime.now(pipeline.settings.zone)
+        return look_at_days(context.instance, pipeline, pipeline.state(seen), now)
+
+    @dg.sensor(
+        minimum_interval_seconds=every,
+        default_status=running,
+        description="Tells people of problems, each once: where to stands in the environment.",
+    )
+    def failure_alert_sensor(
+        context: dg.SensorEvaluationContext, pipeline: dg.ResourceParam[Pipeline]
+    ) -> dg.SkipReason:
+        return dg.SkipReason(alert(context.instance, pipeline, datetime.now(pipeline.settings.zone)))
+
+    return [new_files_sensor, stale_days_sensor, failure_alert_sensor]
+
+
+def wait(instance: dg.DagsterInstance, pipeline: Pipeline) -> str:
+    """Why a tick should request nothing: the lake is another's, or a run is under way; empty when it may."""
+    try:
+        refuse_stranger(pipeline.lake, owner_of(instance))
+    except LakeError as error:
+        return str(error)
+    if runs := Counter(run.job_name for run in runs_under_way(instance)):
+        named = ", ".join(f"{count:,} of {job}" for job, count in sorted(runs.items()))
+        return f"runs are under way ({named}); looking again at the next tick"
+    if is_held(pipeline.lake):
+        return f"another run is writing to {pipeline.lake.root}; looking again at the next tick"
+    return ""
+
+
+def look_at_files(
+    instance: dg.DagsterInstance, pipeline: Pipeline, state: State, unsettled: int
+) -> dg.SensorResult | dg.SkipReason:
+    """Request the landing of new files, some hundreds a tick."""
+    waiting = files_to_land(state, pipeline.recipe)
+    asked = Asked()
+    if waiting:
+        known = dict.fromkeys(instance.get_dynamic_partitions(SOURCE_FILES))
+        fresh = [key for file in waiting if (key := file.partition_key) not in known][:MOST_FILES]
+        partitions = known | dict.fromkeys(fresh)
+        files = [file for file in waiting if file.partition_key in partitions]
+        asked = ask_for_files(instance, state, files, list(partitions))
+        if asked.requests:
+            add = [FILES.build_add_request(fresh)] if fresh else []
+            return dg.SensorResult(run_requests=asked.requests, dynamic_partitions_requests=add)
+    elif not unsettled:
+        forget_mended(instance, state)
+    done = f"{len(state.landed):,} files have landed" if state.landed else "no file has landed yet"
+    said = [f"{unsettled:,} files are still being written, or not looked at yet"] if unsettled else []
+    if state.quarantined:
+        said.append(f"{len(state.quarantined):,} in quarantine (`retail-pipeline quarantine list`)")
+    said += _given_up(asked)
+    return dg.SkipReason("; ".join([f"{done} from {pipeline.settings.landing}", *said]))
+
+
+def look_at_days(
+    instance: dg.DagsterInstance, pipeline: Pipeline, state: State, now: datetime
+) -> dg.SensorResult | dg.SkipReason:
+    """Request the next of what is stale, layer after layer; ``now`` is in the business time zone."""
+    waiting = files_to_land(state, pipeline.recipe)
+    if len(waiting) >= MANY_FILES:
+        return dg.SkipReason(f"{len(waiting):,} files wait to be landed first: their days are made together")
+    if state.first_day is None:
+        return dg.SkipReason("nothing has landed yet")
+    last = last_day(pipeline.settings, state.last_day, now)
+    asked = ask_for_days(instance, pipeline, state, last)
+    if asked.requests:
+        return dg.SensorResult(run_requests=asked.requests)
+    said = _given_up(asked)
+    return dg.SkipReason("; ".join(said) if said else f"everything is made through {last}")
+
+
+def _given_up(asked: Asked) -> list[str]:
+    return [
+        f"{one.wanted.named} failed and is not tried again until its input changes: {one.why}"
+        for one in asked.given_up[:3]
+    ] + ([f"and {len(asked.given_up) - 3:,} more"] if len(asked.given_up) > 3 else [])
+
+
+def alert(instance: dg.DagsterInstance, pipeline: Pipeline, now: datetime) -> str:
+    """Tell of the problems not told yet; say what was done. ``now`` is in the business time zone."""
+    try:
+        refuse_stranger(pipeline.lake, owner_of(instance))
+        to = targets(pipeline.settings)
+    except (LakeError, AlertError) as error:
+        return str(error)
+    busy = bool(runs_under_way(instance)) or is_held(pipeline.lake)
+    try:
+        stands = standing(pipeline, instance, now, busy)
+    except FileNotFoundError:
+        # the run under way took a partition away while it was being read
+        return "the lake is being written; looking again at the next tick"
+    count = f"{len(stands.problems):,} problems stand" if stands.problems else "no problem stands"
+    if not to:
+        return f"{count} (`retail-pipeline alerts list`); nobody is told: {ALERT_URLS} is not set"
+    return "; ".join([count, *tell(pipeline, stands, to)])

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from retail_pipeline.core.sql import text_of
 from retail_pipeline.engine import EngineError, Input
+from retail_pipeline.lake.partitions import LakeError
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class DuckDB:
                 relation.create_view(name, replace=True)
             yield {name: value for name, value in parameters.items() if re.search(rf"\${name}\b", text)}
         except (duckdb.IOException, duckdb.DataError, duckdb.InvalidInputException) as error:
+            if "No space left" in str(error):
+                # no partition is to blame, and the same work may succeed once there is room
+                raise LakeError(f"the disk is full ({error}): make room, then run again") from error
             raise EngineError(str(error)) from error
 
 

@@ -1,30 +1,40 @@
 """The careful reader of delimited text: slower than the engine's, and never at a loss.
 
 Belongs here: lines of bytes -> records, with the original text of each and what is wrong with those that
-cannot be split. Does not belong here: what the fields mean (``core/sources.py``). On well-formed text it
-gives what DuckDB's strict reader gives: RFC 4180; a quote inside an unquoted field is text; blanks around
-quotes, and empty fields beyond the header's, are dropped; empty lines are no rows.
+cannot be split. Does not belong here: what the fields mean (``core/canonical.py``), or which encoding and
+delimiter a file has (``files/``). On well-formed text it gives what DuckDB's strict reader gives: RFC 4180; a
+quote inside an unquoted field is text; blanks around quotes, and empty fields beyond the header's, are
+dropped; empty lines are no rows.
 """
 
 from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import chain
-from typing import NamedTuple
+from itertools import accumulate
+from typing import BinaryIO, NamedTuple
 
 # a quote that stays open for longer is a stray quote, not a long text
 MAX_LINES = 1000
+# what is longer is no line of text; and no text of several lines is
+MAX_BYTES = 1 << 26
+_BLOCK = 1 << 16
+_BLANKS = " \t\r\n\f\v"
+_WIDE = {"utf-16-le": b"\n\0", "utf-16-be": b"\0\n"}
 
 
 class Record(NamedTuple):
     """One row: its fields, or the problem that kept it from being split; and its text as it stood."""
 
-    fields: list[str] | None
+    fields: Sequence[str | None] | None
     problem: str | None
     payload: str
+
+
+class LongLineError(ValueError):
+    """A line is longer than any text; the message says so."""
 
 
 class _OpenQuoteError(Exception):
@@ -61,14 +71,44 @@ def split(text: str, delimiter: str) -> list[str]:
     return fields
 
 
-def lines_of(stream: Iterable[bytes]) -> Iterator[bytes]:
-    """The stream's lines without a byte order mark."""
-    lines = iter(stream)
-    first = next(lines, None)
-    return iter(()) if first is None else chain([first.removeprefix(b"\xef\xbb\xbf")], lines)
+def lines_of(stream: BinaryIO, encoding: str = "utf-8") -> Iterator[bytes]:
+    """The stream's lines in their encoding (UTF-16 with its byte order named), without a byte order mark.
+
+    Raises:
+        LongLineError: a line is longer than ``MAX_BYTES``.
+    """
+    mark = "\ufeff".encode(encoding) if encoding.startswith("utf") else b""
+    lines = _wide_lines(stream, _WIDE[encoding]) if encoding in _WIDE else _lines(stream)
+    for n, line in enumerate(lines, 1):
+        if len(line) > MAX_BYTES:
+            raise LongLineError(f"line {n} is longer than {MAX_BYTES >> 20} MB")
+        yield line.removeprefix(mark) if n == 1 else line
 
 
-def records(lines: Iterator[bytes], delimiter: str, width: int | None = None) -> Iterator[Record]:
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: stream.readline(MAX_BYTES + 1), b"")
+
+
+def _wide_lines(stream: BinaryIO, end: bytes) -> Iterator[bytes]:
+    """Lines of two bytes a character: an end of line begins at an even place."""
+    held, start, searched = b"", 0, 0
+    while block := stream.read(_BLOCK):
+        held, start, searched = held[start:] + block, 0, max(0, searched - start - 1)
+        while (at := held.find(end, searched)) >= 0:
+            searched = at + 1
+            if at % 2 == start % 2:
+                yield held[start : at + 2]
+                start = searched = at + 2
+        searched = max(searched, len(held))
+        if len(held) - start > MAX_BYTES:
+            break
+    if held[start:]:
+        yield held[start:]
+
+
+def records(
+    lines: Iterator[bytes], delimiter: str, width: int | None = None, encoding: str = "utf-8"
+) -> Iterator[Record]:
     """The records of ``lines``; ``width`` is the number of fields each must have (None: any).
 
     A line that opens a quote which does not close within ``MAX_LINES``, or not so that the record has all its
@@ -76,30 +116,39 @@ def records(lines: Iterator[bytes], delimiter: str, width: int | None = None) ->
     """
     waiting: deque[bytes] = deque()
     while (line := waiting.popleft() if waiting else next(lines, None)) is not None:
-        if not line.strip():
+        text = decoded(line, encoding)
+        if isinstance(text, Record):
+            yield text
+            continue
+        if not text.strip(_BLANKS):
             continue
         try:
-            text = line.decode()
-        except UnicodeDecodeError as error:
-            problem = f"byte 0x{line[error.start]:02x} at position {error.start + 1} of the row is not UTF-8"
-            yield Record(None, problem, _bare(line.decode(errors="backslashreplace")))
-            continue
-        try:
-            fields = split(_bare(text), delimiter)
+            fields = split(text, delimiter)
         except _BrokenQuoteError:
-            yield Record(None, "a quoted field goes on after its closing quote", _bare(text))
+            yield Record(None, "a quoted field goes on after its closing quote", text)
         except _OpenQuoteError:
-            joined = _closed(text, lines, waiting, delimiter, width)
-            yield joined or Record(None, "a quote opens and never closes", _bare(text))
+            joined = _closed(line, lines, waiting, delimiter, width, encoding)
+            yield joined or Record(None, "a quote opens and never closes", text)
         else:
-            yield _checked(fields, width, _bare(text))
+            yield checked(fields, width, text)
+
+
+def decoded(line: bytes, encoding: str) -> str | Record:
+    """A line's text without its end, or the record of a line that is not in this encoding."""
+    try:
+        return _bare(line.decode(encoding))
+    except UnicodeDecodeError as error:
+        name = encoding.upper() if encoding.startswith("utf") else encoding
+        place = f"byte 0x{line[error.start]:02x} at position {error.start + 1} of the row"
+        return Record(None, f"{place} is not {name}", _bare(line.decode(encoding, "backslashreplace")))
 
 
 def _bare(text: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def _checked(fields: list[str], width: int | None, payload: str) -> Record:
+def checked(fields: list[str], width: int | None, payload: str) -> Record:
+    """A record of these fields, or what is wrong with their number."""
     if width is None or len(fields) == width:
         return Record(fields, None, payload)
     while len(fields) > width and not fields[-1]:
@@ -113,32 +162,59 @@ def _checked(fields: list[str], width: int | None, payload: str) -> Record:
 
 
 def _closed(
-    text: str, lines: Iterator[bytes], waiting: deque[bytes], delimiter: str, width: int | None
+    line: bytes,
+    lines: Iterator[bytes],
+    waiting: deque[bytes],
+    delimiter: str,
+    width: int | None,
+    encoding: str,
 ) -> Record | None:
-    """The record from ``text`` to a later line; None leaves these lines in ``waiting``."""
-    taken = 0
-    while taken < MAX_LINES:
+    """The record from ``line`` to a later one; None leaves the later ones in ``waiting``."""
+    content, taken = line, 0
+    while taken < MAX_LINES and len(content) < MAX_BYTES:
         if taken == len(waiting):
-            if (line := next(lines, None)) is None:
+            if (after := next(lines, None)) is None:
                 return None
-            waiting.append(line)
-        try:
-            text += waiting[taken].decode()
-        except UnicodeDecodeError:
-            return None
+            waiting.append(after)
+        content += waiting[taken]
         taken += 1
         if b'"' not in waiting[taken - 1]:
             continue
+        text = decoded(content, encoding)
+        if isinstance(text, Record):
+            return None
         try:
-            fields = split(_bare(text), delimiter)
+            fields = split(text, delimiter)
         except _OpenQuoteError:
             continue
         except _BrokenQuoteError:
             return None
-        record = _checked(fields, width, _bare(text))
+        record = checked(fields, width, text)
         if record.problem is not None:
             return None
         for _ in range(taken):
             waiting.popleft()
         return record
     return None
+
+
+def fixed_records(lines: Iterator[bytes], widths: Sequence[int], encoding: str = "utf-8") -> Iterator[Record]:
+    """The records of lines cut after so many characters each; the last field may be shorter."""
+    ends = list(accumulate(widths))
+    starts = [0, *ends[:-1]]
+    for line in lines:
+        text = decoded(line, encoding)
+        if isinstance(text, Record):
+            yield text
+        elif text.strip(_BLANKS):
+            yield _cut(text, starts, ends)
+
+
+def _cut(text: str, starts: Sequence[int], ends: Sequence[int]) -> Record:
+    if len(text) <= starts[-1]:
+        problem = f"the row has {len(text)} characters where the widths need {ends[-1]} (cut in the middle?)"
+        return Record(None, problem, text)
+    if text[ends[-1] :].strip():
+        problem = f"the row has {len(text)} characters where the widths have {ends[-1]} (other widths?)"
+        return Record(None, problem, text)
+    return Record([text[a:b].strip() for a, b in zip(starts, ends, strict=True)], None, text)

@@ -3,6 +3,9 @@
 Belongs here: what Great Expectations needs (one pandas frame of the columns that the suite reads; no
 telemetry, no progress bars) and what is made of its results. Does not belong here: what must hold
 (``core/expectations.py``), or what a failure leads to (``defs/``).
+
+Great Expectations is the judge, but of many rows it is asked only when one query finds any that could break
+an expectation: pandas frames of a year of snapshots cost more than making them.
 """
 
 from __future__ import annotations
@@ -13,10 +16,12 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlglot
 from sqlglot import exp
 
@@ -30,6 +35,7 @@ Partition = TypeVar("Partition", str, tuple[str, str], tuple[str, ...])
 """The hive value of a partition; a tuple, in the order of the table's keys, where there is more than one."""
 
 PERSONAL = frozenset({"customer_id"})
+MANY_ROWS = 30_000
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,10 @@ def validate(
     """
     by_values = {_values(partition): partition for partition in partitions}
     failures: dict[Partition, list[Failure]] = {partition: [] for partition in partitions}
-    if not any(len(rows) for rows in partitions.values()):
+    count = sum(map(len, partitions.values()))
+    if not count or (count > MANY_ROWS and surely_hold(partitions, table, suite)):
         return failures
-    frame = _frame(partitions, table, suite)
+    frame = _frame(_together(partitions, table, suite), suite)
     keys = list(table.partition_keys)
     for expectation, positions in _unexpected(frame, suite):
         for values, rows in frame.loc[positions].groupby(keys, sort=False, observed=True):
@@ -101,13 +108,10 @@ def _sample(row: Mapping[Any, Any]) -> dict[str, str]:
     }
 
 
-def _frame(
+def _together(
     partitions: Mapping[Partition, pa.Table], table: Table, suite: Sequence[Expectation]
-) -> pd.DataFrame:
-    """All rows that ``suite`` looks at, with hive keys and derived columns.
-
-    Decimals, which pandas would hold as Python objects, become floats; the derived columns are made before.
-    """
+) -> pa.Table:
+    """All rows in the columns that ``suite`` looks at, with hive keys."""
     names = columns(table, suite)
     pieces = []
     for partition, rows in partitions.items():
@@ -115,19 +119,98 @@ def _frame(
         for key, value in zip(table.partition_keys, _values(partition), strict=True):
             piece = piece.append_column(key, pa.repeat(value, len(rows)))
         pieces.append(piece)
-    everything = pa.concat_tables(pieces)
+    return pa.concat_tables(pieces)
 
-    expressions: dict[str, exp.Expression] = {
-        name: exp.column(name, quoted=True) for name in everything.column_names
+
+def _expressions(rows: pa.Table, suite: Sequence[Expectation]) -> dict[str, exp.Expression]:
+    """The columns and derived columns of ``rows`` by name.
+
+    Decimals, which pandas would hold as Python objects, become floats; the derived columns are made before.
+    What is no number is null, as it is for pandas.
+    """
+    found: dict[str, exp.Expression] = {name: exp.column(name, quoted=True) for name in rows.column_names}
+    floats = {f.name: found[f.name] for f in rows.schema if pa.types.is_floating(f.type)}
+    found |= {
+        name: exp.func("nullif", value, exp.cast(exp.Literal.string("nan"), "double"))
+        for name, value in floats.items()
     }
     derived = {name: sql for expectation in suite for name, sql in expectation.derived.items()}
-    numbers = {f.name: expressions[f.name] for f in everything.schema if pa.types.is_decimal(f.type)}
-    numbers |= {name: sqlglot.parse_one(sql, read="duckdb") for name, sql in derived.items()}
-    expressions |= {name: exp.cast(value, "double") for name, value in numbers.items()}
-    query = exp.select(*(exp.alias_(e, name, quoted=True) for name, e in expressions.items())).from_("rows")
-    with duckdb.connect() as connection:
-        connection.register("rows", everything)
-        arrow = connection.sql(query.sql(dialect="duckdb")).to_arrow_table()
+    numbers = {f.name: found[f.name] for f in rows.schema if pa.types.is_decimal(f.type)}
+    numbers |= {name: _parsed(sql).copy() for name, sql in derived.items()}
+    return found | {name: exp.cast(value, "double") for name, value in numbers.items()}
+
+
+@cache
+def _parsed(sql: str) -> exp.Expression:
+    return sqlglot.parse_one(sql, read="duckdb")
+
+
+def surely_hold(partitions: Mapping[Partition, pa.Table], table: Table, suite: Sequence[Expectation]) -> bool:
+    """True when no row can break an expectation; false when only Great Expectations can tell."""
+    rows = _together(partitions, table, suite)
+    expressions = _expressions(rows, suite)
+    broken = [_broken(expectation, expressions) for expectation in suite]
+    anything = exp.select(exp.Literal.number(1)).from_("rows").limit(1)
+    queries = [anything.where(exp.or_(*(condition for condition in broken if condition)))]
+    for expectation in suite:
+        if expectation.type == "expect_compound_columns_to_be_unique":
+            own = [name for name in expectation.domain if name not in table.partition_keys]
+            if len(own) > 1 or not all(_rises(each[own[0]]) for each in partitions.values()):
+                key = [exp.column(name, quoted=True) for name in expectation.domain]
+                queries.append(anything.group_by(*key).having("count(*) > 1"))
+    with _over(rows) as connection:
+        return not any(connection.execute(query.sql(dialect="duckdb")).fetchall() for query in queries)
+
+
+@cache
+def _session() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()  # opening one takes as long as looking at 300,000 rows
+
+
+@contextmanager
+def _over(rows: pa.Table) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A session that knows ``rows``."""
+    session = _session()
+    session.register("rows", rows)
+    try:
+        yield session
+    finally:
+        session.unregister("rows")
+
+
+def _rises(values: pa.ChunkedArray) -> bool:
+    """True when each value is greater than the one before, as in the key of an ordered partition."""
+    pairs = pc.less(values.slice(0, max(len(values) - 1, 0)), values.slice(1))
+    return pc.all(pairs, skip_nulls=False).as_py() is True
+
+
+def _broken(expectation: Expectation, expressions: Mapping[str, exp.Expression]) -> exp.Expression | None:
+    """A condition that holds for every row that breaks the expectation, if it judges row by row."""
+    limits, names = expectation.kwargs, expectation.domain
+    if not expressions.keys() >= set(names):
+        return exp.true()
+    value = expressions[names[0]].copy()
+    match expectation.type:
+        case "expect_compound_columns_to_be_unique":
+            return None
+        case "expect_column_values_to_not_be_null":
+            return exp.Is(this=value, expression=exp.null())
+        case "expect_column_values_to_be_in_set":
+            return exp.not_(value.isin(*limits["value_set"]))
+        case "expect_column_values_to_be_between":
+            bounds = [value >= limits["min_value"]] if "min_value" in limits else []
+            bounds += [value <= limits["max_value"]] if "max_value" in limits else []
+            return exp.not_(exp.and_(*bounds))
+        case "expect_column_pair_values_a_to_be_greater_than_b" if limits["or_equal"]:
+            return value < expressions[names[1]]
+    return exp.true()
+
+
+def _frame(rows: pa.Table, suite: Sequence[Expectation]) -> pd.DataFrame:
+    """The rows and the derived columns as Great Expectations reads them."""
+    selected = [exp.alias_(e, name, quoted=True) for name, e in _expressions(rows, suite).items()]
+    with _over(rows) as connection:
+        arrow = connection.sql(exp.select(*selected).from_("rows").sql(dialect="duckdb")).to_arrow_table()
     frame: pd.DataFrame = arrow.to_pandas(
         strings_to_categorical=True, date_as_object=False, split_blocks=True, self_destruct=True
     )

@@ -6,42 +6,62 @@ Belongs here: reading. Does not belong here: any conclusion drawn from it (``cor
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
 from retail_pipeline.core.arrivals import FileSeen
-from retail_pipeline.core.decisions import DayRelease, ModelRetrain
+from retail_pipeline.core.decisions import DayRelease, FileDecision, ListRelease, ModelRetrain
+from retail_pipeline.core.deliveries import NO_LIMITS, Limits
 from retail_pipeline.core.manifests import Frozen, Manifest, fingerprint
-from retail_pipeline.core.planner import State
 from retail_pipeline.core.promotion import ModelDecision
+from retail_pipeline.core.readiness import LEARNED, Expected
 from retail_pipeline.core.schema import REPORT, TABLES
+from retail_pipeline.core.state import State
 from retail_pipeline.lake.partitions import Lake, LakeError, manifests, replace_file
+from retail_pipeline.lake.set_aside import read_landed, read_refusals
 
 DECISIONS = "decisions"
+RELEASED_FILE = "_RELEASED"
 Decision = TypeVar("Decision", bound=Frozen)
 
 
-def read_state(lake: Lake, seen: tuple[FileSeen, ...] = (), suppression: Path | None = None) -> State:
+def read_state(
+    lake: Lake,
+    seen: tuple[FileSeen, ...] = (),
+    suppression: Path | None = None,
+    limits: Limits = NO_LIMITS,
+    expected: Expected = LEARNED,
+) -> State:
     """Read every manifest and decision of the lake.
 
     ``seen`` are the files in landing; ``suppression`` the file of customers who objected, named by its
-    content.
+    content; ``limits`` what a file may be like and count, ``expected`` what each source should
+    deliver.
 
     Raises:
         LakeError: a manifest or decision is not readable.
     """
+    landed, set_aside = read_landed(lake)
     return State(
         seen=seen,
-        landed={m.partition["file"]: m for m in manifests(lake, TABLES["landed_files"])},
+        landed=landed,
+        set_aside=set_aside,
+        refused=read_refusals(lake),
+        file_decisions={decision.source_id: decision for decision in read_file_decisions(lake)},
+        limits=limits,
+        expected=expected,
         transactions=_by_day(lake, "transactions"),
         customer_days=_by_day(lake, "customer_days"),
         features=_by_day(lake, "rfm_features"),
         candidates={m.partition["month"]: m for m in manifests(lake, TABLES["model_candidates"])},
         models={m.partition["month"]: m for m in manifests(lake, TABLES["segmentation_models"])},
         assignments=_by_day_and_name(lake, "segment_assignments"),
-        lists=_by_day_and_name(lake, "campaign_lists"),
+        lists={**_held_back(lake), **_by_day_and_name(lake, "campaign_lists")},
+        restated=_by_day_and_name(lake, "restated_lists"),
+        list_releases={(r.day, r.campaign): r.content for r in read_list_releases(lake)},
+        list_markers=frozenset(_markers(lake)),
         reports={date.fromisoformat(m.partition["snapshot_date"]): m for m in manifests(lake, REPORT)},
         released={release.day: release.content for release in read_releases(lake)},
         model_decisions=_by_month(read_model_decisions(lake)),
@@ -61,6 +81,22 @@ def _by_day_and_name(lake: Lake, table: str) -> Mapping[date, Mapping[str, Manif
     for m in manifests(lake, TABLES[table]):
         found.setdefault(date.fromisoformat(m.partition[day_key]), {})[m.partition[name_key]] = m
     return found
+
+
+def _held_back(lake: Lake) -> dict[date, dict[str, Manifest]]:
+    """The days that have a place for lists, be it without any since they are held back."""
+    (day_key, _), folder = TABLES["campaign_lists"].partition_keys, lake.root / "campaign_lists"
+    return {
+        date.fromisoformat(path.name.removeprefix(f"{day_key}=")): {} for path in folder.glob(f"{day_key}=*")
+    }
+
+
+def _markers(lake: Lake) -> Iterator[tuple[date, str]]:
+    """The day and campaign of each list beside which somebody put the file that says it is handed over."""
+    folders = "/".join(f"{key}=*" for key in TABLES["campaign_lists"].partition_keys)
+    for path in (lake.root / "campaign_lists").glob(f"{folders}/{RELEASED_FILE}"):
+        day, campaign = (folder.name.partition("=")[2] for folder in (path.parent.parent, path.parent))
+        yield date.fromisoformat(day), campaign
 
 
 def _name_of(suppression: Path | None) -> str:
@@ -86,6 +122,16 @@ def read_releases(lake: Lake) -> list[DayRelease]:
     return _decisions(lake, "released_days", DayRelease)
 
 
+def read_list_releases(lake: Lake) -> list[ListRelease]:
+    """Every recorded release of a campaign list, by day and campaign."""
+    return _decisions(lake, "released_lists", ListRelease)
+
+
+def read_file_decisions(lake: Lake) -> list[FileDecision]:
+    """Every recorded word on a delivered file, by source_id."""
+    return _decisions(lake, "files", FileDecision)
+
+
 def read_model_decisions(lake: Lake) -> list[ModelDecision]:
     """Every recorded promotion and rejection, by month and segmentation."""
     return _decisions(lake, "models", ModelDecision)
@@ -99,6 +145,21 @@ def read_retrains(lake: Lake) -> list[ModelRetrain]:
 def write_release(lake: Lake, release: DayRelease) -> Path:
     """Record that somebody released a day."""
     return _record(lake, f"released_days/{release.day}", release)
+
+
+def write_list_release(lake: Lake, release: ListRelease) -> Path:
+    """Record that somebody handed a list over."""
+    return _record(lake, f"released_lists/{release.day}.{release.campaign}", release)
+
+
+def write_file_decision(lake: Lake, decision: FileDecision) -> Path:
+    """Record that somebody accepted or rejected a delivered file; the last word on it counts."""
+    return _record(lake, f"files/{decision.source_id}", decision)
+
+
+def forget_file_decision(lake: Lake, source_id: str) -> None:
+    """Take back what somebody said of a delivered file."""
+    (lake.root / DECISIONS / "files" / f"{source_id}.json").unlink(missing_ok=True)
 
 
 def write_model_decision(lake: Lake, decision: ModelDecision) -> Path:

@@ -122,9 +122,13 @@ def measured(engine: Engine, lake: Lake, name: str, features: pa.Table) -> tuple
 
     def segment() -> pa.Table:
         assigned = engine.run(to_sql(fitted), {"rfm_features": features})
-        inputs = {"assigned": assigned, "previous": ASSIGNMENTS.arrow.empty_table()}
-        facts = {"snapshot_date": DAY, "is_month_close": False, "model_month": "2011-12"}
-        return engine.run("segment_assignments", inputs, **facts)
+        days = pa.repeat(pa.scalar(DAY), len(assigned))
+        inputs = {
+            "assigned": assigned.append_column("snapshot_date", days),
+            "previous": ASSIGNMENTS.arrow.empty_table(),
+        }
+        facts = {"month_close": date(2011, 12, 31), "model_month": "2011-12"}
+        return engine.run("segment_assignments", inputs, **facts).drop_columns(["snapshot_date"])
 
     assigning, rows = timed(segment)
     writing, _ = timed(lambda: write_partition(lake, ASSIGNMENTS, keys, rows, {}))

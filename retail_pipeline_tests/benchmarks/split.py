@@ -53,8 +53,9 @@ def watch() -> None:
     import dagster as dg
 
     from retail_pipeline.core import segmentation
-    from retail_pipeline.defs import driver
-    from retail_pipeline.defs.assets import days, landing, models, snapshots
+    from retail_pipeline.defs import driver, runner
+    from retail_pipeline.defs.assets import days, models, released, snapshots
+    from retail_pipeline.defs.pipeline import Pipeline
     from retail_pipeline.engine import landing as landing_engine
     from retail_pipeline.engine.duckdb import DuckDB
     from retail_pipeline.lake import partitions
@@ -63,20 +64,24 @@ def watch() -> None:
     dg.DagsterInstance.create_run_for_job = timed("Dagster runs", dg.DagsterInstance.create_run_for_job)  # type: ignore[method-assign]
     DuckDB.run = timed("engine", DuckDB.run)  # type: ignore[method-assign]
     DuckDB.keep = timed("engine", DuckDB.keep)  # type: ignore[method-assign]
-    for name in ("_scan", "_write"):
-        setattr(landing_engine, name, timed("engine", getattr(landing_engine, name)))
+    for name in ("_write_rows", "_commit"):
+        setattr(landing_engine, name, timed("writing", getattr(landing_engine, name)))
     for module in (days, snapshots):
         module.validate = timed("checks", module.validate)  # type: ignore[attr-defined]
-    replace_file = timed("writing", partitions.replace_file)
-    write_partition = timed("writing", partitions.write_partition)
-    for module in (partitions, landing_engine, days, snapshots, models):
-        for name, function in (("replace_file", replace_file), ("write_partition", write_partition)):
+    # not in lake/partitions.py itself: its threads would stop each other's watches
+    for name in ("replace_file", "write_partition", "write_partitions"):
+        watched = timed("writing", getattr(partitions, name))
+        for module in (landing_engine, days, snapshots, released, models):
             if hasattr(module, name):
-                setattr(module, name, function)
+                setattr(module, name, watched)
     snapshots.fit = timed("fitting", segmentation.fit)  # type: ignore[attr-defined]
-    snapshots.to_sql = timed("fitting", segmentation.to_sql)  # type: ignore[attr-defined]
-    driver.look = timed("planning", driver.look)
-    landing.list_files = timed("planning", landing.list_files)  # type: ignore[attr-defined]
+    for name in ("fit_snapshot", "assess"):
+        setattr(models, name, timed("fitting", getattr(models, name)))
+    for name in ("to_sql", "of_each_day"):
+        setattr(runner, name, timed("fitting", getattr(segmentation, name)))
+    for name in ("look", "look_at_range"):
+        setattr(driver, name, timed("planning", getattr(driver, name)))
+    Pipeline.state = timed("planning", Pipeline.state)  # type: ignore[method-assign]
 
 
 def main() -> None:
@@ -93,7 +98,12 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         json.dumps(
-            {"exit": code, "peak_mb": peak, "seconds": dict(sorted(spent.items(), key=lambda pair: -pair[1]))}
+            {
+                "exit": code,
+                "peak_mb": peak,
+                "cpu": time.process_time(),
+                "seconds": dict(sorted(spent.items(), key=lambda pair: -pair[1])),
+            }
         )
     )
 

@@ -8,14 +8,22 @@ from hashlib import sha256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retail_pipeline.core.arrivals import FileSeen, landing_inputs, must_land_again, new_files
-from retail_pipeline.core.manifests import Manifest, Part
+from retail_pipeline.core.arrivals import (
+    FileSeen,
+    came_otherwise,
+    in_landing,
+    landing_inputs,
+    must_land_again,
+    new_files,
+)
+from retail_pipeline.core.manifests import Arrival, Manifest, Part
 
 FIRST, LAST = date(2010, 12, 1), date(2011, 12, 9)
 
 
-def seen(path: str, content: str) -> FileSeen:
-    return FileSeen(path=path, size_bytes=len(content), sha256=sha256(content.encode()).hexdigest())
+def seen(path: str, content: str, at: int = 0) -> FileSeen:
+    digest = sha256(content.encode()).hexdigest()
+    return FileSeen(path=path, size_bytes=len(content), sha256=digest, modified_ns=at)
 
 
 def landed(file: FileSeen, *days: date, outside: int = 0) -> Manifest:
@@ -28,21 +36,48 @@ def landed(file: FileSeen, *days: date, outside: int = 0) -> Manifest:
         code_version="1",
         schema_fingerprint="",
         parts={day: Part(rows=1, content="") for day in days},
+        arrival=Arrival(path=file.path, size_bytes=file.size_bytes, modified_ns=file.modified_ns),
     )
 
 
 def test_the_same_content_under_two_names_is_one_file():
-    assert new_files([seen("b.csv", "x"), seen("a.csv", "x"), seen("c.csv", "y")], set()) == [
-        seen("a.csv", "x"),
-        seen("c.csv", "y"),
-    ]
+    there = in_landing([seen("b.csv", "x"), seen("a.csv", "x"), seen("c.csv", "y")], {})
+    assert new_files(there, set()) == [seen("a.csv", "x"), seen("c.csv", "y")]
+
+
+def test_a_copy_made_later_is_no_later_delivery():
+    original, copy = seen("b.csv", "x", at=1), seen("a.csv", "x", at=2)
+    assert in_landing([copy, original], {}) == {original.source_id: original}
+    known = {original.source_id: landed(original)}
+    assert in_landing([copy, original], known) == {original.source_id: original}
+    assert in_landing([copy], known) == {original.source_id: seen("a.csv", "x", at=1)}
+
+
+def test_what_lies_at_a_path_now_came_after_what_is_gone_from_there():
+    old, corrected = seen("a.csv", "x", at=5), seen("a.csv", "x corrected", at=3)
+    known = {old.source_id: landed(old)}
+    assert in_landing([corrected], known)[corrected.source_id].modified_ns == 6
+    both = known | {corrected.source_id: landed(corrected.model_copy(update={"modified_ns": 6}))}
+    # delivered once more as it first was
+    assert in_landing([old], both)[old.source_id].modified_ns == 7
+
+
+def test_a_file_that_moved_or_came_again_is_read_again_only_if_it_may_replace_others():
+    file = seen("a.csv", "x", at=1)
+    plain = landed(file)
+    replacing = plain.model_copy(
+        update={"arrival": plain.arrival.model_copy(update={"replaces": "same_name"})}
+    )
+    for other in (seen("b.csv", "x", at=1), seen("a.csv", "x", at=2)):
+        assert came_otherwise(replacing, other)
+        assert not came_otherwise(plain, other)
+    assert not came_otherwise(replacing, file)
 
 
 def test_content_that_has_landed_is_not_new_under_any_name_but_a_corrected_file_is():
     old = seen("a.csv", "x")
-    assert new_files([seen("renamed.csv", "x"), seen("a.csv", "x corrected")], {old.source_id}) == [
-        seen("a.csv", "x corrected")
-    ]
+    there = in_landing([seen("renamed.csv", "x"), seen("a.csv", "x corrected")], {})
+    assert new_files(there, {old.source_id}) == [seen("a.csv", "x corrected")]
 
 
 def test_a_partition_shows_the_files_name_and_is_keyed_by_its_content():

@@ -6,7 +6,7 @@ exactly when every partition was made from the same things.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from hashlib import sha256
@@ -17,11 +17,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retail_pipeline.core import planner
+from retail_pipeline.core import calendar, costs, inputs, planner
 from retail_pipeline.core.arrivals import FileSeen, landing_inputs
-from retail_pipeline.core.manifests import CheckOutcome, Manifest, Part, fingerprint, schema_fingerprint
-from retail_pipeline.core.planner import Recipe, State, Work, plan
+from retail_pipeline.core.manifests import (
+    Arrival,
+    CheckOutcome,
+    Manifest,
+    Part,
+    fingerprint,
+    schema_fingerprint,
+)
+from retail_pipeline.core.planner import Work, plan, plan_range
 from retail_pipeline.core.schema import REPORT, TABLES
+from retail_pipeline.core.state import Recipe, State
 
 FIRST, CLOSE, THROUGH = date(2024, 1, 29), date(2024, 1, 31), date(2024, 2, 3)
 RECIPE = Recipe(
@@ -37,6 +45,7 @@ RECIPE = Recipe(
     model_timing="previous_month",
     gates="gates",
     late_data="retrain",
+    restate=31,
     report="shop",
     report_each_run=True,
 )
@@ -96,7 +105,9 @@ def land(state: State, recipe: Recipe, shop: Shop, files: tuple[FileSeen, ...]) 
         outside = len(listing(shop)[file]) - len(kept)
         inputs = landing_inputs(file, min(recipe.profiles), outside, recipe.first_day, recipe.last_day)
         made = manifest("landed_files", {"file": file.source_id}, {**inputs, "source_system": "till"})
-        landed[file.source_id] = made.model_copy(update={"parts": kept})
+        arrival = Arrival(path=file.path, size_bytes=file.size_bytes, modified_ns=file.modified_ns)
+        counts = {"rows_read": 1, "unreadable": 0}
+        landed[file.source_id] = made.model_copy(update={"parts": kept, "arrival": arrival, "counts": counts})
     return replace(state, landed=landed)
 
 
@@ -108,17 +119,17 @@ def make_day(state: State, recipe: Recipe, day: date) -> State:
         for m in state.raw.get(day, {}).values()
     )
     made = manifest(
-        "transactions", keys, planner.transactions_inputs(state, recipe, day), (BROKEN,) if broken else ()
+        "transactions", keys, inputs.transactions_inputs(state, recipe, day), (BROKEN,) if broken else ()
     )
     state = replace(state, transactions={**state.transactions, day: made})
     summed = {d: m for d, m in state.customer_days.items() if d != day}
     if not state.is_held(day):
-        summed[day] = manifest("customer_days", keys, planner.customer_days_inputs(state, recipe, day))
+        summed[day] = manifest("customer_days", keys, inputs.customer_days_inputs(state, recipe, day))
     return replace(state, customer_days=summed)
 
 
 def make_features(state: State, recipe: Recipe, day: date) -> State:
-    made = manifest("rfm_features", {"snapshot_date": str(day)}, planner.features_inputs(state, recipe, day))
+    made = manifest("rfm_features", {"snapshot_date": str(day)}, inputs.features_inputs(state, recipe, day))
     return replace(state, features={**state.features, day: made})
 
 
@@ -127,7 +138,7 @@ def make_assignments(state: State, recipe: Recipe, day: date) -> State:
         name: manifest(
             "segment_assignments",
             {"snapshot_date": str(day), "segmentation": name},
-            planner.assignments_inputs(state, recipe, day, name),
+            inputs.assignments_inputs(state, recipe, day, name),
         )
         for name in recipe.segmentations
     }
@@ -135,24 +146,24 @@ def make_assignments(state: State, recipe: Recipe, day: date) -> State:
 
 
 def make_month(state: State, recipe: Recipe, month: str) -> State:
-    close = planner.close_before(month)
+    close = calendar.close_before(month)
     state = make_features(state, recipe, close)
     keys = {"month": month}
-    if not planner.candidates_are_current(state, recipe, month):
-        fitted = manifest("model_candidates", keys, planner.candidate_inputs(state, recipe, month))
+    if not inputs.candidates_are_current(state, recipe, month):
+        fitted = manifest("model_candidates", keys, inputs.candidate_inputs(state, recipe, month))
         state = replace(state, candidates={**state.candidates, month: fitted})
-    model = manifest("segmentation_models", keys, planner.model_inputs(state, month))
+    model = manifest("segmentation_models", keys, inputs.model_inputs(state, month))
     return make_assignments(replace(state, models={**state.models, month: model}), recipe, close)
 
 
 def make_lists(state: State, recipe: Recipe, day: date) -> State:
     if state.held_lately(day):
-        return replace(state, lists={d: made for d, made in state.lists.items() if d != day})
+        return replace(state, lists={**state.lists, day: {}})
     made = {
         name: manifest(
             "campaign_lists",
             {"snapshot_date": str(day), "campaign": name},
-            planner.list_inputs(state, recipe, day, name),
+            inputs.list_inputs(state, recipe, day, name),
         )
         for name in recipe.campaigns
     }
@@ -160,7 +171,7 @@ def make_lists(state: State, recipe: Recipe, day: date) -> State:
 
 
 def make_report(state: State, recipe: Recipe, day: date) -> State:
-    made = manifest("report", {"snapshot_date": str(day)}, planner.report_inputs(state, recipe, day))
+    made = manifest("report", {"snapshot_date": str(day)}, inputs.report_inputs(state, recipe, day))
     return replace(state, reports={**state.reports, day: made})
 
 
@@ -353,9 +364,9 @@ def test_a_held_day_keeps_lists_from_being_made_for_seven_days():
     }
     assert [day for day, is_blocked in blocked.items() if is_blocked] == days(held, date(2024, 2, 5))
     state = bring_up_to_date(State(), shop=broken(held), through=date(2024, 2, 5))
-    assert date(2024, 2, 5) not in state.lists
+    assert not state.lists[date(2024, 2, 5)]
     assert date(2024, 2, 5) in state.assignments
-    assert last in bring_up_to_date(state, shop=broken(held), through=last).lists
+    assert bring_up_to_date(state, shop=broken(held), through=last).lists[last]
 
 
 def test_a_changed_suppression_file_makes_the_lists_again_and_nothing_before_them():
@@ -380,7 +391,7 @@ def test_late_data_under_fitted_months_restate_the_closes_and_flag_the_models():
     late = bring_up_to_date(state, FLAG, LATE, APRIL)
     assert late.features[date(2024, 2, 29)] != state.features[date(2024, 2, 29)]
     assert (late.candidates, late.models) == (state.candidates, state.models)
-    flagged = [month for month in late.models if planner.rests_on_other_data(late, month)]
+    flagged = [month for month in late.models if inputs.rests_on_other_data(late, month)]
     assert flagged == ["2024-03", "2024-04"]
     assert not plan(late, FLAG, APRIL)
 
@@ -388,7 +399,7 @@ def test_late_data_under_fitted_months_restate_the_closes_and_flag_the_models():
 def test_late_data_train_months_again_where_the_setting_says_so():
     late = bring_up_to_date(bring_up_to_date(State(), through=APRIL), RECIPE, LATE, APRIL)
     assert late.models == bring_up_to_date(State(), RECIPE, LATE, APRIL).models
-    assert not any(planner.rests_on_other_data(late, month) for month in late.models)
+    assert not any(inputs.rests_on_other_data(late, month) for month in late.models)
 
 
 def test_a_month_is_fitted_anew_when_somebody_asks_with_those_that_rest_on_it_until_data_change_again():
@@ -399,7 +410,7 @@ def test_a_month_is_fitted_anew_when_somebody_asks_with_those_that_rest_on_it_un
     assert anew.models == bring_up_to_date(State(), FLAG, LATE, APRIL).models
     later = bring_up_to_date(anew, FLAG, {**LATE, "later.csv": {date(2024, 2, 21): "later"}}, APRIL)
     assert later.models == anew.models
-    assert planner.rests_on_other_data(later, "2024-03")
+    assert inputs.rests_on_other_data(later, "2024-03")
 
 
 def test_a_decision_about_a_candidate_fits_nothing_anew_but_the_months_that_rest_on_it():
@@ -414,14 +425,119 @@ def test_a_decision_about_a_candidate_fits_nothing_anew_but_the_months_that_rest
     assert done.models == rebuilt.models
 
 
+# a range
+
+
+def make_range(
+    state: State,
+    first: date,
+    last: date,
+    table: str = "campaign_lists",
+    recipe: Recipe = RECIPE,
+    again: bool = False,
+    broken: Collection[date] = (),
+) -> State:
+    """Do what is planned for a range, planning anew before each layer; the broken days cannot be made."""
+    work = plan_range(state, recipe, first, last, table, again)
+    for day in set(work.days) - set(broken):
+        state = make_day(state, recipe, day)
+    for month in plan_range(state, recipe, first, last, table, again, work.days).months:
+        state = make_month(state, recipe, month)
+    snapshots = plan_range(state, recipe, first, last, table, again, work.days).snapshots
+    for begin, end, tables in planner.spans_with_tables(state, recipe, snapshots, table, again):
+        for day in days(begin, end):
+            if "rfm_features" in tables:
+                state = make_features(state, recipe, day)
+            if "segment_assignments" in tables:
+                state = make_assignments(state, recipe, day)
+            if "campaign_lists" in tables:
+                state = make_lists(state, recipe, day)
+    return state
+
+
+LANDED = land(State(seen=tuple(listing(SHOP))), RECIPE, SHOP, ALL.files)
+EVERY_DAY = tuple(days(FIRST, THROUGH))
+
+
+def test_of_a_range_every_snapshot_is_made_and_then_nothing_is_left():
+    work = plan_range(LANDED, RECIPE, FIRST, THROUGH)
+    assert work == Work(days=EVERY_DAY, months=("2024-02",), snapshots=EVERY_DAY)
+    made = make_range(LANDED, FIRST, THROUGH)
+    assert not plan_range(made, RECIPE, FIRST, THROUGH)
+    assert not plan(replace(made, reports={}), replace(RECIPE, report_each_run=False), THROUGH)
+
+
+def test_a_range_in_the_middle_needs_the_days_before_it_and_none_after_it():
+    first, last = EVERY_DAY[2], EVERY_DAY[3]
+    assert plan_range(LANDED, RECIPE, first, last) == Work(
+        days=EVERY_DAY[:4],
+        months=tuple(calendar.months_in_force(FIRST, last)),
+        snapshots=(first, last),
+    )
+    assert plan_range(LANDED, RECIPE, first, last, "rfm_features").months == ()
+    assert plan_range(LANDED, RECIPE, first, last, "customer_days") == Work(days=(first, last))
+    assert not plan_range(LANDED, RECIPE, FIRST - timedelta(9), FIRST - timedelta(1))
+
+
+@pytest.mark.parametrize("table", planner.SNAPSHOT_TABLES)
+def test_again_is_all_of_the_range_and_no_model_that_is_right(table: str):
+    made = make_range(LANDED, FIRST, THROUGH)
+    span = EVERY_DAY[1:4]
+    work = plan_range(made, RECIPE, span[0], span[-1], table, again=True)
+    assert work == Work(days=span, snapshots=span)
+    assert planner.spans_with_tables(made, RECIPE, span, table, again=True) == [
+        (span[0], span[-1], planner.SNAPSHOT_TABLES[: planner.SNAPSHOT_TABLES.index(table) + 1])
+    ]
+
+
+def test_a_retry_does_the_bad_day_and_once_it_is_good_what_rests_on_it():
+    bad = EVERY_DAY[3]
+    made = make_range(LANDED, FIRST, THROUGH, "segment_assignments", broken=[bad])
+    again = plan_range(made, RECIPE, FIRST, THROUGH, "segment_assignments", given_up=[bad])
+    assert not again, "without it everything is made"
+    assert plan_range(made, RECIPE, FIRST, THROUGH, "customer_days") == Work(days=(bad,))
+    healed = make_range(made, FIRST, THROUGH)
+    assert healed.features == make_range(LANDED, FIRST, THROUGH).features
+
+
+def test_only_the_tables_from_the_first_stale_one_on_are_made():
+    made = make_range(LANDED, FIRST, THROUGH)
+    other = replace(RECIPE, campaigns={"pamper": ("behaviour", "e-mail")})
+    work = plan_range(made, other, FIRST, THROUGH)
+    assert work == Work(snapshots=EVERY_DAY)
+    assert planner.spans_with_tables(made, other, work.snapshots, "campaign_lists") == [
+        (FIRST, THROUGH, ("campaign_lists",))
+    ]
+
+
+def test_what_a_range_costs_grows_with_its_days_customers_and_tables():
+    work = plan_range(LANDED, RECIPE, FIRST, THROUGH)
+    cost = costs.cost_of_range(LANDED, RECIPE, work, "campaign_lists", {})
+    fewer = costs.cost_of_range(LANDED, RECIPE, replace(work, snapshots=EVERY_DAY[:2]), "campaign_lists", {})
+    features = costs.cost_of_range(LANDED, RECIPE, work, "rfm_features", {})
+    wider = costs.cost_of_range(LANDED, RECIPE, work, "campaign_lists", {"rfm_features": 1000.0})
+    assert max(fewer.seconds, features.seconds) < cost.seconds
+    assert max(fewer.size_bytes, features.size_bytes) < cost.size_bytes < wider.size_bytes
+
+
+def test_what_a_state_knows_of_deliveries_is_kept_when_partitions_are_made():
+    state = make_range(LANDED, FIRST, THROUGH)
+    known = (state.raw, state.first_day, state.readiness, state.history_fingerprint(THROUGH))
+    after = state.having(features={})
+    assert after == replace(state, features={})
+    assert (after.raw, after.first_day, after.readiness, after.history_fingerprint(THROUGH)) == known
+    fewer = state.having(customer_days={})
+    assert fewer.history_fingerprint(THROUGH) == replace(state, customer_days={}).history_fingerprint(THROUGH)
+
+
 def test_where_a_model_comes_from():
     state = bring_up_to_date(State())
-    assert planner.model_source(state, RECIPE, FIRST) == "bootstrap"
-    assert planner.model_source(state, RECIPE, CLOSE) == "bootstrap"
-    assert planner.model_source(state, RECIPE, THROUGH) == "2024-02"
-    assert planner.model_source(State(), RECIPE, THROUGH) == "bootstrap"
+    assert inputs.model_source(state, RECIPE, FIRST) == "bootstrap"
+    assert inputs.model_source(state, RECIPE, CLOSE) == "bootstrap"
+    assert inputs.model_source(state, RECIPE, THROUGH) == "2024-02"
+    assert inputs.model_source(State(), RECIPE, THROUGH) == "bootstrap"
     study = replace(RECIPE, model_timing="same_snapshot")
-    assert planner.model_source(state, study, THROUGH) == "same_snapshot"
+    assert inputs.model_source(state, study, THROUGH) == "same_snapshot"
 
 
 def test_another_model_timing_assigns_again_with_the_same_features():
@@ -448,19 +564,21 @@ def test_an_earlier_first_delivery_brings_a_model_for_the_month_that_was_the_fir
     ],
 )
 def test_every_month_but_the_first_has_a_model(first: str, through: str, months: list[str]):
-    assert planner.months_in_force(date.fromisoformat(first), date.fromisoformat(through)) == months
+    assert calendar.months_in_force(date.fromisoformat(first), date.fromisoformat(through)) == months
 
 
 def test_month_closes():
-    assert planner.close_before("2012-01") == date(2011, 12, 31)
-    assert planner.close_before("2012-03") == date(2012, 2, 29)
-    assert [d.day for d in days(date(2012, 2, 27), date(2012, 3, 1)) if planner.is_month_close(d)] == [29]
+    assert calendar.close_before("2012-01") == date(2011, 12, 31)
+    assert calendar.close_before("2012-03") == date(2012, 2, 29)
+    assert [d.day for d in days(date(2012, 2, 27), date(2012, 3, 1)) if calendar.last_of_month(d) == d] == [
+        29
+    ]
 
 
 @settings(deadline=None)
 @given(st.sets(st.dates(date(2023, 12, 1), date(2024, 3, 31))))
 def test_ranges_hold_every_day_once_and_do_not_touch(wanted: set[date]):
-    found = planner.ranges(wanted)
+    found = calendar.ranges(wanted)
     assert [day for first, last in found for day in days(first, last)] == sorted(wanted)
     assert all((b[0] - a[1]).days > 1 for a, b in pairwise(found))
 

@@ -39,6 +39,11 @@ CONTRACT = {
         "customer_id segment score reason previous_segment segment_since model_month",
     ),
     "campaign_lists": ("snapshot_date campaign", "customer_id segment arm rank offer channel reason"),
+    "restated_lists": (
+        "snapshot_date campaign",
+        "customer_id change segment arm rank offer channel reason released_segment released_arm "
+        "released_rank",
+    ),
     "segment_profiles": (
         "snapshot_date",
         "segmentation segment customers share revenue revenue_share recency_days_mean recency_days_median "

@@ -158,11 +158,47 @@ def test_cleaning_rules_do_not_change_how_a_file_reads():
     shop = profile()
     cleaned = shop.model_copy(update={"cleaning": SHIPPED["uci_online_retail"].cleaning})
     other = shop.model_copy(update={"time_zone": "UTC"})
-    read = profile_fingerprint(shop, "Europe/London", "GBP")
-    assert profile_fingerprint(cleaned, "Europe/London", "GBP") == read
+    read = profile_fingerprint(shop, "Europe/London", "GBP", {})
+    assert profile_fingerprint(cleaned, "Europe/London", "GBP", {}) == read
     others = {
-        profile_fingerprint(other, "Europe/London", "GBP"),
-        profile_fingerprint(shop, "UTC", "GBP"),
-        profile_fingerprint(shop, "Europe/London", "EUR"),
+        profile_fingerprint(other, "Europe/London", "GBP", {}),
+        profile_fingerprint(shop, "UTC", "GBP", {}),
+        profile_fingerprint(shop, "Europe/London", "EUR", {}),
     }
     assert len(others | {read}) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"encoding": "cp12520"}, "'cp12520' is no encoding of text files"),
+        ({"encoding": "base64"}, "'base64' is no encoding of text files"),
+        ({"encoding": "cp500"}, "'cp500' is no encoding of text files"),
+        ({"decimal_mark": ",", "thousands_mark": ","}, "decimal_mark and thousands_mark are both ','"),
+        ({"widths": [3, 4]}, "widths needs as many names in `header`"),
+        ({"header": [*COLUMNS.values()]}, "a file without a header is known by its name: give `files`"),
+        ({"header": ["bill"], "files": "*.txt"}, "header lacks at, price, qty, sku, who"),
+    ],
+)
+def test_a_layout_that_cannot_be_meant_is_refused(options, message):
+    with pytest.raises(ValidationError, match=message):
+        SourceProfile(source_system="till", columns=COLUMNS, **options)
+
+
+def test_a_file_must_have_the_columns_that_are_filled_down_or_looked_up_by_and_not_those_looked_up():
+    options = {
+        "fill_down": {"by": "bill", "columns": ["at", "till"]},
+        "lookups": {"prices": {"path": "p.csv", "key": "ITEM", "of": "code"}},
+    }
+    shop = SourceProfile.model_validate(
+        {"source_system": "till", "columns": COLUMNS | {"unit_price": '"prices.PRICE"'}, **options}
+    )
+    assert shop.needs == ("at", "bill", "code", "qty", "sku", "till", "who")
+    assert shop.lookup_columns == ("prices.PRICE",)
+
+
+def test_a_profile_for_some_names_is_for_no_others():
+    shop = SourceProfile(source_system="till", columns=COLUMNS, files="till*.csv")
+    assert [shop.is_for(path) for path in ("till7.csv", "a/till7.csv", "shop.csv")] == [True, True, False]
+    below = shop.model_copy(update={"files": "a/*.csv"})
+    assert [below.is_for(path) for path in ("a/x.csv", "b/x.csv", "x.csv")] == [True, False, False]

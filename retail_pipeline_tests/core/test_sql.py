@@ -366,15 +366,16 @@ def customer_days(draw: st.DrawFn) -> list[Row]:
 def features(
     engine: DuckDB, rows: list[Row], snapshots: Sequence[date], window: int | None, net: bool = True
 ) -> list[Row]:
-    starts = [day - timedelta(window) if window else date.min for day in snapshots]
-    days = pa.table(
-        {"snapshot_date": pa.array(snapshots, pa.date32()), "window_start": pa.array(starts, pa.date32())}
+    engine.keep(
+        "feature_changes",
+        "feature_changes",
+        {"customer_days": table("customer_days", rows, ("date", pa.date32()))},
+        window_days=window,
+        first=min(snapshots),
+        through=max(snapshots),
     )
-    found = engine.run(
-        "rfm_features",
-        {"customer_days": table("customer_days", rows, ("date", pa.date32())), "snapshots": days},
-        net_of_returns=net,
-    )
+    days = pa.table({"snapshot_date": pa.array(snapshots, pa.date32())})
+    found = engine.run("rfm_features", {"snapshots": days}, net_of_returns=net)
     found.select(TABLES["rfm_features"].names).cast(TABLES["rfm_features"].arrow)
     result: list[Row] = found.to_pylist()
     return result
@@ -471,9 +472,13 @@ def test_who_only_brought_goods_back_is_no_customer_yet(engine: DuckDB):
 def assigned(
     engine: DuckDB, day: date, now: dict[str, str], before: dict[str, tuple[str, date]]
 ) -> list[Row]:
-    own = [{"customer_id": c, "segment": s, "score": 1.0, "reason": "because"} for c, s in now.items()]
+    own = [
+        {"snapshot_date": day, "customer_id": c, "segment": s, "score": 1.0, "reason": "because"}
+        for c, s in now.items()
+    ]
     schema = pa.schema(
         [
+            ("snapshot_date", pa.date32()),
             ("customer_id", pa.string()),
             ("segment", pa.string()),
             ("score", pa.float64()),
@@ -490,11 +495,10 @@ def assigned(
             "assigned": pa.Table.from_pylist(own, schema=schema),
             "previous": table("segment_assignments", previous),
         },
-        snapshot_date=day,
-        is_month_close=(day + timedelta(1)).day == 1,
+        month_close=date(2011, 3, 31),
         model_month="2011-03",
     )
-    found.cast(TABLES["segment_assignments"].arrow)
+    found.drop_columns(["snapshot_date"]).cast(TABLES["segment_assignments"].arrow)
     rows: list[Row] = found.to_pylist()
     return rows
 
@@ -542,6 +546,7 @@ def listed(
         {
             "candidates": pa.table(
                 {
+                    "snapshot_date": pa.array([D0] * len(candidates), pa.date32()),
                     "customer_id": pa.array(candidates, pa.string()),
                     "segment": pa.array(["DELIGHT"] * len(candidates), pa.string()),
                     "reason": pa.array(["because"] * len(candidates), pa.string()),
@@ -556,9 +561,34 @@ def listed(
         offer="gift",
         channel="phone",
     )
-    found.cast(TABLES["campaign_lists"].arrow)
+    found.drop_columns(["snapshot_date"]).cast(TABLES["campaign_lists"].arrow)
     rows: list[Row] = found.to_pylist()
     return rows
+
+
+def on(day: date, rows: pa.Table) -> pa.Table:
+    return rows.append_column("snapshot_date", pa.array([day] * len(rows), pa.date32()))
+
+
+def test_each_day_has_ranks_of_its_own(engine: DuckDB):
+    values = {"1": 3.0, "2": 2.0}
+    candidates = pa.table(
+        {
+            "snapshot_date": pa.array([D0, D0 + timedelta(1), D0, D0 + timedelta(1)], pa.date32()),
+            "customer_id": pa.array([*values, *values][::-1], pa.string()),
+            "segment": pa.array(["DELIGHT"] * 4),
+            "reason": pa.array(["because"] * 4),
+            "rank_value": pa.array([*values.values(), *values.values()][::-1], pa.float64()),
+        }
+    )
+    rows = engine.run(
+        "campaign_lists",
+        {"candidates": candidates, "suppressed": pa.table({"customer_id": pa.array([], pa.string())})},
+        campaign="c", salt="s", control_below=control_below(0.1), offer="gift", channel="phone",
+    ).to_pylist()  # fmt: skip
+    assert [(row["snapshot_date"], row["rank"]) for row in rows] == [
+        (D0, 1), (D0, 2), (D0 + timedelta(1), 1), (D0 + timedelta(1), 2),
+    ]  # fmt: skip
 
 
 MANY = {str(12_000 + n): float(n % 97) for n in range(20_000)}
@@ -630,8 +660,8 @@ def test_candidates_are_those_of_the_campaigns_segments_with_its_ranking(engine:
         for n, money in enumerate(["1", "1", "-1"])
     ]
     inputs = {
-        "segment_assignments": table("segment_assignments", assignments),
-        "rfm_features": table("rfm_features", known),
+        "segment_assignments": on(D0, table("segment_assignments", assignments)),
+        "rfm_features": on(D0, table("rfm_features", known)),
     }
     candidates = engine.run(candidates_sql(campaign), inputs)
     rows = engine.run(
@@ -640,3 +670,54 @@ def test_candidates_are_those_of_the_campaigns_segments_with_its_ranking(engine:
         campaign="c", salt="s", control_below=control_below(0.1), offer="gift", channel="phone",
     ).to_pylist()  # fmt: skip
     assert [(row["customer_id"], row["segment"]) for row in rows] == [("0", "A"), ("2", "Can't Lose")]
+
+
+# restated_lists
+
+LISTED: Row = {
+    "segment": "DELIGHT", "arm": "treatment", "rank": 1, "offer": "gift", "channel": "phone",
+    "reason": "because",
+}  # fmt: skip
+
+
+def compared(engine: DuckDB, restated: Mapping[str, Row], released: Mapping[str, Row]) -> list[Row]:
+    def rows(of: Mapping[str, Row]) -> pa.Table:
+        return table("campaign_lists", [{**LISTED, **row, "customer_id": name} for name, row in of.items()])
+
+    found = engine.run("restated_lists", {"restated": rows(restated), "released": rows(released)})
+    rows_found: list[Row] = found.cast(TABLES["restated_lists"].arrow).to_pylist()
+    return rows_found
+
+
+def test_a_restated_list_has_everyone_of_either_list_the_new_one_in_its_order_first(engine: DuckDB):
+    rows = compared(
+        engine, {"9": {"rank": 1}, "5": {"rank": 2}}, {"7": {"rank": 1}, "5": {"rank": 2}, "6": {"rank": 3}}
+    )
+    assert [(row["customer_id"], row["change"], row["rank"], row["released_rank"]) for row in rows] == [
+        ("9", "added", 1, None),
+        ("5", "same", 2, 2),
+        ("7", "removed", None, 1),
+        ("6", "removed", None, 3),
+    ]
+    assert rows[2] == {
+        **dict.fromkeys(TABLES["restated_lists"].names),
+        "customer_id": "7", "change": "removed", "released_segment": "DELIGHT", "released_arm": "treatment",
+        "released_rank": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("now", "change"),
+    [
+        ({"segment": "RETAIN"}, "changed"),
+        ({"arm": "control"}, "changed"),
+        ({"rank": 2}, "changed"),
+        ({"offer": "call"}, "changed"),
+        ({"channel": "letter"}, "changed"),
+        ({"reason": "one day more"}, "same"),
+    ],
+    ids=lambda value: str(*value) if isinstance(value, dict) else "",
+)
+def test_a_customer_is_the_same_if_nothing_but_the_reason_is_another(engine: DuckDB, now: Row, change: str):
+    (row,) = compared(engine, {"1": now}, {"1": {}})
+    assert (row["change"], row["released_rank"], row["reason"]) == (change, 1, now.get("reason", "because"))

@@ -9,13 +9,13 @@ from typing import Any
 
 import dagster as dg
 
+from retail_pipeline.core.planner import files_to_land
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.driver import QUIET
 from retail_pipeline.defs.jobs import DAY_TABLES, SNAPSHOT_TABLES
 from retail_pipeline.defs.partitions import SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import file_ranges, range_tags
-from retail_pipeline.engine.listing import list_files
 from retail_pipeline.settings import load_settings
 from retail_pipeline_tests.shop import settings_of
 
@@ -51,9 +51,8 @@ def run(
 
 def land(pipeline: Pipeline, instance: dg.DagsterInstance) -> Result:
     """Land every file in landing that has not landed yet, in one run."""
-    landed = pipeline.state().landed
-    files = list_files(pipeline.settings.landing).files
-    keys = [file.partition_key for file in files if file.source_id not in landed]
+    state = pipeline.state(tuple(pipeline.listing().files))
+    keys = [file.partition_key for file in files_to_land(state, pipeline.recipe)]
     instance.add_dynamic_partitions(SOURCE_FILES, keys)
     ((first, last),) = file_ranges(keys, instance.get_dynamic_partitions(SOURCE_FILES))
     return run(pipeline, instance, "landing_job", first, last)

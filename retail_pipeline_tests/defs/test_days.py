@@ -67,7 +67,7 @@ def test_a_bad_day_fails_by_name_and_the_good_days_of_its_run_stay_done(
     assert not result.success
     rows = len(sales(BAD))
     assert said(result) == (
-        f"1 days could not be made; the others are done.\n{BAD}: held: {rows} rows against «currency is EUR»."
+        f"1 day could not be made; the others are done.\n{BAD}: held: {rows} rows against «currency is EUR»."
         f" Mend the source and deliver again, or accept it with `retail-pipeline days release {BAD} --why …`"
     )
     expected = {day: "FAILED" if day == BAD else "MATERIALIZED" for day in DAYS}
@@ -144,7 +144,7 @@ def test_a_damaged_raw_file_fails_its_own_day_by_name(
     (raw,) = (delivered.lake.root / "raw_transactions" / f"date={hit}").glob("*.parquet")
     raw.write_bytes(raw.read_bytes()[:-20])
     result = make_days(delivered, instance, good)
-    assert said(result).splitlines()[0] == "1 days could not be made; the others are done."
+    assert said(result).splitlines()[0] == "1 day could not be made; the others are done."
     assert said(result).splitlines()[1].startswith(f"{hit}: ")
     assert str(raw) in said(result)
     expected = {day: "FAILED" if day == hit else "MATERIALIZED" for day in good}

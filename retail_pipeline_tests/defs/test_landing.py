@@ -36,7 +36,7 @@ def test_a_file_with_unknown_columns_fails_by_name_and_the_others_land(
     (pipeline.settings.landing / "stock.csv").write_text("shelf,count\nA,1\n")
     result = land(pipeline, instance)
     assert not result.success
-    assert said(result).startswith("1 files could not be made; the others are done.\nstock.csv@")
+    assert said(result).startswith("1 file could not be made; the others are done.\nstock.csv@")
     assert "no profile fits the columns shelf, count" in said(result)
     landed = instance.get_materialized_partitions(RAW)
     assert sorted(key.split("@")[0] for key in landed) == [f"{day}.csv" for day in span(FIRST, 2)]
@@ -56,8 +56,13 @@ def test_unreadable_rows_are_amber_when_few_and_red_when_many(
     good = [line for day in span(FIRST, 4) for line in sales(day)]
     bad = good[0] | {"units": "dozen"}
     write(pipeline.settings.landing / "few.csv", [*good, bad])
-    write(pipeline.settings.landing / "many.csv", [*sales(FIRST), *[bad] * len(sales(FIRST))])
-    assert land(pipeline, instance).success
+    other = sales(span(FIRST, 5)[4])
+    write(pipeline.settings.landing / "many.csv", [*other, *[bad] * len(other)])
+    reason = said(land(pipeline, instance))
+    assert (
+        f"many.csv@{_id_of(pipeline, 'many.csv')}: {len(other)} of its {2 * len(other)} rows cannot" in reason
+    )
+    assert {key.split("@")[0] for key in instance.get_materialized_partitions(RAW)} == {"few.csv"}
     checks = evaluations(instance, "raw_transactions", "rows_are_readable")
     found = {key.split("@")[0]: check for key, check in checks.items()}
     assert not found["few.csv"].passed
@@ -66,3 +71,8 @@ def test_unreadable_rows_are_amber_when_few_and_red_when_many(
     shown = str(found["few.csv"].metadata["failures"].value)
     assert "1 rows do not" in shown
     assert f"{len(good) + 1} | quantity: 'dozen' is not a number" in shown
+
+
+def _id_of(pipeline: Pipeline, path: str) -> str:
+    (source_id,) = [s for s, m in pipeline.state().landed.items() if m.arrival.path == path]
+    return source_id

@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from retail_pipeline.core.decisions import ModelRetrain
-from retail_pipeline.core.planner import rests_on_other_data
+from retail_pipeline.core.inputs import rests_on_other_data
 from retail_pipeline.core.promotion import Gates, ModelDecision
 from retail_pipeline.defs.driver import bring_up_to_date
 from retail_pipeline.defs.pipeline import Pipeline

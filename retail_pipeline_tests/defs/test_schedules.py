@@ -10,6 +10,7 @@ import pytest
 
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.settings import load_settings
+from retail_pipeline_tests.shop import PROFILE
 
 
 def tick(
@@ -82,6 +83,32 @@ def test_yesterdays_partition_exists_when_there_is_no_last_day() -> None:
 
 def test_sensor_and_schedules_run_without_being_switched_on() -> None:
     repository = build_defs(load_settings()).get_repository_def()
-    assert [s.default_status for s in repository.sensor_defs] == [dg.DefaultSensorStatus.RUNNING]
+    assert {s.default_status for s in repository.sensor_defs} == {dg.DefaultSensorStatus.RUNNING}
     assert {s.default_status for s in repository.schedule_defs} == {dg.DefaultScheduleStatus.RUNNING}
-    assert {s.name for s in repository.schedule_defs} == {"daily_schedule", "monthly_model_schedule"}
+    assert {s.name for s in repository.schedule_defs} == {
+        "daily_schedule",
+        "monthly_model_schedule",
+        "yesterday_schedule",
+    }
+
+
+@pytest.mark.parametrize(
+    ("due", "cron"),
+    [
+        ((None, None), "0 8 * * *"),
+        (("05:15", None), "45 5 * * *"),
+        (("05:15", "9:40"), "10 10 * * *"),
+        (("23:45", None), "59 23 * * *"),
+    ],
+)
+def test_yesterday_is_looked_at_half_an_hour_after_the_last_source_is_due(
+    due: tuple[str | None, str | None], cron: str
+) -> None:
+    sources = {
+        f"till_{n}": {**PROFILE, "source_system": f"till_{n}", "delivers": {"by": by}}
+        for n, by in enumerate(due)
+    }
+    settings = load_settings(time_zone="Asia/Dhaka", sources=sources)
+    found = build_defs(settings).get_repository_def().get_schedule_def("yesterday_schedule")
+    assert (found.cron_schedule, found.execution_timezone) == (cron, "Asia/Dhaka")
+    assert found.job_name == "yesterday_job"

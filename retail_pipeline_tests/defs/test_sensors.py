@@ -1,34 +1,51 @@
-"""The sensor, tick by tick, its requests run for real in between."""
+"""The sensors that land and make, tick by tick; what they ask for is run for real where it matters."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from retail_pipeline.core.planner import State
+from retail_pipeline.core.decisions import DayRelease
+from retail_pipeline.core.state import State
 from retail_pipeline.definitions import build_defs
+from retail_pipeline.defs import wanted
 from retail_pipeline.defs.driver import QUIET
+from retail_pipeline.defs.partitions import SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline.defs.requests import MOST_ATTEMPTS
-from retail_pipeline.defs.sensors import look
-from retail_pipeline_tests.defs.support import Result, open_pipeline, statuses
-from retail_pipeline_tests.shop import FIRST, deliver, sales, span, write
+from retail_pipeline.defs.requests import INTERRUPTED, MOST_ATTEMPTS, MOST_INTERRUPTIONS
+from retail_pipeline.defs.sensors import MANY_FILES, look_at_days
+from retail_pipeline.defs.wanted import last_day
+from retail_pipeline.lake.state import write_release
+from retail_pipeline.settings import load_settings
+from retail_pipeline_tests.defs.support import Result, open_pipeline
+from retail_pipeline_tests.shop import deliver, sales, span, write
 
-DAYS = span(FIRST, 6)
+# over the end of a month, and on the fourth day the shop is closed
+DAYS = span(date(2024, 1, 29), 6)
+OPEN = [day for day in DAYS if day != DAYS[3]]
+LAST = str(DAYS[-1])
+SETTINGS = {
+    "arrival": {"complete_when": "renamed"},
+    "segmentations": {"spend_tiers": {}},
+    "default_campaigns": "spend_tiers",
+}
+LANDS, MAKES = "new_files_sensor", "stale_days_sensor"
+Made = list[tuple[str, str, str]]
 
 
-def tick(pipeline: Pipeline, instance: dg.DagsterInstance) -> Any:
+def tick(pipeline: Pipeline, instance: dg.DagsterInstance, name: str) -> Any:
     """One tick, as the daemon makes it: the partitions that it asks for are added."""
     repository = build_defs(pipeline.settings).get_repository_def()
-    sensor = repository.get_sensor_def("new_files_sensor")
+    sensor = repository.get_sensor_def(name)
     with dg.build_sensor_context(
         instance=instance, resources={"pipeline": pipeline}, repository_def=repository
     ) as context:
@@ -56,160 +73,335 @@ def execute(
     ]
 
 
-def until_quiet(pipeline: Pipeline, instance: dg.DagsterInstance) -> list[tuple[str, str, str]]:
-    """Tick and run until a tick asks for nothing: the job and range of each run, in order."""
-    made: list[tuple[str, str, str]] = []
-    for _ in range(20):
-        requests = tick(pipeline, instance).run_requests
-        if not requests:
-            return made
-        execute(pipeline, instance, requests)
-        made += [
-            (
-                str(request.job_name),
-                request.tags["dagster/asset_partition_range_start"],
-                request.tags["dagster/asset_partition_range_end"],
-            )
-            for request in requests
-        ]
-    pytest.fail(f"the sensor does not come to rest: {made}")
-
-
-def test_new_files_land_then_their_days_are_made_then_the_last_snapshot_then_it_rests(
-    pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
-    deliver(pipeline.settings.landing, DAYS)
-    first = tick(pipeline, instance)
-    (asked,) = first.dynamic_partitions_requests
-    assert [key.split("@")[0] for key in asked.partition_keys] == [f"{day}.csv" for day in DAYS]
-    assert [request.job_name for request in first.run_requests] == ["landing_job"]
-    assert all(result.success for result in execute(pipeline, instance, first.run_requests))
-
-    second = tick(pipeline, instance)
-    assert not second.dynamic_partitions_requests
-    assert [request.job_name for request in second.run_requests] == ["daily_job"]
-    assert [key.to_user_string() for key in second.run_requests[0].asset_selection] == [
-        "transactions",
-        "customer_days",
+def named(requests: Sequence[dg.RunRequest] | None) -> Made:
+    """The job and range of each request."""
+    first, last = (f"dagster/asset_partition_range_{end}" for end in ("start", "end"))
+    return [
+        (str(request.job_name), request.tags[first].split("@")[0], request.tags[last].split("@")[0])
+        for request in requests or ()
     ]
-    assert all(result.success for result in execute(pipeline, instance, second.run_requests))
-    assert statuses(pipeline, instance, "customer_days", DAYS) == dict.fromkeys(DAYS, "MATERIALIZED")
 
-    third = tick(pipeline, instance)
-    (request,) = third.run_requests
-    assert request.tags["dagster/asset_partition_range_start"] == str(DAYS[-1])
-    assert all(result.success for result in execute(pipeline, instance, third.run_requests))
-    assert pipeline.state().lists[DAYS[-1]]
 
-    fourth = tick(pipeline, instance)
-    assert not fourth.run_requests
-    assert fourth.skip_message == (
-        f"all 6 files in {pipeline.settings.landing} have landed and their days are made"
+def asked(pipeline: Pipeline, instance: dg.DagsterInstance, name: str) -> Made:
+    """What a tick asks for."""
+    return named(tick(pipeline, instance, name).run_requests)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Made]:
+    """A lake that the sensors made until they came to rest, and what they asked for, in order."""
+    root = tmp_path_factory.mktemp("begun")
+    pipeline, made = open_pipeline(root, **SETTINGS), Made()
+    deliver(pipeline.settings.landing, OPEN)
+    with dg.DagsterInstance.ephemeral() as instance:
+        for _ in range(10):
+            requests = [
+                r for name in (LANDS, MAKES) for r in tick(pipeline, instance, name).run_requests or ()
+            ]
+            assert all(result.success for result in execute(pipeline, instance, requests))
+            made += named(requests)
+            if not requests:
+                return root, made
+    pytest.fail(f"the sensors do not come to rest: {made}")
+
+
+@pytest.fixture
+def finished(begun: tuple[Path, Made], tmp_path: Path) -> Pipeline:
+    """A pipeline of one's own, whose lake is up to date."""
+    shutil.copytree(begun[0], tmp_path, dirs_exist_ok=True)
+    return open_pipeline(tmp_path, **SETTINGS)
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Pipeline:
+    """The small shop's pipeline, with nothing delivered yet."""
+    (tmp_path / "landing").mkdir()
+    return open_pipeline(tmp_path, **SETTINGS)
+
+
+def test_new_files_land_then_their_days_are_made_then_models_then_the_last_snapshot_then_it_rests(
+    begun: tuple[Path, Made], finished: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    assert begun[1] == [
+        ("landing_job", f"{OPEN[0]}.csv", f"{OPEN[-1]}.csv"),
+        ("daily_job", str(DAYS[0]), LAST),
+        ("monthly_model_job", "2024-02-01", "2024-02-01"),
+        ("daily_job", LAST, LAST),
+    ]
+    assert DAYS[3] in finished.state().customer_days, "a day without deliveries is a day, too"
+    assert tick(finished, instance, LANDS).skip_message == (
+        f"5 files have landed from {finished.settings.landing}"
     )
+    assert tick(finished, instance, MAKES).skip_message == f"everything is made through {LAST}"
 
 
-def test_the_last_snapshots_report_comes_last(tmp_path: Path, instance: dg.DagsterInstance) -> None:
-    pipeline = open_pipeline(tmp_path, report={"each_run": True})
-    deliver(pipeline.settings.landing, DAYS)
-    made = until_quiet(pipeline, instance)
-    assert [job for job, *_ in made] == ["landing_job", "daily_job", "daily_job", "report_job"]
-    assert made[-1] == ("report_job", str(DAYS[-1]), str(DAYS[-1]))
-    page = pipeline.lake.partition("report", {"snapshot_date": str(DAYS[-1])}) / "index.html"
-    assert "Key takeaways" in page.read_text(encoding="utf-8")
+def test_a_lost_instance_changes_nothing(finished: Pipeline, instance: dg.DagsterInstance) -> None:
+    """There is no cursor: an instance that knows of no run, file or tick asks for nothing that is done."""
+    assert not instance.get_runs()
+    assert asked(finished, instance, LANDS) == asked(finished, instance, MAKES) == []
+
+
+def test_the_first_tick_on_nothing_says_so(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
+    assert tick(pipeline, instance, LANDS).skip_message == (
+        f"no file has landed yet from {pipeline.settings.landing}"
+    )
+    assert tick(pipeline, instance, MAKES).skip_message == "nothing has landed yet"
+
+
+def test_the_last_snapshots_report_comes_last(finished: Pipeline, instance: dg.DagsterInstance) -> None:
+    drawing = open_pipeline(finished.lake.root.parent, report={"each_run": True}, **SETTINGS)
+    assert asked(drawing, instance, MAKES) == [("report_job", LAST, LAST)]
 
 
 def test_a_late_file_makes_the_days_it_touches_again_and_no_others(
-    pipeline: Pipeline, instance: dg.DagsterInstance
+    finished: Pipeline, instance: dg.DagsterInstance
 ) -> None:
-    deliver(pipeline.settings.landing, DAYS)
-    until_quiet(pipeline, instance)
     late = [line | {"order": f"late-{line['order']}"} for day in (DAYS[1], DAYS[4]) for line in sales(day)]
-    write(pipeline.settings.landing / "late.csv", late)
-    assert [made for made in until_quiet(pipeline, instance) if made[0] == "daily_job"] == [
+    write(finished.settings.landing / "late.csv", late)
+    (landing,) = execute(finished, instance, tick(finished, instance, LANDS).run_requests)
+    assert landing.success
+    assert asked(finished, instance, MAKES) == [
         ("daily_job", str(DAYS[1]), str(DAYS[1])),
         ("daily_job", str(DAYS[4]), str(DAYS[4])),
-        ("daily_job", str(DAYS[-1]), str(DAYS[-1])),
     ]
 
 
-def test_days_without_deliveries_and_month_models_are_made_once_too(
+def test_both_wait_while_a_run_is_under_way_and_say_so(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
-    days = span(date(2024, 1, 25), 10)
-    deliver(pipeline.settings.landing, [day for day in days if day.weekday() != 6])
-    assert [made for made in until_quiet(pipeline, instance) if made[0] != "landing_job"] == [
-        ("daily_job", str(days[0]), str(days[-1])),
-        ("monthly_model_job", "2024-02-01", "2024-02-01"),
-        ("daily_job", str(days[-1]), str(days[-1])),
-    ]
-
-
-def test_work_under_way_is_not_requested_again(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
-    deliver(pipeline.settings.landing, DAYS)
-    (request,) = tick(pipeline, instance).run_requests
+    deliver(pipeline.settings.landing, OPEN)
+    (request,) = tick(pipeline, instance, LANDS).run_requests
     job = build_defs(pipeline.settings).resolve_job_def("landing_job")
     under_way = instance.create_run_for_job(job, tags=dict(request.tags), status=dg.DagsterRunStatus.STARTED)
-    again = tick(pipeline, instance)
-    assert not again.run_requests
-    assert again.skip_message.startswith("6 files wait: their runs are under way")
+    for name in (LANDS, MAKES):
+        again = tick(pipeline, instance, name)
+        assert not again.run_requests
+        assert again.skip_message == "runs are under way (1 of landing_job); looking again at the next tick"
     instance.report_run_failed(under_way)
-    (retry,) = tick(pipeline, instance).run_requests
-    assert retry.run_key != request.run_key
+    (retry,) = tick(pipeline, instance, LANDS).run_requests
     assert retry.run_key.removesuffix("-2") == request.run_key.removesuffix("-1")
 
 
-def test_a_file_that_cannot_land_is_given_up_after_some_attempts_and_the_others_go_on(
+def landing_that(error: Callable[[], Exception]) -> dg.JobDefinition:
+    @dg.op
+    def fails() -> None:
+        raise error()
+
+    @dg.job(name="landing_job")
+    def landing_job() -> None:
+        fails()
+
+    return landing_job
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"),
+    [
+        (lambda: OSError(28, "No space left on device"), MOST_ATTEMPTS),
+        (lambda: dg.Failure("the file is torn", allow_retries=False), 1),
+    ],
+    ids=["what may pass", "bad input"],
+)
+def test_what_may_pass_is_tried_three_times_and_bad_input_once_until_it_changes(
+    pipeline: Pipeline, instance: dg.DagsterInstance, error: Callable[[], Exception], attempts: int
+) -> None:
+    deliver(pipeline.settings.landing, DAYS[:1])
+    job, keys = landing_that(error), list[str]()
+    while requests := tick(pipeline, instance, LANDS).run_requests:
+        keys += [request.run_key for request in requests]
+        assert len(keys) <= MOST_ATTEMPTS, "it is tried for ever"
+        job.execute_in_process(instance=instance, tags=dict(requests[0].tags), raise_on_error=False)
+    assert len(keys) == len(set(keys)) == attempts
+    said = tick(pipeline, instance, LANDS).skip_message
+    assert f"landing_job {DAYS[0]}.csv@" in said
+    assert "failed and is not tried again until its input changes: " in said
+    assert ("the file is torn" in said) == (attempts == 1)
+    write(pipeline.settings.landing / f"{DAYS[0]}.csv", [sales(DAYS[0])[0] | {"order": "mended"}])
+    assert tick(pipeline, instance, LANDS).run_requests
+
+
+def test_a_run_that_went_down_with_what_launched_it_is_no_attempt(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
-    deliver(pipeline.settings.landing, DAYS)
-    (pipeline.settings.landing / "stock.csv").write_text("shelf,count\nA,1\n")
-    made = until_quiet(pipeline, instance)
-    alone = [span for span in made if span[1].startswith("stock.csv")]
-    assert len(alone) == MOST_ATTEMPTS
-    assert made[-2] == ("daily_job", str(DAYS[0]), str(DAYS[-1]))
-    assert tick(pipeline, instance).skip_message.startswith(
-        f"1 files wait: their runs are under way, or failed {MOST_ATTEMPTS} times"
+    """Whatever the number of restarts, but for a file that brings the whole machine down each time."""
+    deliver(pipeline.settings.landing, DAYS[:1])
+    job, restarts = build_defs(pipeline.settings).resolve_job_def("landing_job"), 0
+    while requests := tick(pipeline, instance, LANDS).run_requests:
+        run = instance.create_run_for_job(
+            job, tags=dict(requests[0].tags), status=dg.DagsterRunStatus.STARTED
+        )
+        instance.add_run_tags(run.run_id, {INTERRUPTED: run.run_id})
+        instance.report_run_failed(run)
+        restarts += 1
+    assert restarts == MOST_INTERRUPTIONS > 5 * MOST_ATTEMPTS
+
+
+def test_work_that_succeeds_and_is_still_due_is_done_again_but_not_for_ever(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    """A lake that was taken away is made again; an error in the plan does not keep the machine busy."""
+    deliver(pipeline.settings.landing, DAYS[:1])
+    job = build_defs(pipeline.settings).resolve_job_def("landing_job")
+    for _ in range(MOST_ATTEMPTS):
+        (request,) = tick(pipeline, instance, LANDS).run_requests
+        instance.create_run_for_job(job, tags=dict(request.tags), status=dg.DagsterRunStatus.SUCCESS)
+    assert "ran 3 times in a row without an error and is still due" in (
+        tick(pipeline, instance, LANDS).skip_message
     )
-    # mended, it is other work: it lands at once
-    write(pipeline.settings.landing / "stock.csv", [sales(DAYS[0])[0] | {"order": "x"}])
-    assert until_quiet(pipeline, instance)[0][0] == "landing_job"
+    # another run of the job in between: a delivery that goes to and fro
+    instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
+    assert tick(pipeline, instance, LANDS).run_requests
+
+
+def test_a_file_that_cannot_be_read_is_tried_once_and_mended_it_lands(
+    finished: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    (finished.settings.landing / "stock.csv").write_text("shelf,count\nA,1\n")
+    (landing,) = execute(finished, instance, tick(finished, instance, LANDS).run_requests)
+    assert not landing.success
+    assert tick(finished, instance, LANDS).skip_message == (
+        f"5 files have landed from {finished.settings.landing}; "
+        "1 in quarantine (`retail-pipeline quarantine list`)"
+    )
+    write(finished.settings.landing / "stock.csv", [sales(DAYS[0])[0] | {"order": "x"}])
+    (failed,) = (key for key in instance.get_dynamic_partitions(SOURCE_FILES) if "stock.csv@" in key)
+    requests = tick(finished, instance, LANDS).run_requests
+    assert named(requests) == [("landing_job", "stock.csv", "stock.csv")]
+    (landing,) = execute(finished, instance, requests)
+    assert landing.success
+    tick(finished, instance, LANDS)
+    left = instance.get_dynamic_partitions(SOURCE_FILES)
+    assert len(left) == 1, "the UI shows nothing as failed"
+    assert failed not in left
+
+
+def test_a_day_that_cannot_be_made_keeps_the_rest_from_nothing(
+    finished: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    bad = DAYS[4]
+    (torn,) = finished.lake.partition("raw_transactions", {"date": str(bad)}).glob("*.parquet")
+    torn.write_bytes(b"torn")
+    for table in ("transactions", "customer_days"):
+        shutil.rmtree(finished.lake.partition(table, {"date": str(bad)}))
+    requests = tick(finished, instance, MAKES).run_requests
+    assert named(requests) == [("daily_job", str(bad), str(bad))]
+    execute(finished, instance, requests)
+    requests = tick(finished, instance, MAKES).run_requests
+    assert named(requests) == [("daily_job", LAST, LAST)]
+    execute(finished, instance, requests)
+    said = tick(finished, instance, MAKES).skip_message
+    assert said.count("failed and is not tried again") == 1, "the last snapshot is as right as it can be"
+    assert said.startswith(f"daily_job {bad} failed and is not tried again until its input changes: 1 day ")
+
+
+def test_a_held_day_is_not_tried_again_until_it_is_released(
+    finished: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    held = (DAYS[2], DAYS[2])
+    deliver(finished.settings.landing / "abroad", held[:1], currency="USD")
+    execute(finished, instance, tick(finished, instance, LANDS).run_requests)
+    requests = tick(finished, instance, MAKES).run_requests
+    assert named(requests) == [("daily_job", *map(str, held))]
+    execute(finished, instance, requests)
+    state = finished.state()
+    assert state.is_held(held[0])
+    assert ("daily_job", *map(str, held)) not in asked(finished, instance, MAKES)
+    content = state.transactions[held[0]].content
+    write_release(finished.lake, DayRelease(day=held[0], content=content, why="ours", by="ana"))
+    assert asked(finished, instance, MAKES) == [("daily_job", *map(str, held))]
+
+
+def work(instance: dg.DagsterInstance, pipeline: Pipeline, state: State) -> list[dg.RunRequest]:
+    """What would be asked for if this were the state, on the morning after the last day."""
+    now = datetime.combine(DAYS[-1] + timedelta(1), time(3), pipeline.settings.zone)
+    outcome = look_at_days(instance, pipeline, state, now)
+    return list(outcome.run_requests or ()) if isinstance(outcome, dg.SensorResult) else []
 
 
 def test_a_decision_about_a_model_is_other_work_with_attempts_of_its_own(
-    pipeline: Pipeline, instance: dg.DagsterInstance
+    finished: Pipeline, instance: dg.DagsterInstance
 ) -> None:
-    days = span(date(2024, 1, 29), 5)
-    deliver(pipeline.settings.landing, days)
-    until_quiet(pipeline, instance)
-    state = pipeline.state()
-
-    def work(changed: State) -> set[str]:
-        outcome = look(instance, pipeline, changed, days[-1])
-        assert isinstance(outcome, dg.SensorResult)
-        return {str(request.run_key) for request in outcome.run_requests or ()}
-
-    once, again = (work(replace(state, model_decisions={"2024-02": said})) for said in ("promote", "reject"))
+    state = finished.state()
+    once, again = (
+        {request.run_key for request in work(instance, finished, replace(state, model_decisions=said))}
+        for said in ({"2024-02": "promote"}, {"2024-02": "reject"})
+    )
+    assert once
+    assert again
     assert once.isdisjoint(again)
-    assert all(key.endswith("-1") for key in once | again)
     other = state.models["2024-02"].model_copy(update={"content": "another model"})
-    decided = replace(state, models={"2024-02": other})
-    assert all(key.endswith("-1") for key in work(decided))
+    assert work(instance, finished, replace(state, models={"2024-02": other}))
 
 
-def test_a_held_day_is_not_tried_again_and_again(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
-    deliver(pipeline.settings.landing, DAYS)
-    deliver(pipeline.settings.landing, [DAYS[3]], currency="USD")
-    assert until_quiet(pipeline, instance)[1:] == [
-        ("daily_job", str(DAYS[0]), str(DAYS[-1])),
-        ("daily_job", str(DAYS[-1]), str(DAYS[-1])),
+def test_stale_snapshots_are_made_some_at_a_time_the_newest_first(
+    finished: Pipeline, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, newest = finished.state(), DAYS[-1]
+    stale = replace(
+        state,
+        features={**dict.fromkeys(DAYS, state.features[newest]), **state.features},
+        assignments={**dict.fromkeys(DAYS, state.assignments[newest]), **state.assignments},
+        lists=dict.fromkeys(DAYS, state.lists[newest]),
+        suppression="objections came",
+    )
+    assert named(work(instance, finished, stale)) == [
+        ("daily_job", str(DAYS[3]), LAST),
+        ("daily_job", str(DAYS[0]), str(DAYS[2])),
     ]
-    assert statuses(pipeline, instance, "transactions", DAYS)[DAYS[3]] == "FAILED"
+    monkeypatch.setattr(wanted, "MOST_SNAPSHOTS", 4)
+    assert named(work(instance, finished, stale)) == [("daily_job", str(DAYS[3]), LAST)]
 
 
-def test_it_skips_while_another_process_writes_to_the_lake(
+def test_other_settings_are_other_work(finished: Pipeline, instance: dg.DagsterInstance) -> None:
+    stricter = open_pipeline(finished.lake.root.parent, cleaning={"minimum_price": "2.00"}, **SETTINGS)
+    assert asked(stricter, instance, LANDS) == []
+    assert asked(stricter, instance, MAKES) == [
+        ("daily_job", str(DAYS[0]), str(DAYS[2])),
+        ("daily_job", str(DAYS[4]), LAST),
+    ]
+
+
+def test_many_files_land_some_at_a_time_and_their_days_wait_for_all_of_them(
+    finished: Pipeline, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{number:03}.csv" for number in range(MANY_FILES)]
+    for name in names:
+        write(finished.settings.landing / name, [sales(DAYS[0])[0] | {"order": name}])
+    monkeypatch.setattr("retail_pipeline.defs.sensors.MOST_FILES", 40)
+    assert asked(finished, instance, LANDS) == [("landing_job", names[0], names[39])]
+    assert tick(finished, instance, MAKES).skip_message == (
+        f"{MANY_FILES} files wait to be landed first: their days are made together"
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "last"),
+    [
+        ("2024-02-10T06:30", "2024-02-08"),  # the schedule is at work
+        ("2024-02-10T07:00", "2024-02-09"),  # it should be done: an empty day is made, too
+        ("2024-02-08T12:00", "2024-02-07"),  # a day that is not over has no partition
+        ("2024-06-10T12:00", "2024-02-08"),  # nothing was delivered for months
+    ],
+)
+def test_days_are_made_as_far_as_deliveries_reach_and_from_seven_as_far_as_yesterday(
+    now: str, last: str
+) -> None:
+    settings = load_settings(landing="landing", lake="lake")
+    assert last_day(settings, date(2024, 2, 8), datetime.fromisoformat(now)) == date.fromisoformat(last)
+
+
+def test_all_are_on_and_how_often_they_look_is_a_setting(tmp_path: Path) -> None:
+    settings = open_pipeline(tmp_path, sensors={"every_seconds": 2}).settings
+    found = build_defs(settings).get_repository_def().sensor_defs
+    assert {sensor.name for sensor in found} == {LANDS, MAKES, "failure_alert_sensor"}
+    assert {sensor.minimum_interval_seconds for sensor in found} == {2}
+    assert {sensor.default_status for sensor in found} == {dg.DefaultSensorStatus.RUNNING}
+
+
+def test_they_skip_while_another_process_writes_to_the_lake(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
-    deliver(pipeline.settings.landing, DAYS)
+    deliver(pipeline.settings.landing, OPEN)
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD_LOCK, str(pipeline.settings.lake)],
         stdin=subprocess.PIPE,
@@ -219,13 +411,13 @@ def test_it_skips_while_another_process_writes_to_the_lake(
     assert holder.stdout
     with holder:
         assert holder.stdout.readline() == b"held\n"
-        outcome = tick(pipeline, instance)
+        outcome = tick(pipeline, instance, LANDS)
         holder.stdin.close()
     assert not outcome.run_requests
     assert outcome.skip_message == (
         f"another run is writing to {pipeline.settings.lake}; looking again at the next tick"
     )
-    assert tick(pipeline, instance).run_requests
+    assert tick(pipeline, instance, LANDS).run_requests
 
 
 HOLD_LOCK = """
@@ -243,16 +435,8 @@ def test_a_missing_landing_folder_is_said_in_the_tick(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ) -> None:
     pipeline.settings.landing.rmdir()
-    outcome = tick(pipeline, instance)
+    outcome = tick(pipeline, instance, LANDS)
     assert not outcome.run_requests
     assert outcome.skip_message.startswith(
         f"the landing folder {pipeline.settings.landing} cannot be read (No such file or directory)"
     )
-
-
-def test_other_settings_are_other_work(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
-    deliver(pipeline.settings.landing, DAYS)
-    until_quiet(pipeline, instance)
-    root = pipeline.settings.lake.parent
-    stricter = open_pipeline(root, cleaning={"minimum_price": "2.00"})
-    assert until_quiet(stricter, instance) == [("daily_job", str(DAYS[0]), str(DAYS[-1]))]

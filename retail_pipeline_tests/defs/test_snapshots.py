@@ -226,7 +226,7 @@ def test_a_month_whose_close_cannot_be_made_fails_by_name_and_the_others_are_don
     damaged.write_bytes(damaged.read_bytes()[:-9])
     result = run(pipeline, instance, "monthly_model_job", "2024-02-01", "2024-03-01")
     first, second = said(result).splitlines()
-    assert first == "1 months could not be made; the others are done."
+    assert first == "1 month could not be made; the others are done."
     assert second.startswith("2024-03: its month close 2024-02-29: ")
     assert str(damaged) in second
     assert instance.get_materialized_partitions(dg.AssetKey("segmentation_models")) == {"2024-02-01"}

@@ -8,28 +8,24 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 from retail_pipeline.datasets.synthetic import generate
+from retail_pipeline_tests.processes import free_port, started, wait_until_served
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIRST_DAY, LAST_DAY = date(2011, 1, 4), date(2011, 2, 11)
 # generous: the machine may be busy with other tests
-START_SECONDS = RUN_SECONDS = 120
+RUN_SECONDS = 120
 LOOK_SECONDS = 30
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 # nothing of the browser's own may go out, so that a request that leaves the machine is the page's
@@ -99,52 +95,11 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Shop:
 @pytest.fixture(scope="module")
 def ui(shop: Shop) -> Iterator[str]:
     """The address of the Dagster UI, started as ``make ui`` starts it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = shop.folder / "ui.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            ["dg", "dev", "-w", "workspace.yaml", "--host", "127.0.0.1", "--port", str(port)],
-            env=shop.environment,
-            cwd=REPOSITORY,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            _wait_until_served(process, port, log)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            _end_group(process)
-
-
-def _wait_until_served(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
-            return
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(0.2)
-            break
-    pytest.fail(f"the UI did not come up; its log:\n{log.read_text()}")
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End the UI and all that it started: asked first, so that Dagster ends its own, then forced."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    group = [other for other in psutil.process_iter() if _group(other.pid) == process.pid]
-    psutil.wait_procs(group, timeout=20)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _group(pid: int) -> int | None:
-    with suppress(ProcessLookupError):
-        return os.getpgid(pid)
-    return None
+    port, log = free_port(), shop.folder / "ui.log"
+    command = ["dg", "dev", "-w", "workspace.yaml", "--host", "127.0.0.1", "--port", str(port)]
+    with started(command, shop.environment, REPOSITORY, log) as process:
+        wait_until_served(process, port, log)
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
@@ -191,3 +146,13 @@ def ask(page: Page, query: str, **variables: Any) -> Any:
     answer = page.request.post("/graphql", data={"query": query, "variables": variables}).json()
     assert "errors" not in answer, answer["errors"]
     return answer["data"]
+
+
+def row(page: Page, first: str) -> Locator:
+    """The row of a table of the UI that begins with a cell."""
+    return page.get_by_role("row").filter(has=page.get_by_role("cell", name=first, exact=True))
+
+
+def expect_value(page: Page, key: str, value: str) -> None:
+    """Expect a table of the UI to show a value beside a key."""
+    expect(row(page, key).get_by_role("cell", name=value).last).to_be_visible()

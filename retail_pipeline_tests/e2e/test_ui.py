@@ -9,10 +9,10 @@ from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from retail_pipeline.core.schema import TABLES
-from retail_pipeline_tests.e2e.conftest import FIRST_DAY, LAST_DAY, RUN_SECONDS, Shop, ask
+from retail_pipeline_tests.e2e.conftest import FIRST_DAY, LAST_DAY, RUN_SECONDS, Shop, ask, expect_value, row
 
 # one UI serves them all: keep them on one worker
 pytestmark = pytest.mark.xdist_group("ui")
@@ -41,7 +41,7 @@ def test_code_location_and_daemons_are_well(page: Page) -> None:
     expect(page.get_by_text("Loaded", exact=True)).to_be_visible()
     page.goto("/health")
     for daemon in ("Sensors", "Scheduler", "Run queue"):
-        expect(_row(page, daemon)).to_contain_text("Running")
+        expect(row(page, daemon)).to_contain_text("Running")
 
 
 def test_asset_page_says_what_the_table_is_and_where(page: Page, shop: Shop) -> None:
@@ -51,8 +51,8 @@ def test_asset_page_says_what_the_table_is_and_where(page: Page, shop: Shop) -> 
     for fact in ("data-platform", "DuckDB", "Parquet", str(shop.lake / TABLE.name)):
         expect(page.get_by_text(fact, exact=True)).to_be_visible()
     for column in TABLE.columns:
-        expect(_row(page, column.name)).to_contain_text(str(column.type))
-        expect(_row(page, column.name)).to_contain_text(column.meaning.replace("`", ""))
+        expect(row(page, column.name)).to_contain_text(str(column.type))
+        expect(row(page, column.name)).to_contain_text(column.meaning.replace("`", ""))
 
 
 def test_asset_page_shows_the_figures_of_the_lake(page: Page, shop: Shop) -> None:
@@ -61,10 +61,10 @@ def test_asset_page_shows_the_figures_of_the_lake(page: Page, shop: Shop) -> Non
     sizes = Counter(zip(rows["segmentation"].to_pylist(), rows["segment"].to_pylist(), strict=True))
     page.goto("/assets/segment_assignments")
     expect(page.get_by_text(str(LAST_DAY), exact=True)).to_be_visible()
-    _expect_value(page, "dagster/partition_row_count", str(len(rows)))
-    _expect_value(page, "path", str(folder))
+    expect_value(page, "dagster/partition_row_count", str(len(rows)))
+    expect_value(page, "path", str(folder))
     for (segmentation, segment), size in sizes.items():
-        _expect_value(page, f"{segmentation}: {segment}", str(size))
+        expect_value(page, f"{segmentation}: {segment}", str(size))
 
 
 def test_checks_are_green_and_show_their_figures(page: Page, shop: Shop) -> None:
@@ -78,7 +78,7 @@ def test_checks_are_green_and_show_their_figures(page: Page, shop: Shop) -> None
         expect(page.get_by_text(str(LAST_DAY), exact=True)).to_be_visible()
     page.get_by_text("no_row_is_lost", exact=True).first.click()
     expect(page.get_by_text("Raw rows = transactions + rejected rows.")).to_be_visible()
-    _expect_value(page, "transactions", str(rows))
+    expect_value(page, "transactions", str(rows))
 
 
 def test_materializing_one_day_in_the_dialog_succeeds(page: Page) -> None:
@@ -118,11 +118,3 @@ query Run($run: ID!) {
   }
 }
 """
-
-
-def _row(page: Page, first: str) -> Locator:
-    return page.get_by_role("row").filter(has=page.get_by_role("cell", name=first, exact=True))
-
-
-def _expect_value(page: Page, key: str, value: str) -> None:
-    expect(_row(page, key).get_by_role("cell", name=value).last).to_be_visible()

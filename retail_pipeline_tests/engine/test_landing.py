@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import os
-from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,86 +18,16 @@ from hypothesis import strategies as st
 
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.sources import SHIPPED, SourceProfile
-from retail_pipeline.engine import landing as module
-from retail_pipeline.engine.landing import Landed, Refused, land
+from retail_pipeline.engine import landing, reading
+from retail_pipeline.engine.landing import Landed, land
 from retail_pipeline.engine.listing import LandingError, list_files
 from retail_pipeline.engine.text_rows import lines_of, records
-from retail_pipeline.lake.partitions import Lake, manifests, read_partition
+from retail_pipeline.lake.partitions import read_partition
+from retail_pipeline_tests.engine.landing_shop import Shop, at, counts, refusal
 
 UCI = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 GOOD = "536365,85123A,WHITE HOLDER,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom"
 OTHER = "536366,22633,HAND WARMER,-1,2010-12-02 09:00:00,1.85,,France"
-
-
-class Shop:
-    """A landing folder and a lake."""
-
-    def __init__(self, root: Path) -> None:
-        self.landing, self.lake = root / "landing", Lake(root / "lake")
-        self.landing.mkdir(exist_ok=True)
-
-    def deliver(self, name: str, *lines: str | bytes, end: bytes = b"\n") -> Path:
-        path = self.landing / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        content = b"".join((line.encode() if isinstance(line, str) else line) + end for line in lines)
-        path.write_bytes(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
-        return path
-
-    def land(
-        self, profiles: Mapping[str, SourceProfile] = SHIPPED, **settings: Any
-    ) -> dict[str, Landed | Refused]:
-        given: dict[str, Any] = {
-            "business_zone": "Europe/London",
-            "currency": None,
-            "first_day": date(2010, 12, 1),
-            "last_day": None,
-        } | settings
-        files = list_files(self.landing).files
-        outcomes = land(files, self.landing, self.lake, profiles, **given, memory_limit="512MB", threads=2)
-        return {outcome.file.path: outcome for outcome in outcomes}
-
-    def raw(self) -> list[dict[str, Any]]:
-        """Rows of committed files, as a reader of the lake sees them."""
-        rows = []
-        for manifest in manifests(self.lake, TABLES["landed_files"]):
-            for day, part in manifest.parts.items():
-                folder = self.lake.partition("raw_transactions", {"date": str(day)})
-                data = pq.read_table(folder / f"{manifest.partition['file']}.parquet", partitioning=None)
-                assert data.schema.equals(TABLES["raw_transactions"].arrow)
-                assert data.num_rows == part.rows
-                rows += data.to_pylist()
-        return rows
-
-    def unreadable(self) -> list[dict[str, Any]]:
-        return [
-            row
-            for manifest in manifests(self.lake, TABLES["unreadable_rows"])
-            for row in read_partition(self.lake, TABLES["unreadable_rows"], manifest.partition).to_pylist()
-        ]
-
-    def bytes(self) -> dict[str, bytes]:
-        root = self.lake.root
-        return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path)
-
-
-def at(moment: str) -> datetime:
-    """A time without offset, as the lake holds it."""
-    return datetime.fromisoformat(moment)
-
-
-def refusal(outcome: Landed | Refused) -> str:
-    assert isinstance(outcome, Refused)
-    return outcome.reason
-
-
-def counts(outcome: Landed | Refused) -> dict[str, int]:
-    assert isinstance(outcome, Landed), outcome
-    return outcome.manifest.counts
 
 
 # what lands
@@ -274,6 +201,7 @@ def test_bad_files_are_refused_by_name_and_take_no_other_with_them(shop):
     shop.deliver("empty.csv")
     shop.deliver("blank.csv", "", "")
     shop.deliver("latin.csv", "Käufe,x".encode("latin-1"), "1,2")
+    shop.deliver("dos.csv", "ÖL,x".encode("latin-1"), "1,2")
     whole = shop.deliver("cut.csv.gz", UCI, *[GOOD] * 5000)
     whole.write_bytes(whole.read_bytes()[:-30])
     shop.deliver("no.csv.gz").write_bytes(b"hello")
@@ -285,7 +213,8 @@ def test_bad_files_are_refused_by_name_and_take_no_other_with_them(shop):
     assert reasons["columns.csv"].startswith("no profile fits the columns Datum, Menge; the nearest,")
     assert reasons["empty.csv"] == "is empty: have it delivered again, or take it out of the landing folder"
     assert reasons["blank.csv"] == reasons["empty.csv"]
-    assert "byte 0xe4 at position 2 of the row is not UTF-8" in reasons["latin.csv"]
+    assert reasons["latin.csv"].startswith("no profile fits the columns Käufe, x; the nearest,")
+    assert reasons["dos.csv"].startswith("has a header that cannot be read (byte 0xd6 at position 1 of the ")
     assert reasons["cut.csv.gz"].startswith("is no whole gzip file (")
     assert reasons["no.csv.gz"].startswith("is no whole gzip file (Not a gzipped file")
     assert reasons["no.parquet"] == "is no Parquet file, or a part of one: have it delivered again"
@@ -368,14 +297,15 @@ def test_a_listing_passes_over_what_is_not_ready_or_not_ours(shop, tmp_path):
     shop.deliver("sub/a.csv", UCI)
     for name in (".hidden.csv", "c.csv.part", "c.csv.tmp", ".sync/d.csv"):
         shop.deliver(name, UCI)
-    shop.deliver("notes.txt", "hello")
+    shop.deliver("notes.doc", "hello")
     (shop.landing / "link.csv").symlink_to(tmp_path / "secret.csv")
     (shop.landing / "inside.csv").symlink_to(shop.landing / "b.csv")
     listing = list_files(shop.landing)
     assert [file.path for file in listing.files] == ["b.csv", "inside.csv", "sub/a.csv"]
     assert listing.ignored == {
         "link.csv": "is a link that leaves the landing folder",
-        "notes.txt": "is no .csv, .csv.gz or .parquet file",
+        "notes.doc": "is none of .csv, .tsv, .txt, .jsonl, .ndjson, .xlsx, .xlsm, .xlsb, .xls, .ods, "
+        ".parquet, as it is or packed (.gz, .zst, .zip)",
     }
 
 
@@ -392,6 +322,7 @@ def test_a_file_that_changes_between_listing_and_landing_is_left_for_the_next_ru
         None,
         date(2010, 12, 1),
         None,
+        landed={},
         memory_limit="512MB",
         threads=2,
     )
@@ -494,8 +425,9 @@ def test_an_open_quote_costs_its_own_line_only(shop):
 
 
 def test_rows_of_a_day_come_in_the_files_order_however_many_chunks_it_took(shop, monkeypatch):
-    monkeypatch.setattr(module, "CHUNK_ROWS", 70)
-    monkeypatch.setattr(module, "ROW_GROUP", 100)
+    monkeypatch.setattr(landing, "CHUNK_ROWS", 70)
+    monkeypatch.setattr(reading, "CHUNK_ROWS", 70)
+    monkeypatch.setattr(landing, "ROW_GROUP", 100)
     lines = [GOOD if n % 2 else OTHER for n in range(1001)]
     shop.deliver("plain.csv", UCI, *lines)
     shop.deliver("dirty.csv", UCI, *lines, "cut")

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from importlib.util import find_spec
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import duckdb
@@ -20,14 +15,9 @@ import pytest
 from retail_pipeline.core import segmentation
 from retail_pipeline.core.segmentation import Parameters, RfmGridParameters, Scale, fit_snapshot, to_sql
 from retail_pipeline_tests.benchmarks.segments import customers, frame, methods
+from retail_pipeline_tests.postgres import NEEDS_POSTGRES, running_postgres
 
-BINARIES = max(
-    Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name), default=None
-)
-pytestmark = pytest.mark.skipif(
-    BINARIES is None or int(BINARIES.parent.name) < 15 or find_spec("psycopg2") is None,
-    reason="needs PostgreSQL 15 or newer (apt install postgresql) and psycopg2 (retail-pipeline[postgres])",
-)
+pytestmark = NEEDS_POSTGRES
 
 COLUMNS = ["customer_id", "recency_days", "frequency", "monetary", "avg_order_value"]
 SCALE = Scale(bins=7, ties="rank")
@@ -66,38 +56,17 @@ def snapshot() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def postgres(snapshot: pd.DataFrame) -> Iterator[Any]:
-    """A server of its own with the snapshot in it, whose texts sort as English does; stopped at the end."""
+    """A server of its own with the snapshot in it."""
     psycopg2 = pytest.importorskip("psycopg2")
-    assert BINARIES is not None
-    # Postgres refuses to run as root, and whom it runs as instead may not enter root's temporary folders.
-    nobody: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []}
-    owner = nobody if os.geteuid() == 0 else {}
-    with tempfile.TemporaryDirectory(prefix="postgres") as name:
-        folder = Path(name)
-        if owner:
-            shutil.chown(folder, nobody["user"], nobody["group"])
-
-        def command(program: str, *arguments: str) -> None:
-            called = [str(BINARIES / program), "-D", str(folder / "data"), *arguments]
-            done = subprocess.run(called, cwd=folder, capture_output=True, text=True, check=False, **owner)
-            assert done.returncode == 0, done.stdout + done.stderr
-
-        command("initdb", "--username=tester", "--auth=trust", "--encoding=UTF8", "--no-sync", "--locale=C",
-                "--locale-provider=icu", "--icu-locale=en")  # fmt: skip
-        server = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
-        command("pg_ctl", "start", "--wait", "--log", str(folder / "log"), "--options", server)
-        try:
-            with closing(psycopg2.connect(host=name, user="tester", dbname="postgres")) as connection:
-                rows = io.StringIO(snapshot.to_csv(index=False, header=False))
-                with connection.cursor() as cursor:
-                    cursor.execute(
-                        """create table rfm_features (customer_id text, recency_days bigint, frequency bigint,
-                           monetary numeric(18, 4), avg_order_value numeric(18, 4))"""
-                    )
-                    cursor.copy_expert("copy rfm_features from stdin (format csv)", rows)
-                yield connection
-        finally:
-            command("pg_ctl", "stop", "--mode", "immediate")
+    rows = io.StringIO(snapshot.to_csv(index=False, header=False))
+    with running_postgres() as server, closing(psycopg2.connect(**asdict(server))) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """create table rfm_features (customer_id text, recency_days bigint, frequency bigint,
+                   monetary numeric(18, 4), avg_order_value numeric(18, 4))"""
+            )
+            cursor.copy_expert("copy rfm_features from stdin (format csv)", rows)
+        yield connection
 
 
 @pytest.fixture(scope="module")

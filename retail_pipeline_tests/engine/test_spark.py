@@ -32,6 +32,7 @@ from retail_pipeline.core.segmentation import (
     RfmGridParameters,
     Scale,
     fit,
+    of_each_day,
     to_sql,
 )
 from retail_pipeline.core.sources import SHIPPED
@@ -53,16 +54,21 @@ RAW, DAYS, FEATURES, ASSIGNMENTS = (
     TABLES[name] for name in ("raw_transactions", "customer_days", "rfm_features", "segment_assignments")
 )
 FIRST, LAST = date(2011, 1, 30), date(2011, 2, 12)
+CHANGING = {"first": LAST - timedelta(days=5), "through": LAST}
 SYSTEM = "uci_online_retail"
 
 
 @dataclass(frozen=True)
 class Call:
-    """How the pipeline runs a statement: what it reads, its parameters, whether its result is kept."""
+    """How the pipeline runs a statement: what it reads, its parameters.
+
+    ``kept_by``: its result is kept, and these are its key; ``read_by``: the statements that read it.
+    """
 
     inputs: Mapping[str, Input]
     parameters: list[dict[str, Any]] = field(default_factory=lambda: [{}])
-    kept: bool = False
+    kept_by: tuple[str, ...] = ()
+    read_by: tuple[str, ...] = ()
 
 
 # a server of its own
@@ -219,26 +225,39 @@ def made(duckdb: Engine, lake: Path) -> dict[str, Any]:
     made["snapshots"] = pa.table(
         {
             "snapshot_date": pa.array([LAST, LAST - timedelta(days=5)], pa.date32()),
-            "window_start": pa.array([LAST - timedelta(days=9), date.min], pa.date32()),
         }
     )
+    duckdb.keep("feature_changes", "feature_changes", made, **CHANGING, window_days=9)
     features = duckdb.run("rfm_features", made, net_of_returns=True)
     last = features.filter(pa.compute.equal(features["snapshot_date"], pa.scalar(LAST)))
     made["rfm_features"] = last.drop_columns(["snapshot_date"]).cast(FEATURES.arrow)
     model = fit(frame(made["rfm_features"]), BehaviourParameters())
-    made["assigned"] = duckdb.run(to_sql(model), made)
+    made["assigned"] = of_day(LAST, duckdb.run(to_sql(model), made))
     made["none_before"] = ASSIGNMENTS.arrow.empty_table()
-    close = {"snapshot_date": date(2011, 1, 31), "is_month_close": True, "model_month": "2011-01"}
+    close = {"month_close": LAST, "model_month": "2011-01"}
     before = duckdb.run(
         "segment_assignments", {"assigned": made["assigned"], "previous": made["none_before"]}, **close
-    )
+    ).drop_columns(["snapshot_date"])
     segments = pa.array([s if i % 3 else "REWARD" for i, s in enumerate(before["segment"].to_pylist())])
     before = before.set_column(before.column_names.index("segment"), "segment", segments)
     made["previous"] = before.cast(ASSIGNMENTS.arrow).slice(5)
-    made["segment_assignments"] = duckdb.run("segment_assignments", made, **close).cast(ASSIGNMENTS.arrow)
-    made["candidates"] = duckdb.run(candidates_sql(CAMPAIGNS["ties"]), made)
+    assignments = duckdb.run("segment_assignments", made, **close).drop_columns(["snapshot_date"])
+    made["segment_assignments"] = assignments.cast(ASSIGNMENTS.arrow)
+    made["candidates"] = duckdb.run(candidates_sql(CAMPAIGNS["ties"]), two_days(made))
     made["suppressed"] = pa.table({"customer_id": made["candidates"]["customer_id"].slice(0, 3)})
     return made | reported(duckdb, made)
+
+
+def of_day(day: date, rows: pa.Table) -> pa.Table:
+    return rows.append_column("snapshot_date", pa.array([day] * len(rows), pa.date32()))
+
+
+def two_days(made: Mapping[str, Any]) -> dict[str, pa.Table]:
+    """Snapshots and assignments as those of two days, the second with some customers fewer."""
+    return {
+        name: pa.concat_tables([of_day(LAST, made[name]), of_day(LAST + timedelta(1), made[name].slice(3))])
+        for name in ("rfm_features", "segment_assignments")
+    }
 
 
 def reported(duckdb: Engine, made: Mapping[str, Any]) -> dict[str, Any]:
@@ -305,32 +324,46 @@ def calls(made: Mapping[str, Any]) -> dict[str, Call]:
     def reading(*names: str) -> dict[str, Input]:
         return {name: made[name] for name in names}
 
-    closing = [
-        {"snapshot_date": LAST, "is_month_close": is_close, "model_month": "2011-02"}
-        for is_close in (True, False)
-    ]
+    closing = [{"month_close": close, "model_month": "2011-02"} for close in (LAST, LAST + timedelta(1))]
     listing = {"campaign": "ties", "salt": "", "offer": "it's :free", "channel": "email"}
     return {
         "judged_rows": Call(
             reading("raw_transactions"),
             [judging(), judging(source_system="till"), judging(**STRICT), judging(minimum_price=Decimal(1))],
-            kept=True,
+            kept_by=("source_id", "source_row"),
+            read_by=("transactions", "rejected_rows"),
         ),
         "transactions": Call({}),
         "rejected_rows": Call({}),
         "customer_days": Call(
             reading("transactions"), [{"include_adjustments": True}, {"include_adjustments": False}]
         ),
-        "rfm_features": Call(
-            reading("customer_days", "snapshots"), [{"net_of_returns": True}, {"net_of_returns": False}]
+        "feature_changes": Call(
+            reading("customer_days"),
+            [{**CHANGING, "window_days": days} for days in (None, 9)],
+            kept_by=("place",),
+            read_by=("rfm_features",),
         ),
+        "rfm_features": Call(reading("snapshots"), [{"net_of_returns": True}, {"net_of_returns": False}]),
         "segment_assignments": Call(reading("assigned", "previous"), closing),
         "campaign_lists": Call(
             reading("candidates", "suppressed"),
             [{**listing, "control_below": control_below(share)} for share in (0.0, 0.3, 0.99999999999)],
         ),
+        "restated_lists": Call({"restated": on_list("13572"), "released": on_list("23164")}),
         **report_calls(made),
     }
+
+
+def on_list(customers: str) -> pa.Table:
+    """A list of customers with one digit each, in this order; the even ones are controls."""
+    common = {"segment": "RETAIN", "offer": "it's :free", "channel": "email", "reason": ""}
+    arms = ("control", "treatment")
+    rows = [
+        {**common, "customer_id": customer, "rank": rank, "arm": arms[int(customer) % 2]}
+        for rank, customer in enumerate(customers, start=1)
+    ]
+    return pa.Table.from_pylist(rows, TABLES["campaign_lists"].arrow)
 
 
 def report_calls(made: Mapping[str, Any]) -> dict[str, Call]:
@@ -410,25 +443,28 @@ def test_every_statement_gives_the_same_rows_in_the_same_order(
 ) -> None:
     folder = Path(str(statements.__file__)).parent
     assert set(calls(made)) == {file.stem for file in folder.glob("*.sql")}, "a statement is not compared"
-    reading_kept = ("transactions", "rejected_rows")
-    compared = dict.fromkeys(reading_kept, 0)
-    for name, call in calls(made).items():
-        if name in reading_kept:
+    every = calls(made)
+    compared = {reader: 0 for call in every.values() for reader in call.read_by}
+    for name, call in every.items():
+        if name in compared:
             continue
         for parameters in call.parameters:
-            if not call.kept:
+            if not call.kept_by:
                 assert_same(
                     spark.run(name, call.inputs, **parameters), duckdb.run(name, call.inputs, **parameters)
                 )
                 continue
             for engine in (spark, duckdb):
                 engine.keep(name, name, call.inputs, **parameters)
-            all_rows = f"select * from {name} order by source_id, source_row"
+            all_rows = f"select * from {name} order by {', '.join(call.kept_by)}"
             assert_same(spark.run(all_rows), duckdb.run(all_rows))
-            for reader in reading_kept:
-                found = duckdb.run(reader)
-                compared[reader] += len(found)
-                assert_same(spark.run(reader), found)
+            for reader in call.read_by:
+                for given in every[reader].parameters:
+                    ours, theirs = (
+                        engine.run(reader, every[reader].inputs, **given) for engine in (spark, duckdb)
+                    )
+                    compared[reader] += len(theirs)
+                    assert_same(ours, theirs)
     assert all(compared.values()), f"nothing is compared: {compared}"
 
 
@@ -440,13 +476,19 @@ def test_every_segmentation_and_campaign_gives_the_same_rows(
         engine.run("select 1 as known", inputs)
     models = segmentations(made)
     queries = {name: to_sql(fitted) for name, fitted in models.items()}
-    for name, query in (queries | {name: candidates_sql(c) for name, c in CAMPAIGNS.items()}).items():
+    for name, query in queries.items():
         ours, theirs = (engine.run(query).sort_by("customer_id") for engine in (spark, duckdb))
         assert len(theirs), f"nothing is compared: {name}"
         assert_same(ours, theirs)
     for name in (*methods(), "rfm_grid, ranked"):
         printed = spark.session.sql(to_sql(models[name], "spark")).toArrow().sort_by("customer_id")
         assert printed.to_pylist() == duckdb.run(queries[name]).sort_by("customer_id").to_pylist(), name
+    by_day = [("snapshot_date", "ascending"), ("customer_id", "ascending")]
+    each = {name: of_each_day(queries[name]) for name in ("behaviour", "rfm_grid, ranked")}
+    for name, query in (each | {name: candidates_sql(c) for name, c in CAMPAIGNS.items()}).items():
+        ours, theirs = (engine.run(query, two_days(made)).sort_by(by_day) for engine in (spark, duckdb))
+        assert len(set(theirs["snapshot_date"].to_pylist())) == 2, f"nothing is compared: {name}"
+        assert_same(ours, theirs)
 
 
 def test_doubles_become_decimals_as_in_duckdb(spark: Engine, duckdb: Engine) -> None:
@@ -459,7 +501,7 @@ def test_doubles_become_decimals_as_in_duckdb(spark: Engine, duckdb: Engine) -> 
 
 def test_empty_tables_keep_their_types(spark: Engine, duckdb: Engine, made: Mapping[str, Any]) -> None:
     inputs = {"assigned": made["assigned"], "previous": made["none_before"]}
-    parameters = {"snapshot_date": LAST, "is_month_close": False, "model_month": "bootstrap"}
+    parameters = {"month_close": LAST + timedelta(1), "model_month": "bootstrap"}
     for given in (inputs, {**inputs, "assigned": made["assigned"].slice(0, 0)}):
         assert_same(
             spark.run("segment_assignments", given, **parameters),

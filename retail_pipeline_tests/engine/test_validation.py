@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from retail_pipeline.core.expectations import Expectation, columns, suite
 from retail_pipeline.core.schema import TABLES
-from retail_pipeline.engine.validation import Failure, validate
+from retail_pipeline.engine.validation import Failure, surely_hold, validate
 
 Row = dict[str, Any]
 at = datetime.fromisoformat
@@ -202,6 +202,47 @@ def test_a_broken_row_is_found_by_the_one_expectation_that_it_breaks(name: str, 
     assert failure.count == 1
     (sample,) = failure.samples
     assert set(change) & set(sample)
+
+
+def surely_good(name: str, rows: list[Row]) -> bool:
+    table = TABLES[name]
+    schema = pa.schema([field.with_nullable(True) for field in table.arrow])
+    partitions = {partition_of(name, MIDDLE): pa.Table.from_pylist(rows, schema)}
+    return surely_hold(partitions, table, suite(table, currency="GBP", segments=("RETAIN", "Lapsed")))
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_of_many_good_rows_one_query_says_so(name: str):
+    assert surely_good(name, [GOOD[name]])
+    twice = [GOOD[name], GOOD[name]]
+    assert surely_good(name, twice) == (check(name, twice) == [])
+
+
+@pytest.mark.parametrize(("name", "change", "states"), BROKEN, ids=[f"{n}: {s}" for n, _, s in BROKEN])
+def test_among_many_rows_no_broken_one_escapes_the_query(name: str, change: Row, states: str):
+    assert not surely_good(name, [{**GOOD[name], **change}])
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "segment": st.sampled_from(["RETAIN", "Lapsed", "VIP", None]),
+                "score": st.sampled_from([None, float("nan"), 0.5]),
+                "rank": st.sampled_from([None, 0, 1, 2]),
+                "customer_id": st.sampled_from(["1", "2", None]),
+            }
+        ),
+        max_size=3,
+    ),
+    st.sampled_from(["segment_assignments", "campaign_lists"]),
+)
+def test_what_the_query_clears_great_expectations_clears(changes: list[Row], name: str):
+    known = set(TABLES[name].names)
+    rows = [{**GOOD[name], **{k: v for k, v in change.items() if k in known}} for change in changes]
+    if surely_good(name, rows):
+        assert check(name, rows) == []
 
 
 def test_a_customer_twice_on_a_list_and_a_shared_rank_are_both_found():

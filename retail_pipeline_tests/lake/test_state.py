@@ -9,14 +9,21 @@ from pathlib import Path
 import pytest
 
 from retail_pipeline.core.arrivals import FileSeen
-from retail_pipeline.core.decisions import DayRelease
+from retail_pipeline.core.decisions import DayRelease, ListRelease
 from retail_pipeline.core.manifests import Manifest, Part
-from retail_pipeline.core.planner import State
+from retail_pipeline.core.state import State
 from retail_pipeline.lake.partitions import Lake, LakeError, write_manifest
-from retail_pipeline.lake.state import read_releases, read_state, write_release
+from retail_pipeline.lake.state import (
+    RELEASED_FILE,
+    read_releases,
+    read_state,
+    write_list_release,
+    write_release,
+)
 
 DAY = date(2011, 3, 5)
 RELEASE = DayRelease(day=DAY, content="abc", why="the till was closed for stocktaking", by="anne")
+LIST_RELEASE = ListRelease(day=DAY, campaign="pamper", content="c", why="the spring mailing", by="anne")
 
 
 @pytest.fixture
@@ -52,10 +59,14 @@ def test_every_table_is_found_under_its_keys(lake: Lake):
         manifest("segment_assignments", snapshot_date=day, segmentation="behaviour"),
         manifest("segment_assignments", snapshot_date=day, segmentation="rfm_grid"),
         manifest("campaign_lists", snapshot_date=day, campaign="pamper"),
+        manifest("restated_lists", snapshot_date=day, campaign="pamper"),
     ]
     for one in made:
         write_manifest(lake, one)
     write_release(lake, RELEASE)
+    write_list_release(lake, LIST_RELEASE)
+    (lake.partition("campaign_lists", made[7].partition) / RELEASED_FILE).touch()
+    (lake.root / "campaign_lists" / "snapshot_date=2011-03-06").mkdir()  # held back
     seen = (FileSeen(path="f.csv", size_bytes=1, sha256=sha256(b"x").hexdigest()),)
     assert read_state(lake, seen) == State(
         seen=seen,
@@ -65,7 +76,10 @@ def test_every_table_is_found_under_its_keys(lake: Lake):
         features={DAY: made[3]},
         models={month: made[4]},
         assignments={DAY: {"behaviour": made[5], "rfm_grid": made[6]}},
-        lists={DAY: {"pamper": made[7]}},
+        lists={DAY: {"pamper": made[7]}, date(2011, 3, 6): {}},
+        restated={DAY: {"pamper": made[8]}},
+        list_releases={(DAY, "pamper"): "c"},
+        list_markers=frozenset({(DAY, "pamper")}),
         released={DAY: "abc"},
     )
 

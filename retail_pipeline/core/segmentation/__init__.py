@@ -16,7 +16,14 @@ from retail_pipeline.core.sealed import sealed, unsealed
 from retail_pipeline.core.segmentation import behaviour, rfm_grid, spend_profile, spend_tiers, value_score
 from retail_pipeline.core.segmentation.behaviour import BehaviourParameters, FittedBehaviour
 from retail_pipeline.core.segmentation.clusters import ClusterParameters
-from retail_pipeline.core.segmentation.compile import DIALECT, DIALECTS, EXECUTED, LAPSED, in_dialect
+from retail_pipeline.core.segmentation.compile import (
+    DIALECT,
+    DIALECTS,
+    EXECUTED,
+    LAPSED,
+    in_dialect,
+    of_each_day,
+)
 from retail_pipeline.core.segmentation.fitted import Card, Names, Snapshot, snapshot
 from retail_pipeline.core.segmentation.rfm_grid import FittedRfmGrid, RfmGridParameters, Scale
 from retail_pipeline.core.segmentation.spend_profile import FittedSpendProfile, SpendProfileParameters
@@ -51,6 +58,7 @@ __all__ = [
     "fit",
     "fit_snapshot",
     "from_json",
+    "of_each_day",
     "segments",
     "snapshot",
     "to_json",

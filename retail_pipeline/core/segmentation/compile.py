@@ -174,6 +174,21 @@ def in_dialect(query: str, dialect: str) -> str:
     return str(tree.sql(dialect=dialect, pretty=True))
 
 
+def of_each_day(query: str) -> str:
+    """A query of ``statement`` over the snapshots of many days.
+
+    Both its ``rfm_features`` and its result have the column snapshot_date.
+    """
+    tree = sqlglot.parse_one(query, dialect=DIALECT)
+    day = exp.column("snapshot_date")
+    for node in list(tree.find_all(exp.Select, exp.Window)):
+        if isinstance(node, exp.Window):
+            node.set("partition_by", [day.copy()])
+        elif not node.is_star:
+            node.select(day, copy=False)
+    return _written(tree)
+
+
 def _as_in_duckdb(node: Sql, dialect: str) -> Sql:
     """The node such that the dialect gives what DuckDB gives."""
     match node:

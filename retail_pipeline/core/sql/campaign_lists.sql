@@ -1,8 +1,9 @@
--- The members of one campaign on one day. candidates: the customers of the campaign's segments with rank_value, the
+-- The members of one campaign on some days. candidates: the customers of the campaign's segments with rank_value, the
 -- campaign's ranking expression; suppressed: customers who objected. The arm is the same on every engine: the first 8
 -- hex digits of an md5, compared as text with a threshold computed outside.
 -- What has no finite rank_value (the logarithm of a refund, a division by no orders) comes last.
 select
+    c.snapshot_date,
     c.customer_id,
     c.segment,
     case
@@ -10,6 +11,7 @@ select
         else 'treatment'
     end as arm,
     row_number() over (
+        partition by c.snapshot_date
         order by case when c.rank_value between -1e308 and 1e308 then c.rank_value end desc nulls last, c.customer_id
     ) as rank,
     $offer as offer,
@@ -18,4 +20,4 @@ select
 from candidates as c
 left join suppressed as s on s.customer_id = c.customer_id
 where s.customer_id is null
-order by rank
+order by c.snapshot_date, rank

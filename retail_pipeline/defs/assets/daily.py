@@ -6,18 +6,22 @@ before it yields nothing, and ours log what they made instead of yielding it (``
 """
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
+from typing import Any
 
 import dagster as dg
 
+from retail_pipeline.core.planner import stale_snapshots
 from retail_pipeline.defs.assets.days import make_days
 from retail_pipeline.defs.assets.snapshots import make_snapshots
-from retail_pipeline.defs.events import asset_spec, check_spec
+from retail_pipeline.defs.events import asset_spec, check_spec, log_check
+from retail_pipeline.defs.instance import writing_step
 from retail_pipeline.defs.jobs import DAY_TABLES, SNAPSHOT_TABLES
 from retail_pipeline.defs.partitions import ALL_HISTORY, MONTH_IN_FORCE
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, fail_by_name
-from retail_pipeline.lake.lock import writing
+from retail_pipeline.engine.validation import counted
+from retail_pipeline.lake.set_aside import settle
 
 
 def daily_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -38,6 +42,12 @@ def daily_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.A
         ],
         check_specs=[
             check_spec("transactions", "no_row_is_lost", "Raw rows = transactions + rejected rows.", days),
+            check_spec(
+                "transactions",
+                "deliveries_are_complete",
+                "Every source delivered what it does on such a weekday, or what is set for it.",
+                days,
+            ),
             *(
                 check_spec(table, f"{table}_are_valid", valid, days)
                 for table in (*DAY_TABLES, *SNAPSHOT_TABLES)
@@ -47,6 +57,12 @@ def daily_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.A
                 "no_recent_day_is_held",
                 "Each of the last 7 days is made, and none is held by a failed check.",
                 days,
+            ),
+            dg.AssetCheckSpec(
+                "is_up_to_date",
+                asset="rfm_features",
+                description="No snapshot, nor its segments and lists, rests on other data or settings than "
+                "there are now.",
             ),
         ],
         can_subset=True,
@@ -58,15 +74,33 @@ def daily_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.A
         selected = {key.path[-1] for key in context.selected_asset_keys}
         wanted = [date.fromisoformat(key) for key in context.partition_keys]
         bad: Bad[date] = {}
-        with writing(pipeline.lake, context.log.info), pipeline.engine() as engine:
+        with writing_step(context, pipeline), pipeline.engine() as engine:
             run = Run(pipeline, engine, context.log_event, selected, pipeline.state())
+            settle(pipeline.lake, run.state.landed, run.state.deliveries)
             if selected & set(DAY_TABLES):
                 bad = make_days(run, wanted)
                 run.state = pipeline.state()
             if selected & set(SNAPSHOT_TABLES):
                 # what is wrong with a day's rows says more than that its lists are missing
                 bad = make_snapshots(run, wanted) | bad
+            if run.state.features:
+                log_stale_snapshots(run)
         fail_by_name(bad, "days" if selected & set(DAY_TABLES) else "snapshots")
         yield from ()
 
     return make_daily_tables
+
+
+def log_stale_snapshots(run: Run) -> None:
+    """Record how many snapshots are stale, whichever tables the run made, and how many lists are restated.
+
+    One event for all of them: a late file may reach back over years of snapshots.
+    """
+    made, restated = run.state.features, sum(map(len, run.state.restated.values()))
+    after_last = max(made) + timedelta(days=1)
+    stale = stale_snapshots(run.state, run.pipeline.recipe, date.min, after_last)
+    found = counted("every snapshot rests on what there is now", len(stale), False, [], "snapshots")
+    figures: dict[str, Any] = {"snapshots": len(made), "released lists with a restated one": restated}
+    if stale:
+        figures |= {"stale snapshots": len(stale), "first": str(stale[0]), "last": str(stale[-1])}
+    log_check(run.log, "rfm_features", "is_up_to_date", None, found, figures)

@@ -5,18 +5,18 @@ cleaning rules (``core/sql/judged_rows.sql``), the expectations (``core/expectat
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from retail_pipeline.core.inputs import customer_days_inputs, transactions_inputs
 from retail_pipeline.core.manifests import Manifest
-from retail_pipeline.core.planner import State, customer_days_inputs, transactions_inputs
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.sql import statement
-from retail_pipeline.defs.events import blocking, log_check, log_made, outcomes
+from retail_pipeline.core.state import State
+from retail_pipeline.defs.events import blocking, log_check, log_findings, log_made, outcomes
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
 from retail_pipeline.engine.validation import Failure, counted, validate
@@ -61,12 +61,13 @@ def make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
         made = [day for day in days if day in run.state.transactions]
         clean = {day: read_partition(lake, TABLES["transactions"], {"date": str(day)}) for day in made}
     unmade = {day: not_made("transactions") for day in days if day not in clean}
-    held = {day: _why(run.state.transactions[day]) for day in days if run.state.is_held(day)}
+    held = [day for day in days if run.state.is_held(day)]
     for day in held:
         remove_partition(lake, "customer_days", {"date": str(day)})
     if "customer_days" in run.selected:
         unmade |= make_customer_days(run, {day: rows for day, rows in clean.items() if day not in held})
-    return held | unmade
+    # what may still come is waited for: the day is held, but nothing has gone wrong yet
+    return {day: _why(run.state, day) for day in held if not run.state.is_awaited(day)} | unmade
 
 
 def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]:
@@ -100,15 +101,23 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
             counts=counts,
             failures=outcomes([*lost, *found]),
         )
-        if not made[day].blocked or state.released.get(day) == made[day].content:
+        if not state.fails(day, made[day]):
             log_made(run.log, lake, "transactions", str(day), made[day].rows, rejected_rows=rejected.rows)
         figures = {"raw": counts["raw"], "transactions": made[day].rows, "rejected": rejected.rows, **reasons}
         log_check(run.log, "transactions", "no_row_is_lost", str(day), lost, figures)
         figures = {"rows": made[day].rows, "expectations": len(suite), "anonymous": counts["anonymous"]}
         log_check(run.log, "transactions", "transactions_are_valid", str(day), found, figures)
+        log_deliveries(run, day)
         run.pipeline.on_made("transactions", str(day))
-    run.state = replace(state, transactions={**state.transactions, **made})
+    run.state = state.having(transactions={**state.transactions, **made})
     return clean
+
+
+def log_deliveries(run: Run, day: date) -> None:
+    """Record what each source delivered of a day, and whether that is what it should have."""
+    figures = {f"lines of {came.system}": came.lines for came in run.state.delivered.get(day, ())}
+    findings = run.state.readiness.of(day)
+    log_findings(run.log, "transactions", "deliveries_are_complete", str(day), findings, figures)
 
 
 def clean_rows(run: Run, days: Sequence[date]) -> tuple[Mapping[date, pa.Table], Mapping[date, pa.Table]]:
@@ -210,10 +219,8 @@ def _odd_shares(pipeline: Pipeline, counts: Mapping[str, int]) -> Iterable[Failu
         yield from counted(states, counts["anonymous"], False)
 
 
-def _why(manifest: Manifest) -> str:
-    failed = "; ".join(f"{f.count:,} rows against «{f.states}»" for f in manifest.failures if f.blocking)
-    day = manifest.partition["date"]
+def _why(state: State, day: date) -> str:
     return (
-        f"held: {failed}. Mend the source and deliver again, or accept it with "
+        f"held: {state.why_held(day)}. Mend the source and deliver again, or accept it with "
         f"`retail-pipeline days release {day} --why …`"
     )

@@ -1,25 +1,33 @@
 """raw_transactions: lands files, each a partition of its own.
 
 Belongs here: handing the selected files to the landing engine and saying what became of each. Does not belong
-here: reading files (``engine/landing.py``), mapping columns (``core/sources.py``).
+here: reading files (``engine/landing.py``), mapping columns (``core/sources.py``), which files count
+(``core/deliveries.py``).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import dagster as dg
 
-from retail_pipeline.core.arrivals import FileSeen
+from retail_pipeline.core.arrivals import FileSeen, Refusal, in_landing, reading, source_of
+from retail_pipeline.core.deliveries import unfit
 from retail_pipeline.core.manifests import Manifest
+from retail_pipeline.core.planner import landed_file
 from retail_pipeline.core.schema import TABLES
+from retail_pipeline.core.state import State
 from retail_pipeline.defs.events import Log, asset_spec, check_spec, log_check
+from retail_pipeline.defs.instance import writing_step
+from retail_pipeline.defs.jobs import YESTERDAY
 from retail_pipeline.defs.partitions import FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, fail_by_name
-from retail_pipeline.engine.landing import Landed, land
+from retail_pipeline.engine.landing import Landed, Refused, land
 from retail_pipeline.engine.listing import list_files
 from retail_pipeline.engine.validation import Failure, counted
-from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.partitions import prepare, read_partition
+from retail_pipeline.lake.set_aside import forget_refusals, home_of, settle, write_refusal
+
+REMEDY = "`retail-pipeline quarantine show {}` says more, `accept` or `reject` decides"
 
 
 def landing_assets(pipeline: Pipeline) -> dg.AssetsDefinition:
@@ -27,11 +35,17 @@ def landing_assets(pipeline: Pipeline) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name="landing",
-        specs=[asset_spec("raw_transactions", pipeline.lake, FILES)],
+        specs=[asset_spec("raw_transactions", pipeline.lake, FILES, [YESTERDAY.asset_key])],
         check_specs=[
             check_spec("raw_transactions", "no_row_is_lost", "Rows read = raw + unreadable rows.", FILES),
             check_spec(
                 "raw_transactions", "rows_are_readable", "Few or no rows of the file are unreadable.", FILES
+            ),
+            check_spec(
+                "raw_transactions",
+                "deliveries_do_not_overlap",
+                "The file shares few or no lines with another file that counts.",
+                FILES,
             ),
         ],
         can_subset=True,
@@ -40,26 +54,36 @@ def landing_assets(pipeline: Pipeline) -> dg.AssetsDefinition:
     def land_files(
         context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
     ) -> Iterator[dg.MaterializeResult[None]]:
-        wanted = set(context.partition_keys)
-        with writing(pipeline.lake, context.log.info):
+        wanted = {source_of(key): key for key in context.partition_keys}
+        with writing_step(context, pipeline):
             prepare(pipeline.lake)
-            seen = {file.partition_key: file for file in list_files(pipeline.settings.landing).files}
-            bad: Bad[str] = dict.fromkeys(wanted - seen.keys(), "is no longer in landing: deliver it again")
-            bad |= land_all(
-                pipeline, [file for key, file in seen.items() if key in wanted], context.log_event
-            )
+            state = pipeline.state()
+            there = in_landing(list_files(pipeline.settings.landing, lake=pipeline.lake).files, state.landed)
+            bad: Bad[str] = {
+                key: "is no longer in landing: deliver it again"
+                for source_id, key in wanted.items()
+                if source_id not in there and source_id not in state.landed
+            }
+            files = [there[s] for s in wanted if s in there]
+            bad |= land_all(pipeline, state, sorted(files, key=lambda f: f.path), context.log_event)
+            state = pipeline.state()
+            moved = settle(pipeline.lake, state.landed, state.deliveries)
+            for source_id in moved:
+                if source_id not in there:
+                    log_landed(pipeline, state, state.landed[source_id], context.log_event)
+            bad |= log_counting(state, {*wanted, *moved} & state.landed.keys(), context.log_event)
         fail_by_name(bad, "files")
         yield from ()
 
     return land_files
 
 
-def land_all(pipeline: Pipeline, files: Iterable[FileSeen], log: Log) -> Bad[str]:
-    """Land files; return those that could not be, with why."""
+def land_all(pipeline: Pipeline, state: State, files: Sequence[FileSeen], log: Log) -> Bad[str]:
+    """Land files; return those of which nothing could be read, with why, and remember these."""
     settings = pipeline.settings
     bad: Bad[str] = {}
     for outcome in land(
-        list(files),
+        files,
         settings.landing,
         pipeline.lake,
         settings.profiles,
@@ -67,51 +91,93 @@ def land_all(pipeline: Pipeline, files: Iterable[FileSeen], log: Log) -> Bad[str
         settings.currency,
         settings.first_day,
         settings.last_day,
+        landed=state.landed,
         memory_limit=settings.engine.memory_limit,
         threads=settings.engine.threads,
     ):
-        key = outcome.file.partition_key
+        file = outcome.file
         if isinstance(outcome, Landed):
-            log_landed(pipeline, key, outcome.manifest, log)
+            forget_refusals(pipeline.lake, [file.source_id])
+            log_landed(pipeline, state, outcome.manifest, log)
         else:
-            bad[key] = outcome.reason
-        pipeline.on_made("raw_transactions", key)
+            bad[file.partition_key] = outcome.reason
+            unreadable = counted("the file can be read", 1, True, [{"why": outcome.reason}], "files")
+            log_check(log, "raw_transactions", "rows_are_readable", file.partition_key, unreadable, {})
+        if isinstance(outcome, Refused) and outcome.lasting:
+            identity = file.model_dump(exclude={"modified_ns"})
+            tried = reading(pipeline.recipe.profiles)
+            write_refusal(pipeline.lake, Refusal(**identity, reason=outcome.reason, tried_with=tried))
+        pipeline.on_made("raw_transactions", file.partition_key)
     return bad
 
 
-def log_landed(pipeline: Pipeline, key: str, manifest: Manifest, log: Log) -> None:
+def log_landed(pipeline: Pipeline, state: State, manifest: Manifest, log: Log) -> None:
     """Record a landed file: its rows, its days, and whether all its rows are accounted for and readable."""
-    counts = manifest.counts
-    days = sorted(manifest.parts)
-    log(
-        dg.AssetMaterialization(
-            "raw_transactions",
-            partition=key,
-            metadata={
-                "dagster/partition_row_count": counts["raw"],
-                "unreadable_rows": counts["unreadable"],
-                "first_day": str(days[0]) if days else "none",
-                "last_day": str(days[-1]) if days else "none",
-                "source_id": manifest.partition["file"],
-            },
+    counts, days = manifest.counts, sorted(manifest.parts)
+    source_id, key = manifest.partition["file"], landed_file(manifest).partition_key
+    if not unfit(manifest, state.file_decisions.get(source_id), state.limits):
+        log(
+            dg.AssetMaterialization(
+                "raw_transactions",
+                partition=key,
+                metadata={
+                    "dagster/partition_row_count": counts["raw"],
+                    "unreadable_rows": counts["unreadable"],
+                    "first_day": str(days[0]) if days else "none",
+                    "last_day": str(days[-1]) if days else "none",
+                    "path in landing": manifest.arrival.path,
+                    "source_id": source_id,
+                },
+            )
         )
-    )
     lost = abs(counts["rows_read"] - counts["raw"] - counts["unreadable"])
     accounting = counted("rows read = raw + unreadable rows", lost, True)
     log_check(log, "raw_transactions", "no_row_is_lost", key, accounting, counts)
-    log_check(log, "raw_transactions", "rows_are_readable", key, _unreadable(pipeline, manifest), counts)
+    unreadable = _unreadable(pipeline, state, manifest)
+    log_check(log, "raw_transactions", "rows_are_readable", key, unreadable, counts)
 
 
-def _unreadable(pipeline: Pipeline, manifest: Manifest) -> list[Failure]:
-    counts = manifest.counts
+def log_counting(state: State, source_ids: Collection[str], log: Log) -> Bad[str]:
+    """Record whether landed files count, what they replace and overlap with; return those held back."""
+    bad: Bad[str] = {}
+    found = state.deliveries
+    for source_id in sorted(source_ids, key=lambda s: state.landed[s].arrival.path):
+        manifest, held = state.landed[source_id], found.held.get(source_id)
+        key = landed_file(manifest).partition_key
+        if held and not held.rejected:
+            bad[key] = f"{held.why}; {REMEDY.format(source_id)}"
+        replaced = [state.landed[s].arrival.path for s, by in found.replaced.items() if by == source_id]
+        figures = {
+            "days": len(manifest.parts),
+            "days that count": sum(source_id in found.by_day.get(day, {}) for day in manifest.parts),
+            "lines in other files": sum(overlap.lines for overlap in manifest.arrival.overlaps.values()),
+            "replaces": ", ".join(replaced) or "no other file",
+        }
+        overlapping = _overlapping(state, source_id)
+        log_check(log, "raw_transactions", "deliveries_do_not_overlap", key, overlapping, figures)
+    return bad
+
+
+def _overlapping(state: State, source_id: str) -> list[Failure]:
+    manifest, held = state.landed[source_id], state.deliveries.held.get(source_id)
+    lines = sum(overlap.lines for overlap in manifest.arrival.overlaps.values())
+    twins = held.overlaps if held else ()
+    blocking = sum(manifest.arrival.overlaps[s].lines for s in twins if s in manifest.arrival.overlaps)
+    samples = [{"file": state.landed[s].arrival.path or s} for s in twins]
+    if twins:
+        return counted("no line is in another file that counts", max(1, blocking), True, samples, "lines")
+    return counted("no line is in another file", lines, False, of="lines")
+
+
+def _unreadable(pipeline: Pipeline, state: State, manifest: Manifest) -> list[Failure]:
+    counts, keys = manifest.counts, {"file": manifest.partition["file"]}
     if not counts["unreadable"]:
         return []
-    rows = read_partition(
-        pipeline.lake, TABLES["unreadable_rows"], {"file": manifest.partition["file"]}
-    ).slice(0, 5)
+    table = TABLES["unreadable_rows"]
+    rows = read_partition(home_of(pipeline.lake, table.name, keys), table, keys).slice(0, 5)
     samples = [
         {"source_row": str(row["source_row"]), "reasons": "; ".join(row["reasons"])}
         for row in rows.select(["source_row", "reasons"]).to_pylist()
     ]
-    blocking = counts["unreadable"] > pipeline.settings.checks.max_unreadable_share * counts["rows_read"]
+    blocking = counts["unreadable"] > state.limits.max_unreadable_share * counts["rows_read"]
     return counted("every row can be read", counts["unreadable"], blocking, samples)

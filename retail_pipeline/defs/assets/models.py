@@ -6,7 +6,6 @@ JSON, the month's checks. Does not belong here: the methods (``core/segmentation
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -14,13 +13,12 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from retail_pipeline.core.planner import (
+from retail_pipeline.core.calendar import close_before, month_of
+from retail_pipeline.core.inputs import (
     SAME_SNAPSHOT,
     candidate_inputs,
     candidates_are_current,
-    close_before,
     model_inputs,
-    month_of,
     rests_on_other_data,
 )
 from retail_pipeline.core.promotion import (
@@ -47,13 +45,14 @@ from retail_pipeline.defs.assets.snapshots import (
     make_assignments,
     make_features,
     model_of,
+    read_features,
 )
 from retail_pipeline.defs.events import as_metadata, asset_spec, check_spec, log_check, log_made
+from retail_pipeline.defs.instance import writing_step
 from retail_pipeline.defs.partitions import MONTH_BEFORE
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all
 from retail_pipeline.engine.validation import Failure, counted
-from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.models import (
     CANDIDATES,
     MODELS,
@@ -108,7 +107,7 @@ def model_assets(pipeline: Pipeline, months: dg.MonthlyPartitionsDefinition) -> 
         context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
     ) -> Iterator[dg.MaterializeResult[None]]:
         wanted = [key[:7] for key in context.partition_keys]
-        with writing(pipeline.lake, context.log.info), pipeline.engine() as engine:
+        with writing_step(context, pipeline), pipeline.engine() as engine:
             run = Run(pipeline, engine, context.log_event, (), pipeline.state())
             bad = train(run, wanted)
         fail_by_name(bad, "months")
@@ -124,7 +123,7 @@ def train(run: Run, months: Sequence[str]) -> Bad[str]:
     assignments. Where each snapshot is fitted on itself, only the closes are made: nothing would use models.
     """
     closes = {close_before(month): month for month in months}
-    bad = make_all(list(batches(run, list(closes))), lambda batch: make_features(run, batch))
+    bad = make_all(batches(run, list(closes)), lambda batch: make_features(run, batch)[1])
     decisions = {(d.month, d.segmentation): d for d in read_model_decisions(run.pipeline.lake)}
     own = run.pipeline.recipe.model_timing == SAME_SNAPSHOT
     for close, month in closes.items():
@@ -138,7 +137,8 @@ def train(run: Run, months: Sequence[str]) -> Bad[str]:
         log_gates(run, month, candidates, decided)
         verdicts = {name: verdict(candidate, about[name]) for name, candidate in candidates.items()}
         make_models(run, month, candidates, verdicts, drawn=month == months[-1])
-    bad |= make_assignments(run, [close for close in closes if close not in bad])
+    for batch in batches(run, [close for close in closes if close not in bad]):
+        bad |= make_assignments(run, batch, read_features(run, batch))[1]
     for close, month in closes.items():
         if not own and close not in bad:
             log_moves(run, month, close)
@@ -163,7 +163,7 @@ def make_candidates(run: Run, month: str, close: date) -> Mapping[str, Candidate
             texts[name] = candidate_to_json(measured)
         inputs = candidate_inputs(run.state, run.pipeline.recipe, month)
         made = write_texts(lake, CANDIDATES, month, texts, inputs)
-        run.state = replace(run.state, candidates={**run.state.candidates, month: made})
+        run.state = run.state.having(candidates={**run.state.candidates, month: made})
     return read_candidates(lake, month)
 
 
@@ -190,7 +190,7 @@ def make_models(
         champion = champion_of(run, month, name) if verdicts[name].in_force == "champion" else None
         texts[name] = to_json(champion or candidate.model)
     made = write_texts(lake, MODELS, month, texts, model_inputs(run.state, month))
-    run.state = replace(run.state, models={**run.state.models, month: made})
+    run.state = run.state.having(models={**run.state.models, month: made})
     models = {name: from_json(text) for name, text in texts.items()}
     lines = ["| segmentation | in force | trained through | customers | why |", "|---|---|---|---:|---|"]
     lines += [

@@ -15,8 +15,8 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
+from retail_pipeline.core.inputs import model_source, report_inputs
 from retail_pipeline.core.manifests import Manifest, schema_fingerprint
-from retail_pipeline.core.planner import model_source, report_inputs
 from retail_pipeline.core.reports import tables as small
 from retail_pipeline.core.schema import REPORT, TABLES
 from retail_pipeline.core.segmentation import FittedSegmentation, fit
@@ -37,12 +37,12 @@ from retail_pipeline.defs.events import (
     log_check,
     log_made,
 )
+from retail_pipeline.defs.instance import writing_step
 from retail_pipeline.defs.partitions import ALL_HISTORY, MONTH_IN_FORCE
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all, not_made
 from retail_pipeline.engine import Input
 from retail_pipeline.engine.validation import validate
-from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.models import model_names
 from retail_pipeline.lake.partitions import (
     PAGE_FILE,
@@ -124,7 +124,7 @@ def report_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.
         wanted = every if config.every_day else every[-1:]
         if len(wanted) < len(every):
             context.log.info(f"only the report of {wanted[0]}, the last day, is made; every_day asks for all")
-        with writing(pipeline.lake, context.log.info), pipeline.engine() as engine:
+        with writing_step(context, pipeline), pipeline.engine() as engine:
             selected = {key.path[-1] for key in context.selected_asset_keys}
             run = Run(pipeline, engine, context.log_event, selected, pipeline.state())
             bad = make_all([[day] for day in wanted], lambda batch: make_report(run, batch[0]))

@@ -4,80 +4,101 @@ Belongs here: for a batch of days, read, run the statements, check, write, say s
 methods (``core/segmentation/``), who gets what (``core/campaigns.py``).
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from retail_pipeline.core.calendar import close_before, last_of_month, month_of
 from retail_pipeline.core.campaigns import Campaign, candidates_sql, control_below, measurable_lift
-from retail_pipeline.core.manifests import Manifest
-from retail_pipeline.core.planner import (
+from retail_pipeline.core.inputs import (
     BOOTSTRAP,
     SAME_SNAPSHOT,
     assignments_inputs,
-    close_before,
     features_inputs,
-    is_month_close,
-    list_inputs,
     model_source,
-    month_of,
 )
+from retail_pipeline.core.manifests import Manifest
+from retail_pipeline.core.planner import release_notes
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.segmentation import FittedSegmentation, fit, to_json
+from retail_pipeline.defs.assets.released import take_lists_away, write_list
 from retail_pipeline.defs.events import blocking, log_check, log_made
 from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
+from retail_pipeline.engine import EngineError
 from retail_pipeline.engine.validation import counted, validate
 from retail_pipeline.lake.models import own_model_path, read_model, read_own_model
-from retail_pipeline.lake.partitions import read_partition, remove_partition, replace_file, write_partition
+from retail_pipeline.lake.partitions import read_partition, remove_partition, replace_file, write_partitions
 from retail_pipeline.lake.slices import slices
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BATCH_ROWS = 400_000
+BATCH_ROWS = 600_000
 FEATURES, ASSIGNMENTS, LISTS = (TABLES[t] for t in ("rfm_features", "segment_assignments", "campaign_lists"))
 OWN_MODEL = (BOOTSTRAP, SAME_SNAPSHOT)
+Snapshots: TypeAlias = Mapping[Any, pa.Table]  # the rows of one table, by day or by the name in its key
 
 
 def make_snapshots(run: Run, days: Sequence[date]) -> Bad[date]:
     """Make the selected tables of the snapshots of some days; return the bad days with what is wrong."""
-    return make_all(list(batches(run, days)), lambda batch: make_batch(run, batch))
+    run.days = (min(days), max(days))
+    return make_all(batches(run, days), lambda batch: make_batch(run, batch))
 
 
-def batches(run: Run, days: Sequence[date]) -> Iterable[list[date]]:
-    """Days in batches whose snapshots together hold at most some 400,000 customers."""
-    customers = sum(manifest.rows for manifest in run.state.customer_days.values())
-    size = max(1, BATCH_ROWS // max(1, customers))
-    return [list(days[start : start + size]) for start in range(0, len(days), size)]
+def batches(run: Run, days: Sequence[date]) -> Iterator[list[date]]:
+    """Days in batches that make some 600,000 rows of a table, to bound memory.
+
+    How many customers there are is known when the first snapshots are made; so the batches grow.
+    """
+    names = run.pipeline.settings.segmentations
+    rows_a_customer = 1 if set(run.selected) == {FEATURES.name} else len(names)
+    start, size = 0, 4
+    while start < len(days):
+        orders = sum(manifest.rows for manifest in run.state.customer_days.values())
+        customers = max((manifest.rows for manifest in run.state.features.values()), default=orders)
+        size = max(1, min(2 * size, BATCH_ROWS // max(1, customers * rows_a_customer)))
+        yield list(days[start : start + size])
+        start += size
 
 
 def make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
     """Make the selected tables of a batch of days; return the bad days with what is wrong."""
-    bad = make_features(run, days) if "rfm_features" in run.selected else {}
+    if "rfm_features" in run.selected:
+        features, bad = make_features(run, days)
+    else:
+        features, bad = read_features(run, days), {}
+    good = [day for day in days if day not in bad]
     if "segment_assignments" in run.selected:
-        bad |= make_assignments(run, [day for day in days if day not in bad])
+        assignments, worse = make_assignments(run, good, features)
+        bad |= worse
+    else:
+        assignments = {}
     if "campaign_lists" in run.selected:
-        bad |= make_lists(run, [day for day in days if day not in bad])
+        bad |= make_lists(run, [day for day in good if day not in bad], features, assignments)
     return bad
 
 
-def make_features(run: Run, days: Sequence[date]) -> Bad[date]:
-    """Make the RFM features of a batch of days from customer_days."""
+def make_features(run: Run, days: Sequence[date]) -> tuple[Snapshots, Bad[date]]:
+    """Make the RFM features of a batch of days from customer_days; return those made, and the bad days."""
     lake = run.pipeline.lake
     by_day = features_of(run, days)
     suite = run.pipeline.suite(FEATURES.name, run.state)
     failures = validate({str(day): rows for day, rows in by_day.items()}, FEATURES, suite)
-    made: dict[date, Manifest] = {}
+    good = [day for day in days if not blocking(failures[str(day)])]
+    inputs = {day: features_inputs(run.state, run.pipeline.recipe, day) for day in good}
+    written = write_partitions(
+        lake, FEATURES, (({"snapshot_date": str(day)}, by_day[day], inputs[day], {}) for day in good)
+    )
+    made = dict(zip(good, written, strict=True))
     for day, features in by_day.items():
         found = failures[str(day)]
-        if not blocking(found):
-            inputs = features_inputs(run.state, run.pipeline.recipe, day)
-            made[day] = write_partition(lake, FEATURES, {"snapshot_date": str(day)}, features, inputs)
+        if day in made:
             figures = {"lapsed": pc.sum(pc.equal(features["frequency"], 0)).as_py() or 0}
             log_made(run.log, lake, FEATURES.name, str(day), made[day].rows, **figures)
         log_check(
@@ -85,27 +106,57 @@ def make_features(run: Run, days: Sequence[date]) -> Bad[date]:
             {"rows": len(features), "expectations": len(suite)},
         )  # fmt: skip
         run.pipeline.on_made(FEATURES.name, str(day))
-    run.state = replace(run.state, features={**run.state.features, **made})
-    return {day: blocking(failures[str(day)]) for day in days if day not in made}
+    run.state = run.state.having(features={**run.state.features, **made})
+    bad = {day: blocking(failures[str(day)]) for day in days if day not in made}
+    return {day: by_day[day] for day in made}, bad
 
 
-def features_of(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]:
-    """The RFM features of some days, in memory."""
+def read_features(run: Run, days: Iterable[date]) -> Snapshots:
+    """The features of those days that have been made."""
+    lake, made = run.pipeline.lake, run.state.features
+    return {day: read_partition(lake, FEATURES, {"snapshot_date": str(day)}) for day in days if day in made}
+
+
+def features_of(run: Run, days: Sequence[date]) -> Snapshots:
+    """The RFM features of some days, in memory, in the columns and types of their files."""
     if not days:
         return {}
-    settings = run.pipeline.settings.features
-    first = [day - timedelta(days=settings.window_days) if settings.window_days else date.min for day in days]
+    _keep_changes(run, min(days), max(days))
     rows = run.engine.run(
         FEATURES.name,
-        {
-            "customer_days": _history(run, max(days)),
-            "snapshots": pa.table(
-                {"snapshot_date": pa.array(days, pa.date32()), "window_start": pa.array(first, pa.date32())}
-            ),
-        },
-        net_of_returns=settings.returns == "net",
+        {"snapshots": pa.table({"snapshot_date": pa.array(days, pa.date32())})},
+        net_of_returns=run.pipeline.settings.features.returns == "net",
     )
+    rows = rows.select(["snapshot_date", *FEATURES.names]).cast(_with_day(FEATURES.arrow))
     return slices(rows, "snapshot_date", days)
+
+
+def _keep_changes(run: Run, first: date, last: date) -> None:
+    """Have the engine keep what customer_days add up to, for all days of the run at once.
+
+    If they cannot be read, for the given days alone: it may be a later day's that are damaged.
+    """
+    for span in dict.fromkeys([run.kept or run.days or (first, last), (first, last)]):
+        if not span[0] <= first <= last <= span[1]:
+            continue
+        if run.kept == span:
+            return
+        try:
+            run.engine.keep(
+                "feature_changes",
+                "feature_changes",
+                {"customer_days": _history(run, span[1])},
+                window_days=run.pipeline.settings.features.window_days,
+                first=span[0],
+                through=span[1],
+            )
+        except EngineError:
+            if span == (first, last):
+                raise
+            run.days = None
+        else:
+            run.kept = span
+            return
 
 
 def _history(run: Run, through: date) -> pa.Table | list[object]:
@@ -115,21 +166,29 @@ def _history(run: Run, through: date) -> pa.Table | list[object]:
     return [run.pipeline.lake.data("customer_days", {"date": str(day)}) for day in days]
 
 
-def make_assignments(run: Run, days: Sequence[date]) -> Bad[date]:
-    """Assign the customers of each day's snapshot under every segmentation, with the model in force."""
+def make_assignments(
+    run: Run, days: Sequence[date], features: Snapshots
+) -> tuple[Mapping[date, Snapshots], Bad[date]]:
+    """Assign the customers of each day's snapshot under every segmentation, with the model in force.
+
+    Return the rows by day and segmentation, and the bad days.
+    """
     recipe, names = run.pipeline.recipe, list(run.pipeline.settings.segmentations)
     sources = {day: model_source(run.state, recipe, day) for day in days}
     bad = {
         day: f"no model is in force in {source}: run monthly_model_job for {source} first"
         for day, source in sources.items()
         if source not in (*OWN_MODEL, *run.state.models)
-    } | {day: not_made(FEATURES.name) for day in days if day not in run.state.features}
+    } | {day: not_made(FEATURES.name) for day in days if day not in features}
     tables: dict[tuple[str, str], pa.Table] = {}
-    for day in days:
-        if day not in bad:
-            tables |= {(str(day), name): _assign(run, day, sources[day], name, tables) for name in names}
+    for _, month in groupby([day for day in days if day not in bad], month_of):
+        of_month = {day: features[day] for day in month}
+        for name in names:
+            assigned = _assign(run, of_month, sources[min(of_month)], name, tables)
+            tables |= {(str(day), name): rows for day, rows in assigned.items()}
     suite = run.pipeline.suite(ASSIGNMENTS.name, run.state)
     failures = validate(tables, ASSIGNMENTS, suite)
+    made: dict[date, Mapping[str, pa.Table]] = {}
     for day in days:
         if day in bad:
             continue
@@ -139,29 +198,59 @@ def make_assignments(run: Run, days: Sequence[date]) -> Bad[date]:
         log_check(run.log, ASSIGNMENTS.name, "segment_assignments_are_valid", str(day), found, figures)
         if blocking(found):
             bad[day] = blocking(found)
-        elif (close := close_before(month_of(day))) in bad:
+        elif (close := close_before(month_of(day))) in run.failed | bad.keys():
             bad[day] = f"rests on the month close {close}, which could not be made"
         else:
             write_assignments(run, day, sources[day], of_day)
-    return bad
+            made[day] = of_day
+    run.failed |= bad.keys()
+    return made, bad
 
 
 def _assign(
-    run: Run, day: date, source: str, name: str, made: Mapping[tuple[str, str], pa.Table]
-) -> pa.Table:
-    features = read_partition(run.pipeline.lake, FEATURES, {"snapshot_date": str(day)})
-    model = model_in_force(run, day, source, name, features)
-    close = str(close_before(month_of(day)))
-    return run.engine.run(
-        "segment_assignments",
+    run: Run, features: Snapshots, source: str, name: str, made: Mapping[tuple[str, str], pa.Table]
+) -> Snapshots:
+    """The rows of one segmentation on some days of one month."""
+    some_day = min(features)
+    if len(features) == 1 or source in OWN_MODEL:
+        assigned = [
+            _dated(
+                day, run.engine.run(run.query(_model(run, day, source, name, rows)), {"rfm_features": rows})
+            )
+            for day, rows in features.items()
+        ]
+    else:
+        query = run.query(read_model(run.pipeline.lake, source, name), many_days=True)
+        assigned = [run.engine.run(query, {"rfm_features": _together(features)})]
+    close = str(close_before(month_of(some_day)))
+    rows = run.engine.run(
+        ASSIGNMENTS.name,
         {
-            "assigned": run.engine.run(run.query(model), {"rfm_features": features}),
+            "assigned": pa.concat_tables(assigned),
             "previous": made[close, name] if (close, name) in made else _written(run, close, name),
         },
-        snapshot_date=day,
-        is_month_close=is_month_close(day),
+        month_close=last_of_month(some_day),
         model_month=source,
     )
+    rows = rows.select(["snapshot_date", *ASSIGNMENTS.names]).cast(_with_day(ASSIGNMENTS.arrow))
+    return slices(rows, "snapshot_date", list(features))
+
+
+def _model(run: Run, day: date, source: str, name: str, features: pa.Table) -> FittedSegmentation:
+    own = source in OWN_MODEL
+    return fit_on(run, day, name, features) if own else read_model(run.pipeline.lake, source, name)
+
+
+def _together(snapshots: Snapshots) -> pa.Table:
+    return pa.concat_tables([_dated(day, rows) for day, rows in snapshots.items()])
+
+
+def _dated(day: date, rows: pa.Table) -> pa.Table:
+    return rows.append_column("snapshot_date", pa.repeat(pa.scalar(day, pa.date32()), len(rows)))
+
+
+def _with_day(schema: pa.Schema) -> pa.Schema:
+    return schema.insert(0, pa.field("snapshot_date", pa.date32()))
 
 
 def _written(run: Run, close: str, name: str) -> pa.Table:
@@ -172,7 +261,7 @@ def _written(run: Run, close: str, name: str) -> pa.Table:
 
 def write_assignments(run: Run, day: date, source: str, tables: Mapping[str, pa.Table]) -> None:
     """Write a day's assignments; take away those of segmentations that are switched off."""
-    lake, made = run.pipeline.lake, dict[str, Manifest]()
+    lake, partitions = run.pipeline.lake, []
     for name, rows in tables.items():
         keys = {"snapshot_date": str(day), "segmentation": name}
         inputs = assignments_inputs(run.state, run.pipeline.recipe, day, name)
@@ -181,10 +270,11 @@ def write_assignments(run: Run, day: date, source: str, tables: Mapping[str, pa.
             replace_file(lake, own_model, to_json(run.fitted[name, inputs["rfm_features"]]).encode())
         else:
             own_model.unlink(missing_ok=True)
-        made[name] = write_partition(lake, ASSIGNMENTS, keys, rows, inputs, counts=_sizes(rows))
+        partitions.append((keys, rows, inputs, {"counts": _sizes(rows)}))
+    made = dict(zip(tables, write_partitions(lake, ASSIGNMENTS, partitions), strict=True))
     for name in run.state.assignments.get(day, {}).keys() - made.keys():
         remove_partition(lake, ASSIGNMENTS.name, {"snapshot_date": str(day), "segmentation": name})
-    run.state = replace(run.state, assignments={**run.state.assignments, day: made})
+    run.state = run.state.having(assignments={**run.state.assignments, day: made})
     sizes = {f"{name}: {segment}": n for name, m in made.items() for segment, n in m.counts.items()}
     log_made(
         run.log, lake, ASSIGNMENTS.name, str(day), sum(m.rows for m in made.values()), model=source, **sizes
@@ -196,11 +286,6 @@ def model_of(run: Run, day: date, name: str) -> FittedSegmentation:
     """The fitted segmentation that a made snapshot was assigned with."""
     source, lake = model_source(run.state, run.pipeline.recipe, day), run.pipeline.lake
     return read_own_model(lake, day, name) if source in OWN_MODEL else read_model(lake, source, name)
-
-
-def model_in_force(run: Run, day: date, source: str, name: str, features: pa.Table) -> FittedSegmentation:
-    """The fitted segmentation that a day uses: its month's, or one fitted on its own snapshot."""
-    return fit_on(run, day, name, features) if source in OWN_MODEL else model_of(run, day, name)
 
 
 def fit_on(run: Run, day: date, name: str, features: pa.Table) -> FittedSegmentation:
@@ -226,7 +311,9 @@ def frame(features: pa.Table) -> "pd.DataFrame":
     return found
 
 
-def make_lists(run: Run, days: Sequence[date]) -> Bad[date]:
+def make_lists(
+    run: Run, days: Sequence[date], features: Snapshots, assignments: Mapping[date, Snapshots]
+) -> Bad[date]:
     """Make the campaign lists of each day, unless a held day or the suppression file stands against it."""
     campaigns = run.pipeline.settings.campaigns_in_force
     needed = {campaign.segmentation for campaign in campaigns.values()}
@@ -235,33 +322,28 @@ def make_lists(run: Run, days: Sequence[date]) -> Bad[date]:
         for day in days
         if not needed <= run.state.assignments.get(day, {}).keys()
     }
-    tables: dict[tuple[str, str], pa.Table] = {}
-    suppressed: dict[date, int] = {}
+    awaited: set[date] = set()
     for day in [day for day in days if day not in bad]:
         if held := log_held_days(run, day):
             named = ", ".join(map(str, held))
             bad[day] = f"no lists: {named} held or not made; `retail-pipeline status` says why"
+            awaited |= {day} if all(map(run.state.is_awaited, held)) else set()
             take_lists_away(run, day, ())
-            continue
-        try:
-            objected = read_suppressed(run.pipeline.settings.suppression, day)
-        except SuppressionError as error:
-            bad[day] = f"no lists: {error}"
-            take_lists_away(run, day, ())
-            continue
-        suppressed[day] = len(objected)
-        features = read_partition(run.pipeline.lake, FEATURES, {"snapshot_date": str(day)})
-        for name, campaign in campaigns.items():
-            tables[str(day), name] = _list(run, day, name, campaign, features, objected)
+    objected, distrusted = _suppressed(run, [day for day in days if day not in bad])
+    for day in distrusted:
+        take_lists_away(run, day, ())
+    bad |= distrusted
+    good = [day for day in days if day not in bad]
+    tables = _lists(run, good, features, assignments, objected) if good else {}
     suite = run.pipeline.suite(LISTS.name, run.state)
     failures = validate(tables, LISTS, suite)
-    for day in suppressed:
+    for day in good:
         found = [failure for name in campaigns for failure in failures[str(day), name]]
         of_day = {name: tables[str(day), name] for name in campaigns}
         figures = {
             "rows": sum(map(len, of_day.values())),
             "lists": len(of_day),
-            "suppression file": suppressed[day],
+            "suppression file": len(objected),
             "expectations": len(suite),
         }
         log_check(run.log, LISTS.name, "campaign_lists_are_valid", str(day), found, figures)
@@ -271,7 +353,19 @@ def make_lists(run: Run, days: Sequence[date]) -> Bad[date]:
             write_lists(run, day, of_day)
     for day in days:
         run.pipeline.on_made(LISTS.name, str(day))
-    return bad
+    # lists that wait for a delivery are not made, but nothing has gone wrong
+    return {day: why for day, why in bad.items() if day not in awaited}
+
+
+def _suppressed(run: Run, days: Sequence[date]) -> tuple[pa.Table, Bad[date]]:
+    """The customers who objected, and the days for which their file cannot be trusted: it may be too old."""
+    bad: Bad[date] = {}
+    for day in sorted(days, reverse=True):
+        try:
+            return read_suppressed(run.pipeline.settings.suppression, day), bad
+        except SuppressionError as error:
+            bad[day] = f"no lists: {error}"
+    return pa.table({"customer_id": pa.array([], pa.string())}), bad
 
 
 def log_held_days(run: Run, day: date) -> list[date]:
@@ -279,7 +373,8 @@ def log_held_days(run: Run, day: date) -> list[date]:
     lately, ever = run.state.held_lately(day), run.state.held_days(date.min, day)
     older = [held for held in ever if held not in lately]
     every = "every day of the last 7 is made and not held"
-    found = counted(every, len(lately), True, _dates(lately), "days")
+    stays = not all(map(run.state.is_awaited, lately))
+    found = counted(every, len(lately), stays, _dates(lately), "days")
     found += counted("no earlier day is held", len(older), False, _dates(older), "days")
     figures = {"held or not made in the last 7 days": len(lately), "held before": len(older)}
     log_check(run.log, LISTS.name, "no_recent_day_is_held", str(day), found, figures)
@@ -292,51 +387,67 @@ def _dates(days: Sequence[date]) -> list[dict[str, str]]:
 
 def write_lists(run: Run, day: date, tables: Mapping[str, pa.Table]) -> None:
     """Write a day's lists, one partition a campaign, and take away those of campaigns that are no more."""
-    lake, made = run.pipeline.lake, dict[str, Manifest]()
-    for name, rows in tables.items():
-        keys = {"snapshot_date": str(day), "campaign": name}
-        inputs = list_inputs(run.state, run.pipeline.recipe, day, name)
-        controls = pc.sum(pc.equal(rows["arm"], "control")).as_py() or 0
-        made[name] = write_partition(lake, LISTS, keys, rows, inputs, counts={"control": controls})
+    made = {name: write_list(run, day, name, rows) for name, rows in tables.items()}
+    run.state = run.state.having(lists={**run.state.lists, day: {**run.state.lists.get(day, {}), **made}})
     take_lists_away(run, day, made)
-    run.state = replace(run.state, lists={**run.state.lists, day: made})
-    summary = dg.MetadataValue.md(lists_summary(made, run.pipeline.settings.campaigns_in_force))
-    log_made(run.log, lake, LISTS.name, str(day), sum(m.rows for m in made.values()), lists=summary)
-
-
-def take_lists_away(run: Run, day: date, kept: Collection[str]) -> None:
-    """Remove a day's lists but those kept: nobody may work with a list that would not be made today."""
-    for name in run.state.lists.get(day, {}).keys() - kept:
-        remove_partition(run.pipeline.lake, LISTS.name, {"snapshot_date": str(day), "campaign": name})
-
-
-def _list(
-    run: Run, day: date, name: str, campaign: Campaign, features: pa.Table, suppressed: pa.Table
-) -> pa.Table:
-    keys = {"snapshot_date": str(day), "segmentation": campaign.segmentation}
-    assignments = read_partition(run.pipeline.lake, ASSIGNMENTS, keys)
-    candidates = run.engine.run(
-        candidates_sql(campaign), {"segment_assignments": assignments, "rfm_features": features}
+    summary = dg.MetadataValue.md(
+        lists_summary(
+            run.state.lists[day], run.pipeline.settings.campaigns_in_force, release_notes(run.state, day)
+        )
     )
-    return run.engine.run(
-        "campaign_lists",
-        {"candidates": candidates, "suppressed": suppressed},
-        campaign=name,
-        salt=run.pipeline.settings.campaign_salt,
-        control_below=control_below(campaign.holdout),
-        offer=campaign.offer,
-        channel=campaign.channel,
-    )
+    lists = run.state.lists[day].values()
+    log_made(run.log, run.pipeline.lake, LISTS.name, str(day), sum(m.rows for m in lists), lists=summary)
 
 
-def lists_summary(lists: Mapping[str, Manifest], campaigns: Mapping[str, Campaign]) -> str:
-    """A Markdown table of a day's lists: sizes, arms, and what difference the holdout can show."""
-    lines = ["| list | segments | customers | control | measurable lift |", "|---|---|---:|---:|---|"]
+def _lists(
+    run: Run,
+    days: Sequence[date],
+    features: Snapshots,
+    assignments: Mapping[date, Snapshots],
+    objected: pa.Table,
+) -> dict[tuple[str, str], pa.Table]:
+    """The lists of some days by day and campaign."""
+    lists: dict[tuple[str, str], pa.Table] = {}
+    known = _together({day: features[day] for day in days})
+    campaigns = run.pipeline.settings.campaigns_in_force
+    for segmentation in dict.fromkeys(campaign.segmentation for campaign in campaigns.values()):
+        assigned = _together({day: _assigned(run, day, segmentation, assignments) for day in days})
+        for name, campaign in campaigns.items():
+            if campaign.segmentation != segmentation:
+                continue
+            candidates = run.engine.run(
+                candidates_sql(campaign), {"segment_assignments": assigned, "rfm_features": known}
+            )
+            rows = run.engine.run(
+                LISTS.name,
+                {"candidates": candidates, "suppressed": objected},
+                campaign=name,
+                salt=run.pipeline.settings.campaign_salt,
+                control_below=control_below(campaign.holdout),
+                offer=campaign.offer,
+                channel=campaign.channel,
+            )
+            rows = rows.select(["snapshot_date", *LISTS.names]).cast(_with_day(LISTS.arrow))
+            lists |= {(str(day), name): listed for day, listed in slices(rows, "snapshot_date", days).items()}
+    return lists
+
+
+def _assigned(run: Run, day: date, name: str, made: Mapping[date, Snapshots]) -> pa.Table:
+    keys = {"snapshot_date": str(day), "segmentation": name}
+    return made[day][name] if day in made else read_partition(run.pipeline.lake, ASSIGNMENTS, keys)
+
+
+def lists_summary(
+    lists: Mapping[str, Manifest], campaigns: Mapping[str, Campaign], notes: Mapping[str, str]
+) -> str:
+    """A Markdown table of a day's lists: sizes, arms, what difference the holdout can show, and notes."""
+    lines = ["| list | segments | customers | control | measurable lift | |", "|---|---|---:|---:|---|---|"]
     for name, manifest in lists.items():
         shown = measurable_lift(manifest.rows - manifest.counts["control"], manifest.counts["control"])
-        segments = ", ".join(campaigns[name].segments)
+        segments = ", ".join(campaigns[name].segments) if name in campaigns else "none: switched off"
         lines.append(
-            f"| {name} | {segments} | {manifest.rows:,} | {manifest.counts['control']:,} | {shown} |"
+            f"| {name} | {segments} | {manifest.rows:,} | {manifest.counts['control']:,} | {shown} "
+            f"| {notes.get(name, '')} |"
         )
     return "\n".join(lines)
 

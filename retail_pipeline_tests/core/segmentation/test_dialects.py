@@ -6,6 +6,7 @@ Postgres and Spark run it in ``engine/``; here the dialects that nobody runs are
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ from retail_pipeline.core.segmentation import (
     RfmGridParameters,
     Scale,
     fit_snapshot,
+    of_each_day,
     to_sql,
 )
 from retail_pipeline.engine import Engine
@@ -54,6 +56,23 @@ def models() -> dict[str, FittedSegmentation]:
 def queries(models: Mapping[str, FittedSegmentation]) -> dict[tuple[str, str], str]:
     """The query of every model in every dialect."""
     return {(name, to): to_sql(fitted, to) for name, fitted in models.items() for to in DIALECTS}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_query_of_many_days_gives_each_day_what_it_gives_alone(
+    name: str, duckdb: Engine, models: Mapping[str, FittedSegmentation]
+) -> None:
+    query = to_sql(models[name])
+    days = {date(2011, 12, day): customers(300 * day, seed=day) for day in (1, 2, 3)}
+    alone = [dated(day, duckdb.run(query, {"rfm_features": rows})) for day, rows in days.items()]
+    together = pa.concat_tables([dated(day, rows) for day, rows in days.items()])
+    found = duckdb.run(of_each_day(query), {"rfm_features": together})
+    order = [("snapshot_date", "ascending"), ("customer_id", "ascending")]
+    assert found.sort_by(order).equals(pa.concat_tables(alone).sort_by(order))
+
+
+def dated(day: date, rows: pa.Table) -> pa.Table:
+    return rows.append_column("snapshot_date", pa.repeat(pa.scalar(day), len(rows)))
 
 
 def disagreeing(engine: Engine, fitted: FittedSegmentation, features: pa.Table) -> int:

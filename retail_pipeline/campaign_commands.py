@@ -1,0 +1,119 @@
+"""The ``campaigns`` commands: the lists of a day, and a person's word that they were handed over.
+
+Belongs here: arguments, refusals and what is printed. Does not belong here: what a release means for a list
+(``core/planner.py``, ``defs/assets/released.py``).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from retail_pipeline.console import (
+    LakeFolder,
+    SettingsFile,
+    err,
+    expected_errors,
+    out,
+    read_settings,
+    refuse,
+)
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from retail_pipeline.core.state import State
+    from retail_pipeline.defs.pipeline import Pipeline
+
+app = typer.Typer(
+    no_args_is_help=True, help="Look at a day's campaign lists; say that they are handed over and must stay."
+)
+
+
+@app.command("list")
+def list_lists(
+    day: Annotated[
+        datetime | None,
+        typer.Argument(formats=["%Y-%m-%d"], help="The day. Default: the last with lists."),
+    ] = None,
+    lake: LakeFolder = None,
+    settings: SettingsFile = None,
+) -> None:
+    """A line a list: how many customers, handed over by whom, and what it would be today."""
+    from retail_pipeline.core.planner import release_notes
+    from retail_pipeline.lake.state import read_list_releases
+
+    with expected_errors():
+        pipeline = _pipeline(settings, lake)
+        state = pipeline.state()
+        wanted = day.date() if day else max((d for d, lists in state.lists.items() if lists), default=None)
+        if wanted is None:
+            refuse("no lists are made yet: `retail-pipeline run` first")
+        _refuse_without_lists(state, wanted)
+        said = {(r.day, r.campaign): f" by {r.by}: {r.why}" for r in read_list_releases(pipeline.lake)}
+    notes = release_notes(state, wanted)
+    grid = Grid("list", "customers", "control", "", title=f"lists of {wanted}")
+    for name, made in sorted(state.lists[wanted].items()):
+        head, _, beside = notes.get(name, "").partition("; ")
+        who = said.get((wanted, name), " by a marker file") if head else ""
+        note = f"{head}{who}" + (f"\n{beside}" if beside else "")
+        grid.add_row(name, f"{made.rows:,}", f"{made.counts['control']:,}", escape(note))
+    out.print(grid)
+    for name, restated in sorted(state.restated.get(wanted, {}).items()):
+        out.print(f"{name} now: {pipeline.lake.data('restated_lists', restated.partition)}")
+
+
+@app.command()
+def release(
+    day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="The day of the lists.")],
+    campaigns: Annotated[
+        list[str] | None, typer.Argument(help="The lists. Default: all of the day.", show_default=False)
+    ] = None,
+    *,
+    why: Annotated[str, typer.Option(help="To whom they went, for what; kept with the lake.")],
+    by: Annotated[str, typer.Option(envvar="USER", help="Who hands them over.")] = "unknown",
+    lake: LakeFolder = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Say that lists went to a campaign: they stay as they are; what they would be later goes beside them."""
+    from retail_pipeline.core.decisions import ListRelease
+    from retail_pipeline.lake.lock import writing
+    from retail_pipeline.lake.state import write_list_release
+
+    with expected_errors():
+        pipeline = _pipeline(settings, lake)
+        wanted = day.date()
+        with writing(pipeline.lake, err.print):
+            state = pipeline.state()
+            _refuse_without_lists(state, wanted)
+            lists = state.lists[wanted]
+            for name in campaigns or ():
+                if name not in lists:
+                    refuse(f"{wanted} has no list {name}; its lists are {', '.join(sorted(lists))}")
+            chosen = sorted(set(campaigns or lists) - state.released_lists(wanted))
+            for name in chosen:
+                content = lists[name].content
+                write_list_release(
+                    pipeline.lake, ListRelease(day=wanted, campaign=name, content=content, why=why, by=by)
+                )
+    if not chosen:
+        out.print(f"the lists of {wanted} were released before")
+        return
+    out.print(f"released of {wanted}: {', '.join(chosen)}; from now on they stay as they are")
+
+
+def _pipeline(settings: SettingsFile, lake: LakeFolder) -> Pipeline:
+    from retail_pipeline.defs.pipeline import Pipeline
+
+    return Pipeline(read_settings(settings, lake=lake))
+
+
+def _refuse_without_lists(state: State, day: date) -> None:
+    if not state.lists.get(day):
+        made = sorted(d for d, lists in state.lists.items() if lists)
+        known = f"the days with lists go from {made[0]} to {made[-1]}" if made else "no day has any yet"
+        refuse(f"{day} has no lists; {known}")

@@ -1,0 +1,65 @@
+"""About what making a range of days costs, in seconds and bytes.
+
+Belongs here: rough figures, so that a person can tell a minute from an hour. Does not belong here: what is to
+be made (``planner.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from retail_pipeline.core.planner import RANGE_TABLES, Work
+from retail_pipeline.core.state import Recipe, State
+
+# Measured so over UCI Online Retail; the order of size is what counts.
+LINES_AN_ORDER = 25
+_SECONDS_A_ROW = {
+    "transactions": 1e-5,
+    "customer_days": 0.0,
+    "rfm_features": 6e-6,
+    "segment_assignments": 6e-6,
+    "campaign_lists": 1e-5,
+}
+_BYTES_A_ROW = {
+    "transactions": 20.0,
+    "customer_days": 90.0,
+    "rfm_features": 32.0,
+    "segment_assignments": 22.0,
+    "campaign_lists": 22.0,
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """About what work costs: seconds on two cores, and bytes written."""
+
+    seconds: float
+    size_bytes: float
+
+
+def cost_of_range(
+    state: State, recipe: Recipe, work: Work, table: str, bytes_a_row: Mapping[str, float]
+) -> Cost:
+    """About what making a range up to a table costs, by its rows.
+
+    ``bytes_a_row`` are those of the tables that there are; of others a shop's usual figures are taken.
+    """
+    tables = RANGE_TABLES[: RANGE_TABLES.index(table) + 1]
+    delivered = {day: sum(m.parts[day].rows for m in state.raw.get(day, {}).values()) for day in work.days}
+    orders = sum(m.rows for m in state.customer_days.values()) or sum(delivered.values()) / LINES_AN_ORDER
+    customers = max((m.rows for m in state.features.values()), default=orders)
+    rows = {
+        "transactions": float(sum(delivered.values())),
+        "customer_days": sum(delivered.values()) / LINES_AN_ORDER,
+        "rfm_features": float(customers * len(work.snapshots)),
+    }
+    rows["segment_assignments"] = rows["rfm_features"] * len(recipe.segmentations)
+    used = {segmentation for segmentation, _ in recipe.campaigns.values()}
+    rows["campaign_lists"] = rows["rfm_features"] * len(used)
+    known = _BYTES_A_ROW | dict(bytes_a_row)
+    moved = {name: rows[name] for name in tables if name in rows}
+    seconds = sum(_SECONDS_A_ROW[name] * count for name, count in moved.items())
+    seconds += 0.02 * len(work.files) + 0.03 * len(work.days) + 0.05 * len(work.snapshots)
+    seconds += 0.4 * len(work.months) * len(recipe.segmentations)
+    return Cost(seconds, sum(known[name] * count for name, count in moved.items()))

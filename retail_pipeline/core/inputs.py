@@ -1,0 +1,146 @@
+"""What each partition is made from, by fingerprint: the inputs that its manifest records.
+
+Belongs here: naming inputs. Does not belong here: comparing them with what was made (``planner.py``).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from retail_pipeline.core.calendar import (
+    close_before,
+    month_of,
+    months_in_force,
+)
+from retail_pipeline.core.manifests import fingerprint
+from retail_pipeline.core.schema import TABLES
+from retail_pipeline.core.state import Recipe, State
+
+BOOTSTRAP = "bootstrap"
+SAME_SNAPSHOT = "same_snapshot"
+
+
+def transactions_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
+    """What a day of transactions is made from."""
+    delivered = state.raw.get(day, {})
+    systems = sorted({manifest.inputs["source_system"] for manifest in delivered.values()})
+    return {
+        "raw_transactions": fingerprint([(s, m.parts[day].content) for s, m in delivered.items()]),
+        "cleaning": fingerprint([(system, recipe.cleaning.get(system, "")) for system in systems]),
+        "checks": recipe.checks,
+    }
+
+
+def customer_days_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
+    """What a day of customer_days is made from."""
+    return {"transactions": state.transactions[day].content, "features": recipe.customer_days}
+
+
+def features_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
+    """What a snapshot of rfm_features is made from."""
+    return {"customer_days": state.history_fingerprint(day), "features": recipe.features}
+
+
+def candidate_inputs(state: State, recipe: Recipe, month: str) -> dict[str, str]:
+    """What a month's candidates are made from."""
+    close = close_before(month)
+    champion, before = state.models.get(month_of(close)), state.features.get(close_before(month_of(close)))
+    return {
+        "rfm_features": state.features[close].content,
+        "rfm_features_before": before.content if champion and before else "",
+        "features": fingerprint(recipe.features, recipe.customer_days),
+        "segmentations": fingerprint(dict(recipe.segmentations)),
+        "gates": recipe.gates,
+        "champion": champion.content if champion else "",
+    }
+
+
+def model_inputs(state: State, month: str) -> dict[str, str]:
+    """What a month's models are chosen from."""
+    champion = state.models.get(month_of(close_before(month)))
+    return {
+        "candidates": state.candidates[month].content,
+        "champion": champion.content if champion else "",
+        "decisions": state.model_decisions.get(month, ""),
+    }
+
+
+def candidates_are_current(state: State, recipe: Recipe, month: str) -> bool:
+    """True when a month need not be fitted again.
+
+    Under ``late_data: flag`` other data under a fitted month are no reason, unless somebody asked for a
+    retrain on just these data.
+    """
+    made = state.candidates.get(month)
+    if made is None:
+        return False
+    inputs = candidate_inputs(state, recipe, month)
+    if recipe.late_data == "flag" and state.retrained.get(month) != inputs["rfm_features"]:
+        inputs |= {name: made.inputs.get(name, "") for name in ("rfm_features", "rfm_features_before")}
+    return made.is_current(TABLES["model_candidates"], inputs)
+
+
+def rests_on_other_data(state: State, month: str) -> bool:
+    """True when the data that a month's candidates were fitted on have changed since."""
+    made, features = state.candidates.get(month), state.features.get(close_before(month))
+    return bool(made and features and made.inputs["rfm_features"] != features.content)
+
+
+def model_source(state: State, recipe: Recipe, day: date) -> str:
+    """Where a day's model comes from.
+
+    ``bootstrap``, ``same_snapshot``, or the month whose model is in force.
+    """
+    if recipe.model_timing == SAME_SNAPSHOT:
+        return SAME_SNAPSHOT
+    first = state.first_day
+    return BOOTSTRAP if first is None or month_of(day) <= month_of(first) else month_of(day)
+
+
+def assignments_inputs(state: State, recipe: Recipe, day: date, segmentation: str) -> dict[str, str]:
+    """What a snapshot of segment_assignments is made from."""
+    source = model_source(state, recipe, day)
+    previous = state.assignments.get(close_before(month_of(day)), {}).get(segmentation)
+    return {
+        "rfm_features": state.features[day].content,
+        "model": state.models[source].content if source in state.models else source,
+        "segmentation": recipe.segmentations[segmentation],
+        "previous": previous.content if previous else "",
+    }
+
+
+def list_inputs(state: State, recipe: Recipe, day: date, campaign: str) -> dict[str, str]:
+    """What a campaign list is made from."""
+    segmentation, settings = recipe.campaigns[campaign]
+    return {
+        "segment_assignments": state.assignments[day][segmentation].content,
+        "rfm_features": state.features[day].content,
+        "campaign": settings,
+        "suppression": state.suppression,
+    }
+
+
+def restated_inputs(state: State, recipe: Recipe, day: date, campaign: str) -> dict[str, str]:
+    """What the restatement of a released list is made from."""
+    return {
+        **list_inputs(state, recipe, day, campaign),
+        "released": state.lists[day][campaign].content,
+        "campaign_lists": TABLES["campaign_lists"].code_version,
+    }
+
+
+def report_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
+    """What the report of a day is made from."""
+    first = state.first_day or day
+    months = [] if recipe.model_timing == SAME_SNAPSHOT else months_in_force(first, day)
+    models = {m: state.models[m].content for m in months if m in state.models}
+    days = [(d, m.content, m.counts) for d, m in sorted(state.transactions.items()) if first <= d <= day]
+    return {
+        "rfm_features": state.features[day].content,
+        "segment_assignments": fingerprint({n: m.content for n, m in state.assignments[day].items()}),
+        "campaign_lists": fingerprint({n: m.content for n, m in state.lists.get(day, {}).items()}),
+        "transactions": fingerprint(days, sorted(state.counting)),
+        "customer_days": state.history_fingerprint(day),
+        "models": fingerprint(models, sorted(state.model_decisions.items())),
+        "settings": recipe.report,
+    }

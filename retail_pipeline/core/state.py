@@ -1,0 +1,240 @@
+"""What is there, and under which settings: the two values that every decision on work compares.
+
+Belongs here: manifests, files and decisions as read (``lake/state.py`` reads them), and what follows from
+them alone: which files count, which days are held. Does not belong here: what must run (``planner.py``).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from functools import cached_property
+from itertools import chain
+from typing import Any, Literal
+
+from retail_pipeline.core.arrivals import (
+    FileSeen,
+    Refusal,
+)
+from retail_pipeline.core.decisions import FileDecision
+from retail_pipeline.core.deliveries import NO_LIMITS, Deliveries, Limits, deliveries
+from retail_pipeline.core.manifests import Manifest, fingerprint
+from retail_pipeline.core.readiness import LEARNED, Delivered, Expected, Verdicts, judge
+
+DAYS_THAT_BLOCK_LISTS = 7
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings that shape the tables, as fingerprints by what they shape."""
+
+    profiles: frozenset[str]
+    first_day: date
+    last_day: date | None
+    cleaning: Mapping[str, str]
+    checks: str
+    customer_days: str
+    features: str
+    segmentations: Mapping[str, str]
+    campaigns: Mapping[str, tuple[str, str]]
+    model_timing: Literal["previous_month", "same_snapshot"]
+    gates: str
+    late_data: Literal["flag", "retrain"]
+    restate: int | None
+    report: str
+    report_each_run: bool
+
+
+@dataclass(frozen=True)
+class State:
+    """What is there: the files in landing, and the manifests of the lake's partitions by key."""
+
+    seen: tuple[FileSeen, ...] = ()
+    landed: Mapping[str, Manifest] = field(default_factory=dict)
+    transactions: Mapping[date, Manifest] = field(default_factory=dict)
+    customer_days: Mapping[date, Manifest] = field(default_factory=dict)
+    features: Mapping[date, Manifest] = field(default_factory=dict)
+    candidates: Mapping[str, Manifest] = field(default_factory=dict)
+    models: Mapping[str, Manifest] = field(default_factory=dict)
+    assignments: Mapping[date, Mapping[str, Manifest]] = field(default_factory=dict)
+    lists: Mapping[date, Mapping[str, Manifest]] = field(default_factory=dict)
+    reports: Mapping[date, Manifest] = field(default_factory=dict)
+    released: Mapping[date, str] = field(default_factory=dict)
+    model_decisions: Mapping[str, str] = field(default_factory=dict)
+    retrained: Mapping[str, str] = field(default_factory=dict)
+    suppression: str = "none"
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
+    set_aside: frozenset[str] = frozenset()
+    file_decisions: Mapping[str, FileDecision] = field(default_factory=dict)
+    limits: Limits = NO_LIMITS
+    expected: Expected = LEARNED
+    list_releases: Mapping[tuple[date, str], str] = field(default_factory=dict)
+    list_markers: frozenset[tuple[date, str]] = frozenset()
+    restated: Mapping[date, Mapping[str, Manifest]] = field(default_factory=dict)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """Which landed files count, and why others do not."""
+        return deliveries(self.landed, self.file_decisions, self.limits)
+
+    @property
+    def raw(self) -> Mapping[date, Mapping[str, Manifest]]:
+        """The landed files whose rows count on each day, by day and source_id."""
+        return self.deliveries.by_day
+
+    @property
+    def counting(self) -> Mapping[str, Manifest]:
+        """The landed files that count, be it on some of their days only, by source_id."""
+        return {s: manifest for s, manifest in self.landed.items() if self.deliveries.counts(s)}
+
+    @cached_property
+    def quarantined(self) -> Mapping[str, str]:
+        """The files that wait for a person or a better delivery, by source_id, and why.
+
+        Those that could not be read while they lie in landing; those held back until a later file comes under
+        their name; and none that somebody rejected.
+        """
+        present = {file.source_id for file in self.seen}
+        healed: dict[str, int] = {}
+        for manifest in self.counting.values():
+            for path, changed in manifest.arrival.names.items():
+                healed[path] = max(healed.get(path, changed), changed)
+        return {
+            source_id: refusal.reason
+            for source_id, refusal in self.refused.items()
+            if source_id in present and not self.is_rejected(source_id)
+        } | {
+            source_id: held.why
+            for source_id, held in self.deliveries.held.items()
+            if not held.rejected
+            and (arrival := self.landed[source_id].arrival).modified_ns
+            >= healed.get(arrival.path, arrival.modified_ns)
+        }
+
+    def is_rejected(self, source_id: str) -> bool:
+        """True when somebody said that the file shall never count."""
+        decision = self.file_decisions.get(source_id)
+        return decision is not None and decision.verdict == "reject"
+
+    @cached_property
+    def first_day(self) -> date | None:
+        """The first day of which anything was delivered."""
+        return min(self.raw, default=None)
+
+    @property
+    def last_day(self) -> date | None:
+        """The last day of which anything was delivered."""
+        return max(self.raw, default=None)
+
+    @cached_property
+    def delivered(self) -> Mapping[date, tuple[Delivered, ...]]:
+        """What each source system delivered for each day."""
+        lines, values = Counter[tuple[date, str]](), Counter[tuple[date, str]]()
+        unknown = set()
+        for day, files in self.raw.items():
+            for manifest in files.values():
+                key, part = (day, manifest.inputs["source_system"]), manifest.parts[day]
+                lines[key] += part.rows
+                values[key] += part.value or 0
+                if part.value is None:
+                    unknown.add(key)
+        came: dict[date, tuple[Delivered, ...]] = {}
+        for day, system in sorted(lines):
+            value = None if (day, system) in unknown else values[day, system]
+            came[day] = (*came.get(day, ()), Delivered(day, system, lines[day, system], value))
+        return came
+
+    @cached_property
+    def readiness(self) -> Verdicts:
+        """What is amiss with each day's deliveries."""
+        return judge(tuple(chain.from_iterable(self.delivered.values())), self.expected)
+
+    def is_held(self, day: date) -> bool:
+        """True when a blocking check failed on the day, or its deliveries are not as expected.
+
+        Unless somebody released these rows.
+        """
+        manifest = self.transactions.get(day)
+        return bool(manifest and self.holds(day, manifest))
+
+    def holds(self, day: date, made: Manifest) -> bool:
+        """True when the day would be held with these transactions."""
+        stands_against = made.blocked or any(finding.holds for finding in self.readiness.of(day))
+        return stands_against and self.released.get(day) != made.content and self._is_delivered(day)
+
+    def fails(self, day: date, made: Manifest) -> bool:
+        """True when it would be held, and not only for deliveries that may still come."""
+        return self.holds(day, made) and (made.blocked or any(f.fails for f in self.readiness.of(day)))
+
+    def is_awaited(self, day: date) -> bool:
+        """True when the day is held for nothing but deliveries that may still come."""
+        return self.is_held(day) and not self.fails(day, self.transactions[day])
+
+    def is_released(self, day: date) -> bool:
+        """True when somebody released the day's rows as they are."""
+        made = self.transactions.get(day)
+        return made is not None and self.released.get(day) == made.content
+
+    def why_held(self, day: date) -> str:
+        """What stands against a held day, in words."""
+        failed = self.transactions[day].said_blocking
+        missing = [finding.says for finding in self.readiness.of(day) if finding.holds]
+        return "; ".join(filter(None, (failed, *missing)))
+
+    def usable(self, day: date) -> bool:
+        """True when the day's customer_days may be read: made, and the day is not held."""
+        return day in self.customer_days and self._is_delivered(day) and not self.is_held(day)
+
+    def _is_delivered(self, day: date) -> bool:
+        # what was made of days before the first delivery is left from other settings
+        return self.first_day is not None and day >= self.first_day
+
+    def history(self, day: date) -> list[date]:
+        """The days up to ``day`` whose customer_days may be read."""
+        return [d for d in sorted(self.customer_days) if d <= day and self.usable(d)]
+
+    def held_days(self, first: date, last: date) -> list[date]:
+        """The held days in a range."""
+        return [d for d in sorted(self.transactions) if first <= d <= last and self.is_held(d)]
+
+    def held_lately(self, day: date) -> list[date]:
+        """The days that keep lists from being made for ``day``: those of its last 7 held or not made."""
+        week = (day - timedelta(days=n) for n in reversed(range(DAYS_THAT_BLOCK_LISTS)))
+        return [d for d in week if self._is_delivered(d) and not self.usable(d)]
+
+    def released_lists(self, day: date) -> frozenset[str]:
+        """The campaigns whose list of a day was handed over: such a list is never rewritten or removed."""
+        return frozenset(
+            name
+            for name, made in self.lists.get(day, {}).items()
+            if (day, name) in self.list_markers or self.list_releases.get((day, name)) == made.content
+        )
+
+    @cached_property
+    def _histories(self) -> tuple[list[date], list[str]]:
+        chain, days, chains = "", sorted(self.customer_days), []
+        for day in days:
+            if self.usable(day):
+                chain = fingerprint(chain, day, self.customer_days[day].content)
+            chains.append(chain)
+        return days, chains
+
+    def having(self, **made: Any) -> State:
+        """The state once some partitions are made; what it knows of deliveries is not worked out anew.
+
+        ``made`` are fields: ``features``, ``assignments``, and so on, but none that say what was delivered.
+        """
+        after = replace(self, **made)
+        kept = {"deliveries", "quarantined", "first_day", "readiness"}
+        kept |= set() if made.keys() & {"transactions", "customer_days"} else {"_histories"}
+        after.__dict__.update({name: self.__dict__[name] for name in kept & self.__dict__.keys()})
+        return after
+
+    def history_fingerprint(self, day: date) -> str:
+        """Names everything that a snapshot of ``day`` reads."""
+        days, chains = self._histories
+        known = bisect_right(days, day)
+        return chains[known - 1] if known else ""

@@ -1,0 +1,245 @@
+"""Telling people of problems: gathering the facts, and sending what was not told yet.
+
+Belongs here: facts from the lake and from Dagster, the addresses, sending, and what a tick says of it. Does
+not belong here: which problems there are and their words (``core/alerts.py``).
+
+Addresses hold passwords. They are read at the moment of sending and go nowhere else: messages, logs and
+records name a target by its number and service.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from retail_pipeline.core.alerts import (
+    FailedWork,
+    Message,
+    Problem,
+    messages,
+    of_days,
+    of_files,
+    of_lists,
+    of_models,
+    of_work,
+    of_yesterday,
+    resolved,
+)
+from retail_pipeline.core.manifests import fingerprint
+from retail_pipeline.core.planner import files_to_land
+from retail_pipeline.core.state import State
+from retail_pipeline.core.yesterday import yesterday_verdict
+from retail_pipeline.defs.assets.yesterday import deadline
+from retail_pipeline.defs.partitions import SOURCE_FILES
+from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.schedules import TIME_TO_MAKE
+from retail_pipeline.defs.wanted import MOST_EMPTY_DAYS, ask_for_days, ask_for_files, last_day
+from retail_pipeline.engine.listing import LandingError
+from retail_pipeline.lake.models import judged
+from retail_pipeline.lake.partitions import Lake, LakeError
+from retail_pipeline.lake.told import Told, forget_told, read_told, write_told
+from retail_pipeline.settings import ALERT_URLS, Settings
+
+# of hashing new files; the rest is looked at by the next tick
+MOST_SECONDS = 20
+TRY_OUT = Message(
+    "success", "A test of the retail pipeline's alerts", "If you can read this, alerts reach you.", ()
+)
+
+
+class AlertError(Exception):
+    """An address cannot be used; the message says which, never the address."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where alerts go: a lasting name without secrets, how people know it, and how to send."""
+
+    name: str
+    shown: str
+    send: Callable[[Message], bool]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The problems that stand; not ``complete`` when some could not be looked for: none is gone yet."""
+
+    problems: list[Problem]
+    complete: bool = True
+
+
+def standing(pipeline: Pipeline, instance: dg.DagsterInstance, now: datetime, busy: bool) -> Standing:
+    """What stands at a time in the business time zone; ``busy``: a run is under way and may change it.
+
+    Raises:
+        OSError: a run changed what was being read; the next look will do.
+    """
+    unseen = []
+    try:
+        seen = tuple(pipeline.listing(MOST_SECONDS).files)
+    except LandingError as error:
+        seen, unseen = (), [Problem("landing_unreadable", "landing_unreadable", str(error))]
+    try:
+        state = pipeline.state(seen)
+        found = unseen or [*of_files(state)]
+        found += [*of_days(state), *of_lists(state), *_of_models(pipeline, state)]
+        failed = list(_failed(pipeline, instance, state, now))
+    except LakeError as error:
+        return Standing([Problem("lake_unreadable", "lake_unreadable", str(error))], complete=False)
+    found += of_work(failed)
+    found += _of_yesterday(pipeline, state, now, may_come=busy or bool(files_to_land(state, pipeline.recipe)))
+    return Standing(found, complete=not (busy or unseen))
+
+
+def _failed(
+    pipeline: Pipeline, instance: dg.DagsterInstance, state: State, now: datetime
+) -> Iterator[FailedWork]:
+    known = instance.get_dynamic_partitions(SOURCE_FILES)
+    named = set(known)
+    files = [file for file in files_to_land(state, pipeline.recipe) if file.partition_key in named]
+    given_up = ask_for_files(instance, state, files, known).given_up if files else []
+    if state.first_day:
+        last = last_day(pipeline.settings, state.last_day, now)
+        given_up += ask_for_days(instance, pipeline, state, last).given_up
+    for one in given_up:
+        yield FailedWork(one.wanted.work, one.wanted.named, one.why, one.run_id)
+
+
+def _of_models(pipeline: Pipeline, state: State) -> Iterator[Problem]:
+    month = max(state.candidates, default="")
+    if month:
+        yield from of_models(
+            month,
+            {
+                name: (candidate.content, verdict.why)
+                for name, (candidate, verdict) in judged(pipeline.lake, month).items()
+                if verdict.needs_person
+            },
+        )
+
+
+def _of_yesterday(pipeline: Pipeline, state: State, now: datetime, may_come: bool) -> Iterator[Problem]:
+    yesterday = now.date() - timedelta(days=1)
+    due = datetime.combine(now.date(), deadline(pipeline.settings), now.tzinfo) + TIME_TO_MAKE
+    is_held = state.is_held(yesterday) and not state.is_awaited(yesterday)
+    is_followed = state.last_day and yesterday - state.last_day <= timedelta(days=MOST_EMPTY_DAYS)
+    recipe = pipeline.recipe
+    if (
+        now < due
+        or is_held
+        or not is_followed
+        or not recipe.first_day <= yesterday <= (recipe.last_day or yesterday)
+    ):
+        return
+    late = "; ".join(
+        finding.says
+        for finding in yesterday_verdict(state, recipe, yesterday, now_is_past_deadline=True)
+        if finding.holds and finding.kind in ("late", "missing", "odd") and not may_come
+    )
+    # whatever is under way: by now it should be there
+    unmade = "" if yesterday in state.features else f"{yesterday} has no snapshot, segments or lists"
+    yield from of_yesterday(yesterday, state.last_day, late, unmade)
+
+
+def tell(pipeline: Pipeline, stands: Standing, to: Sequence[Target]) -> list[str]:
+    """Send what was not told yet, once to each target; return what was done, in words.
+
+    What was sent is recorded at once. A target that cannot be reached is tried again at the next call, with
+    all that it was not told.
+
+    Raises:
+        LakeError: what was told cannot be recorded.
+    """
+    lake, ui = pipeline.lake, pipeline.settings.alerts.ui or ""
+    told = dict(read_told(lake))
+    current = {problem.key: problem for problem in stands.problems}
+    gone = {key: one for key, one in told.items() if stands.complete and key not in current}
+    sent, unreached = 0, list[str]()
+    for target in to:
+        fresh = [p for p in current.values() if p.key not in told or target.name not in told[p.key].to]
+        for message in messages(fresh, ui):
+            if not target.send(message):
+                unreached.append(target.shown)
+                break
+            sent += 1
+            for key in message.keys:
+                names = {*(told[key].to if key in told else ()), target.name}
+                told[key] = Told(key=key, what=current[key].what, to=tuple(sorted(names)))
+                write_told(lake, told[key])
+    if pipeline.settings.alerts.resolved:
+        unreached += [t.shown for t in to if t.shown not in unreached and not _tell_gone(lake, t, gone)]
+        names = {target.name for target in to}
+        gone = {key: one for key, one in gone.items() if not names & {*one.to}}
+    forget_told(lake, gone)
+    said = [f"{sent:,} messages sent"] if sent else []
+    said += [f"{len(gone):,} problems are gone"] if gone else []
+    return said + [f"{shown} could not be reached: tried again at the next tick" for shown in unreached]
+
+
+def _tell_gone(lake: Lake, target: Target, gone: dict[str, Told]) -> bool:
+    """Tell a target of those problems gone that it was told of, and strike it off; True when that is done."""
+    mine = {key: one.what for key, one in gone.items() if target.name in one.to}
+    if not all(map(target.send, resolved(mine))):
+        return False
+    for key in mine:
+        gone[key] = gone[key].model_copy(update={"to": tuple(n for n in gone[key].to if n != target.name)})
+        write_told(lake, gone[key])
+    return True
+
+
+def targets(settings: Settings) -> list[Target]:
+    """Where alerts go now: the dry-run file if one is set, else the addresses in the environment.
+
+    Raises:
+        AlertError: an address is none that apprise knows.
+    """
+    if path := settings.alerts.dry_run:
+        return [Target("dry_run", f"the file {path}", lambda message: _append(path, message))]
+    urls = re.split(r"[\s,]+(?=[a-z][a-z0-9]*://)", (dg.EnvVar(ALERT_URLS).get_value() or "").strip())
+    return _addresses([url.rstrip(",") for url in urls if url])
+
+
+def _append(path: Path, message: Message) -> bool:
+    line = {"severity": message.severity, "title": message.title, "body": message.body}
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")
+    return True
+
+
+def _addresses(urls: Sequence[str]) -> list[Target]:
+    if not urls:
+        return []
+    import apprise
+
+    found: list[Target] = []
+    for number, url in enumerate(urls, start=1):
+        server: Any = apprise.Apprise.instantiate(url)
+        if not server:
+            raise AlertError(
+                f"address {number} of {len(urls)} in {ALERT_URLS} is none that apprise knows: see "
+                "docs/settings.md, and try it with `retail-pipeline alerts test`"
+            )
+        # by what is no secret; two addresses that are alike but for their secrets by their order
+        private = server.url(privacy=True)
+        alike = sum(target.name.startswith(fingerprint(private)) for target in found)
+        shown = f"address {number} ({server.service_name})"
+        found.append(Target(f"{fingerprint(private)}.{alike}", shown, _sender(server)))
+    return found
+
+
+def _sender(server: Any) -> Callable[[Message], bool]:
+    def send(message: Message) -> bool:
+        import apprise
+
+        desk = apprise.Apprise()
+        desk.add(server)
+        return bool(desk.notify(title=message.title, body=message.body, notify_type=message.severity))
+
+    return send

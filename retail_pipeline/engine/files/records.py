@@ -1,0 +1,292 @@
+"""Records of every kind of file: the header, then each row's fields with its text as it stood.
+
+Belongs here: text, fixed-width text, workbooks and JSON lines, read row by row; filling down. Does not belong
+here: splitting a line (``text_rows.py``), Parquet and the engine's own reading of text (``reading.py``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from retail_pipeline.core.sources import FillDown, clean_header
+from retail_pipeline.engine.files.unpacked import Kind, Packing, RefusalError, check_size, on_disk, unpacked
+from retail_pipeline.engine.text_rows import (
+    LongLineError,
+    Record,
+    decoded,
+    fixed_records,
+    lines_of,
+    records,
+)
+
+# where no profile says which: the header's columns tell
+DELIMITERS = ",;\t|"
+HEADER_LINES = 20
+SAMPLE_OBJECTS = 1000
+_SEPARATOR = re.compile(r"sep=(.)")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file's rows lie in it.
+
+    ``encoding`` is Python's name, or ``binary``; ``header`` is given for files that have none of their own;
+    ``widths`` are in characters.
+    """
+
+    kind: Kind
+    packing: Packing
+    encoding: str = "binary"
+    delimiter: str = ","
+    skip_rows: int = 0
+    header: tuple[str, ...] | None = None
+    widths: tuple[int, ...] | None = None
+    sheet: str | None = None
+
+
+@contextmanager
+def open_records(
+    path: Path, layout: Layout, folder: Path
+) -> Iterator[tuple[tuple[str, ...], Iterator[Record]]]:
+    """A file's header and its records; what must be unpacked as a whole is unpacked into ``folder``.
+
+    Raises:
+        RefusalError: the file as a whole cannot be read; it may come while records are drawn.
+    """
+    if layout.kind == "excel":
+        with on_disk(path, layout.packing, folder) as book:
+            yield _of_table(_cells(book, layout.sheet), layout)
+        return
+    if layout.kind == "parquet":
+        with on_disk(path, layout.packing, folder) as whole:
+            yield _of_parquet(whole)
+        return
+    try:
+        with unpacked(path, layout.packing) as stream:
+            lines = lines_of(stream, layout.encoding)
+            yield _of_objects(lines, layout.encoding) if layout.kind == "json" else _of_text(lines, layout)
+    except LongLineError as error:
+        raise RefusalError(f"is no text ({error}): have it delivered again") from error
+
+
+def header_of(lines: Iterator[bytes], delimiter: str, encoding: str) -> tuple[str, ...]:
+    """The header that these lines begin with.
+
+    Raises:
+        RefusalError: there is none, or it cannot be read.
+    """
+    record = next(records(lines, delimiter, None, encoding), None)
+    if record is None:
+        raise RefusalError("is empty: have it delivered again, or take it out of the landing folder")
+    if record.fields is None:
+        raise RefusalError(
+            f"has a header that cannot be read ({record.problem}): save the file as UTF-8 CSV, or say "
+            "`encoding` in the profile"
+        )
+    return clean_header([name or "" for name in record.fields])
+
+
+def after_skipped(lines: Iterator[bytes], layout: Layout) -> tuple[Iterator[bytes], str | None]:
+    """The lines after those to be skipped and after Excel's ``sep=;``; and the delimiter that it states."""
+    lines = islice(lines, layout.skip_rows, None)
+    first = next(lines, None)
+    if first is None:
+        return iter(()), None
+    text = decoded(first, layout.encoding) if len(first) < 20 else ""
+    stated = _SEPARATOR.fullmatch(text) if isinstance(text, str) else None
+    return (lines, stated[1]) if stated else (chain([first], lines), None)
+
+
+def _of_text(lines: Iterator[bytes], layout: Layout) -> tuple[tuple[str, ...], Iterator[Record]]:
+    lines, _ = after_skipped(lines, layout)
+    if layout.widths:
+        return layout.header or (), fixed_records(lines, layout.widths, layout.encoding)
+    header = layout.header or header_of(lines, layout.delimiter, layout.encoding)
+    return header, records(lines, layout.delimiter, len(header), layout.encoding)
+
+
+# workbooks
+
+
+def _cells(path: Path, sheet: str | None) -> Iterator[list[str | None]]:
+    import python_calamine as calamine
+
+    check_size(path)
+    try:
+        with calamine.CalamineWorkbook.from_path(str(path)) as book:
+            names = book.sheet_names
+            if sheet is not None and sheet not in names:
+                raise RefusalError(
+                    f"has no sheet {sheet}, but {', '.join(names)}: mend `sheet` in the profile"
+                )
+            if not names:
+                raise RefusalError("is a workbook without sheets: have it delivered again")
+            rows = book.get_sheet_by_name(sheet or names[0]).to_python(skip_empty_area=False)
+    except calamine.PasswordError as error:
+        raise RefusalError("is a workbook with a password: deliver it without") from error
+    except OSError as error:
+        why = f"cannot be read ({error.strerror or error}): mend its permissions or deliver it again"
+        raise RefusalError(why, lasting=False) from error
+    except (calamine.CalamineError, ValueError) as error:
+        raise RefusalError(f"is no workbook, or a part of one ({error}): have it delivered again") from error
+    return ([_text(cell) for cell in row] for row in rows)
+
+
+def _text(cell: object) -> str | None:
+    """A cell as a person would type it: a whole number, such as an id, without decimals."""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() else repr(cell)
+    if isinstance(cell, datetime):
+        return cell.isoformat(" ")
+    if isinstance(cell, date | time):
+        return cell.isoformat()
+    return str(cell) if cell not in (None, "") else None
+
+
+def _of_table(rows: Iterator[list[str | None]], layout: Layout) -> tuple[tuple[str, ...], Iterator[Record]]:
+    filled = (row for row in islice(rows, layout.skip_rows, None) if any(row))
+    header = layout.header
+    if header is None:
+        names = next(filled, None)
+        if names is None:
+            raise RefusalError("has an empty sheet: have it delivered again, or name another in the profile")
+        while names[-1] is None:
+            names.pop()
+        header = clean_header([name or "" for name in names])
+    return header, (_row(row, header) for row in filled)
+
+
+def _row(cells: list[str | None], header: Sequence[str]) -> Record:
+    width = len(header)
+    payload = json.dumps(
+        {name: cell for name, cell in zip(header, cells, strict=False) if cell is not None}
+        | {f"column {n}": cell for n, cell in enumerate(cells[width:], width + 1) if cell is not None},
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+    if any(cells[width:]):
+        return Record(None, "the row has a value to the right of the header's last column", payload)
+    return Record([*cells[:width], *[None] * (width - len(cells))], None, payload)
+
+
+# Parquet
+
+
+def parquet_schema(path: Path) -> pa.Schema:
+    """The columns of a Parquet file; RefusalError if it is none, or a part of one."""
+    with _whole_parquet():
+        return pq.read_schema(path)
+
+
+def _of_parquet(path: Path) -> tuple[tuple[str, ...], Iterator[Record]]:
+    with _whole_parquet():
+        file = pq.ParquetFile(path)
+        batches = file.iter_batches()
+    header = clean_header(file.schema_arrow.names)
+    return header, _of_batches(batches, header)
+
+
+def _of_batches(batches: Iterator[pa.RecordBatch], header: tuple[str, ...]) -> Iterator[Record]:
+    while True:
+        with _whole_parquet():
+            batch = next(batches, None)
+            columns = None if batch is None else batch.to_pydict().values()
+        if columns is None:
+            return
+        for row in zip(*columns, strict=True):
+            yield _row([_text(cell) for cell in row], header)
+
+
+@contextmanager
+def _whole_parquet() -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+        # what pyarrow says of a damaged file has no number
+        if isinstance(error, OSError) and error.errno is not None:
+            why = f"cannot be read ({error.strerror}): mend its permissions"
+            raise RefusalError(why, lasting=False) from error
+        raise RefusalError("is no Parquet file, or a part of one: have it delivered again") from error
+
+
+# JSON lines
+
+
+def _of_objects(lines: Iterator[bytes], encoding: str) -> tuple[tuple[str, ...], Iterator[Record]]:
+    found = (_object(line, encoding) for line in lines if line.strip())
+    sample = list(islice(found, SAMPLE_OBJECTS))
+    header = tuple(dict.fromkeys(name for row, _ in sample for name in row))
+    if sample and not header:
+        raise RefusalError("holds no JSON objects, one a line: have it delivered as such")
+    if not sample:
+        raise RefusalError("is empty: have it delivered again, or take it out of the landing folder")
+    return header, (
+        record._replace(fields=[row.get(name) for name in header]) if record.problem is None else record
+        for row, record in chain(sample, found)
+    )
+
+
+def _object(line: bytes, encoding: str) -> tuple[Mapping[str, str | None], Record]:
+    text = decoded(line, encoding)
+    if isinstance(text, Record):
+        return {}, text
+    try:
+        # numbers stay as they are written
+        found = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+        if not isinstance(found, dict):
+            return {}, Record(None, "the row is no JSON object", text)
+        row = dict(_flat("", found))
+        if "\\u" in text:
+            json.dumps(row, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        problem = f"the row is no JSON object ({error.msg} at position {error.pos + 1})"
+        return {}, Record(None, problem, text)
+    except (RecursionError, UnicodeEncodeError):
+        return {}, Record(None, "the row is JSON, but nested too deeply or with half a character", text)
+    return row, Record([], None, text)
+
+
+def _flat(prefix: str, value: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """Nested objects as columns named ``outer.inner``; lists as JSON."""
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _flat(f"{prefix}{name}.", inner)
+        elif isinstance(inner, str) or inner is None:
+            yield prefix + name, inner
+        else:
+            yield prefix + name, json.dumps(inner, ensure_ascii=False)
+
+
+# filling down
+
+
+def filled_down(rows: Iterable[Record], header: Sequence[str], rule: FillDown) -> Iterator[Record]:
+    """Records whose empty columns are filled from the first row of those they belong to."""
+    by, places = header.index(rule.by), [header.index(column) for column in rule.columns]
+    first: Sequence[str | None] | None = None
+    for record in rows:
+        fields = record.fields
+        if fields is None:
+            # what follows may belong to the row that could not be read
+            first = None
+        elif fields[by] and (first is None or fields[by] != first[by]):
+            first = fields
+        elif first is not None:
+            whole = list(fields)
+            for n in places:
+                whole[n] = fields[n] or first[n]
+            record = record._replace(fields=whole)
+        yield record

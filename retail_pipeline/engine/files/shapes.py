@@ -1,0 +1,300 @@
+"""Which profile reads a file, and how its rows lie in it: found out from its name and its beginning.
+
+Belongs here: that decision, with the evidence for it. Does not belong here: reading the rows (``records.py``,
+``reading.py``), or which header fits which profile (``core/sources.py``).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
+from operator import itemgetter
+from pathlib import Path
+from typing import TypeVar
+
+from retail_pipeline.core.dialects import DialectError, Evidence, delimiter_of
+from retail_pipeline.core.sources import SourceProfile, UnknownColumnsError, clean_header, match
+from retail_pipeline.engine.files.records import (
+    DELIMITERS,
+    HEADER_LINES,
+    Layout,
+    after_skipped,
+    header_of,
+    open_records,
+    parquet_schema,
+)
+from retail_pipeline.engine.files.texts import (
+    encoding_at,
+    head_encoding,
+    head_of,
+    json_encoding,
+    settled_encoding,
+)
+from retail_pipeline.engine.files.unpacked import Package, RefusalError, package
+from retail_pipeline.engine.text_rows import lines_of
+
+Key = TypeVar("Key")
+# of refusals the one tells most whose delimiter split the header, then why a header cannot be read at all
+_UNREADABLE = 1.5
+Settled = tuple[Layout, tuple[Evidence, ...]]
+_NAMES = {"text": "delimited text", "json": "JSON lines", "excel": "a workbook", "parquet": "Parquet"}
+_PACKINGS = {"gz": "gzip", "zst": "zstd", "zip": "zip"}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What files must share to be read in one scan.
+
+    ``header`` are the file's columns, ``types`` those of a Parquet file, and ``plain`` says that the engine
+    can read the rows itself. ``evidence`` is what all of that was concluded from.
+    """
+
+    profile: str
+    header: tuple[str, ...]
+    layout: Layout
+    types: str
+    plain: bool
+    evidence: tuple[Evidence, ...] = field(compare=False, default=())
+
+    @property
+    def is_direct(self) -> bool:
+        """True when the engine can read the file as it lies there."""
+        layout = self.layout
+        return layout.kind == "parquet" or (layout.encoding == "utf-8" and layout.packing in ("", "gz"))
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """One way to read a file's beginning: the header it gives, for the profiles that say so.
+
+    ``settled`` is the layout once one of them is chosen, and the evidence for it.
+    """
+
+    header: tuple[str, ...]
+    layout: Layout
+    profiles: Mapping[str, SourceProfile]
+    plain: bool
+    settled: Callable[[SourceProfile], Settled]
+
+
+def shape_of(path: Path, name: str, profiles: Mapping[str, SourceProfile], folder: Path) -> Shape:
+    """How a file (``name`` under the landing folder) reads; what must be unpacked goes into ``folder``.
+
+    Raises:
+        RefusalError: it cannot be read, or no profile fits, or more than one.
+    """
+    named = {n: p for n, p in profiles.items() if p.is_for(name)}
+    found = package(path)
+    candidates = {
+        "parquet": _in_parquet,
+        "excel": _in_workbook,
+        "json": _in_objects,
+        "text": _in_text,
+    }[found.kind](path, found, named, folder)
+    profile, chosen = _chosen(list(candidates))
+    fits = "its name fits" if profiles[profile].files else "all the columns it needs are there"
+    layout, said = chosen.settled(profiles[profile])
+    evidence = (_format(found), *said, _evidence("profile", profile, fits))
+    types = str(parquet_schema(path).types) if found.kind == "parquet" and not found.packing else ""
+    needs_rows = bool(profiles[profile].fill_down or profiles[profile].lookups)
+    plain = chosen.plain and not needs_rows
+    return Shape(profile, chosen.header, layout, types, plain, evidence)
+
+
+def generic_layout(path: Path) -> tuple[Layout, tuple[Evidence, ...]]:
+    """How a file of any kind lies, as far as it shows by itself, without a profile; and the evidence.
+
+    Raises:
+        RefusalError: it does not show.
+    """
+    found = package(path)
+    layout, said = Layout(*found), _format(found)
+    if found.kind in ("excel", "parquet"):
+        return layout, (said,)
+    encoding, why = (json_encoding if found.kind == "json" else encoding_at)(path, found.packing)
+    layout, evidence = replace(layout, encoding=encoding), [said, _evidence("encoding", encoding, why)]
+    if found.kind == "text":
+        try:
+            head, _ = head_of(path, found.packing)
+            delimiter = delimiter_of(head.decode(encoding, "replace"))
+        except DialectError as error:
+            raise RefusalError(str(error)) from error
+        layout = replace(layout, delimiter=delimiter)
+        evidence.append(_evidence("delimiter", delimiter, "it splits the lines into equally many fields"))
+    return layout, tuple(evidence)
+
+
+def _format(found: Package) -> Evidence:
+    packed = f", packed with {_PACKINGS[found.packing]}" if found.packing else ""
+    return _evidence("format", _NAMES[found.kind] + packed, "its name says so")
+
+
+def _evidence(what: str, value: str, why: str) -> Evidence:
+    return Evidence(what=what, value=value, why=why)
+
+
+def _chosen(candidates: list[_Candidate | RefusalError]) -> tuple[str, _Candidate]:
+    """The profile that fits, of several the one with most columns; a refusal tells of the widest header."""
+    found = []
+    refusals = [(0.0, RefusalError("has a name that no profile reads: mend `files` in the profile"))]
+    for candidate in candidates:
+        if isinstance(candidate, RefusalError):
+            refusals.append((_UNREADABLE, candidate))
+            continue
+        headless = sorted(n for n, p in candidate.profiles.items() if p.header)
+        if len(headless) > 1:
+            raise RefusalError(
+                f"has a name that the profiles {' and '.join(headless)} both read: mend their `files`"
+            )
+        try:
+            profile = headless[0] if headless else match(candidate.header, candidate.profiles)
+        except UnknownColumnsError as error:
+            refusals.append((len(candidate.header), RefusalError(str(error))))
+        else:
+            # a profile for files without a header is for this name alone, which says more than columns
+            weight = (bool(headless), len(candidate.profiles[profile].needs), len(candidate.header))
+            found.append((weight, profile, candidate))
+    if not found:
+        raise max(refusals, key=itemgetter(0))[1]
+    found.sort(key=lambda entry: entry[0], reverse=True)
+    best, profile, candidate = found[0]
+    if rivals := [p for weight, p, _ in found[1:] if weight[:2] == best[:2] and p != profile]:
+        raise RefusalError(
+            f"fits the profiles {profile} and {rivals[0]} equally well: take one away from `sources:` in "
+            "retail_pipeline.yaml, or let one use another column"
+        )
+    return profile, candidate
+
+
+def _with_header(profiles: Mapping[str, SourceProfile]) -> dict[str, SourceProfile]:
+    return {name: profile for name, profile in profiles.items() if not profile.header}
+
+
+def _in_parquet(
+    path: Path, found: Package, profiles: Mapping[str, SourceProfile], folder: Path
+) -> Iterator[_Candidate]:
+    layout = Layout(*found)
+    if found.packing:
+        with open_records(path, layout, folder) as (header, _):
+            yield _Candidate(header, layout, _with_header(profiles), False, partial(_same, (layout, ())))
+        return
+    header = clean_header(parquet_schema(path).names)
+    yield _Candidate(header, layout, _with_header(profiles), True, partial(_same, (layout, ())))
+
+
+def _in_objects(
+    path: Path, found: Package, profiles: Mapping[str, SourceProfile], folder: Path
+) -> Iterator[_Candidate]:
+    encoding, why = json_encoding(path, found.packing)
+    layout = Layout(*found, encoding)
+    with open_records(path, layout, folder) as (header, _):
+        said = (_evidence("encoding", encoding, why),)
+        yield _Candidate(header, layout, _with_header(profiles), False, partial(_same, (layout, said)))
+
+
+def _in_workbook(
+    path: Path, found: Package, profiles: Mapping[str, SourceProfile], folder: Path
+) -> Iterator[_Candidate | RefusalError]:
+    for layout, alike in _alike(
+        {
+            n: Layout(*found, skip_rows=p.skip_rows, header=p.header, sheet=p.sheet)
+            for n, p in profiles.items()
+        }
+    ).items():
+        try:
+            with open_records(path, layout, folder) as (header, _):
+                why = "the profile names it" if layout.sheet else "the profile names none"
+                said = (layout, (_evidence("sheet", layout.sheet or "the first", why),))
+                yield _Candidate(header, layout, _pick(profiles, alike), False, partial(_same, said))
+        except RefusalError as refusal:
+            yield refusal
+
+
+def _same(settled: Settled, _: SourceProfile) -> Settled:
+    return settled
+
+
+def _in_text(
+    path: Path, found: Package, profiles: Mapping[str, SourceProfile], folder: Path
+) -> Iterator[_Candidate | RefusalError]:
+    head, whole = head_of(path, found.packing)
+
+    encodings = {p.encoding: head_encoding(head, whole, p.encoding) for p in profiles.values()}
+
+    def settled(layout: Layout, stated: str | None, profile: SourceProfile) -> Settled:
+        codec, why, sure = encodings[profile.encoding]
+        if not sure:
+            codec, why = settled_encoding(path, found.packing, profile.encoding)
+        said = (_evidence("encoding", codec, why), *_of_delimiter(profile, layout, stated))
+        return replace(layout, encoding=codec), said
+
+    layouts = {}
+    for name, profile in profiles.items():
+        codec, _, _ = encodings[profile.encoding]
+        layout = Layout(
+            *found,
+            encoding=codec,
+            skip_rows=profile.skip_rows,
+            header=profile.header,
+            widths=profile.widths,
+        )
+        top, stated = _top(head, layout)
+        for delimiter in _delimiters(profile, stated, top, codec):
+            layouts[name, delimiter] = replace(layout, delimiter=delimiter)
+    for layout, keys in _alike(layouts).items():
+        alike = _pick(profiles, [name for name, _ in keys])
+        top, stated = _top(head, layout)
+        try:
+            header = layout.header or header_of(iter(top), layout.delimiter, layout.encoding)
+        except RefusalError as refusal:
+            yield refusal
+            continue
+        # DuckDB takes an empty first line for the header
+        plain = bool(top) and bool(top[0].strip()) and not stated and layout.widths is None
+        yield _Candidate(header, layout, alike, plain, partial(settled, layout, stated))
+
+
+def _of_delimiter(profile: SourceProfile, layout: Layout, stated: str | None) -> tuple[Evidence, ...]:
+    if layout.widths:
+        return (_evidence("widths", ", ".join(map(str, layout.widths)), "declared in the profile"),)
+    why = "the profile's columns are there when it splits the header"
+    if layout.header:
+        why = "it splits the lines into equally many fields"
+    if stated:
+        why = "the first line says so"
+    return (
+        _evidence("delimiter", layout.delimiter, "declared in the profile" if profile.delimiter else why),
+    )
+
+
+def _top(head: bytes, layout: Layout) -> tuple[list[bytes], str | None]:
+    lines, stated = after_skipped(lines_of(io.BytesIO(head), layout.encoding), layout)
+    return list(islice(lines, HEADER_LINES)), stated
+
+
+def _delimiters(profile: SourceProfile, stated: str | None, top: list[bytes], encoding: str) -> str:
+    """The delimiters to try: the header's columns tell which is right, where there is a header."""
+    if profile.widths:
+        return ","
+    if profile.delimiter or stated:
+        return profile.delimiter or stated or ""
+    if not profile.header:
+        return DELIMITERS
+    try:
+        return delimiter_of(b"".join(top).decode(encoding, "replace"))
+    except DialectError as error:
+        raise RefusalError(str(error)) from error
+
+
+def _alike(layouts: Mapping[Key, Layout]) -> dict[Layout, list[Key]]:
+    found: dict[Layout, list[Key]] = {}
+    for key, layout in layouts.items():
+        found.setdefault(layout, []).append(key)
+    return found
+
+
+def _pick(profiles: Mapping[str, SourceProfile], names: list[str]) -> dict[str, SourceProfile]:
+    return {name: profiles[name] for name in names}

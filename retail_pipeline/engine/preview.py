@@ -1,0 +1,148 @@
+"""What a file would become: how it reads, its first rows before and after, what would be refused and why.
+
+Belongs here: one file, read as landing reads it, and figures about what came of it. Does not belong here: the
+reading (``reading.py``), guessing what an unknown file's columns mean (``core/drafts.py``), or printing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from retail_pipeline.core.dialects import DateOrder, Evidence
+from retail_pipeline.core.sources import CANONICAL
+from retail_pipeline.engine.files.records import open_records
+from retail_pipeline.engine.files.shapes import Shape, generic_layout
+from retail_pipeline.engine.reading import DoubtError, Reader, read_alone, scan
+
+DRAFT_ROWS = 2_000
+MOST_REASONS = 20
+
+
+@dataclass(frozen=True)
+class Tally:
+    """One kind of reason: in how many rows, the first (1 = the first data row), what it says there."""
+
+    rows: int
+    first_row: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a profile makes of a file.
+
+    ``before`` are the first rows' texts in the ``columns`` that the profile reads (None: the row cannot be
+    split), ``after`` the same rows by canonical column, with ``reasons``. ``days`` counts those that readable
+    rows are of, from ``first_day`` to ``last_day``.
+    """
+
+    profile: str
+    evidence: tuple[Evidence, ...]
+    columns: tuple[str, ...]
+    unread: tuple[str, ...]
+    before: Sequence[Sequence[str | None] | None]
+    after: Sequence[Mapping[str, Any]]
+    rows: int
+    unreadable: int
+    tallies: Sequence[Tally]
+    days: int
+    first_day: date | None
+    last_day: date | None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The beginning of a file that no profile reads."""
+
+    evidence: tuple[Evidence, ...]
+    encoding: str | None
+    delimiter: str | None
+    header: tuple[str, ...]
+    rows: Sequence[Sequence[str | None]]
+
+
+def preview(reader: Reader, path: Path, name: str, rows: int) -> Preview:
+    """Read a file (``name`` under the landing folder) by the profile that fits, and look at what comes of it.
+
+    Raises:
+        RefusalError: the file cannot be read at all; the message says why.
+    """
+    shape, order = _read(reader, reader.shape(path, name), path)
+    evidence = shape.evidence
+    if order:
+        evidence += (Evidence(what="dates", value=order, why="only so can all of them be read"),)
+    needs = reader.profiles[shape.profile].needs
+    columns = tuple(column for column in shape.header if column in needs)
+    places = [shape.header.index(column) for column in columns]
+    with open_records(path, shape.layout, reader.folder) as (_, records):
+        before = [record.fields and [record.fields[n] for n in places] for record in islice(records, rows)]
+    count, unreadable, days, first_day, last_day = reader.connection.sql(
+        """select count(*), count(reasons), count(distinct day), min(day), max(day)
+        from (select reasons, case when reasons is null then cast(sold_at as date) end as day from mapped)"""
+    ).fetchall()[0]
+    after = reader.connection.execute(
+        f"select {', '.join(CANONICAL)}, reasons from mapped order by rowid limit $rows",  # noqa: S608
+        {"rows": rows},
+    ).fetchall()
+    return Preview(
+        profile=shape.profile,
+        evidence=evidence,
+        columns=columns,
+        unread=tuple(column for column in shape.header if column not in needs),
+        before=before,
+        after=[dict(zip((*CANONICAL, "reasons"), row, strict=True)) for row in after],
+        rows=count,
+        unreadable=unreadable,
+        tallies=_tallies(reader),
+        days=days,
+        first_day=first_day,
+        last_day=last_day,
+    )
+
+
+def _read(reader: Reader, shape: Shape, path: Path) -> tuple[Shape, DateOrder | None]:
+    """Read a file into ``mapped`` as landing does: by one scan if nothing is wrong with it."""
+    if shape.plain:
+        with suppress(DoubtError):
+            if not scan(reader, shape, [path]):
+                return shape, None
+    return read_alone(reader, shape, path)
+
+
+def _tallies(reader: Reader) -> list[Tally]:
+    """The kinds of reasons in ``mapped``, the most frequent first; a value makes no kind of its own."""
+    found = reader.connection.execute(
+        """select count(*), min(row), arg_min(reason, row)
+        from (
+            select unnest(reasons) as reason, rowid - (select min(rowid) from mapped) + 1 as row
+            from mapped where reasons is not null
+        )
+        group by regexp_replace(reason, '''.*''|[0-9][0-9-]*', '', 'g')
+        order by 1 desc, 2, 3 limit $most""",
+        {"most": MOST_REASONS},
+    ).fetchall()
+    return [Tally(*row) for row in found]
+
+
+def sample(path: Path, folder: Path) -> Sample:
+    """The header and the first rows of a file, read without a profile; ``folder`` is for what is unpacked.
+
+    Raises:
+        RefusalError: it does not show how it is written.
+    """
+    layout, evidence = generic_layout(path)
+    with open_records(path, layout, folder) as (header, records):
+        rows = [record.fields for record in islice(records, DRAFT_ROWS) if record.fields is not None]
+    return Sample(
+        evidence=evidence,
+        encoding=layout.encoding if layout.kind == "text" else None,
+        delimiter=layout.delimiter if layout.kind == "text" else None,
+        header=header,
+        rows=rows,
+    )

@@ -1,0 +1,345 @@
+"""Files -> the table ``mapped``: canonical columns, and reasons where a row cannot be read.
+
+Belongs here: the two readers and when each is used. Does not belong here: how rows lie in a file
+(``files/``), what their texts mean (``core/canonical.py``), or writing to the lake (``landing.py``).
+
+Plain files of one shape are read together by one DuckDB scan; text that is not UTF-8, or is packed, is first
+copied as UTF-8. A file in which that scan met a broken record or a row that cannot be typed, and every other
+kind of file, is read alone from its records, which keep the text of every row. Both readers feed the same
+SELECT, and leave ``mapped`` with rowids that follow the files' rows without a gap.
+"""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp
+
+from retail_pipeline.core.canonical import (
+    AmbiguousDatesError,
+    canonical_select,
+    date_column,
+    dates_to_order,
+    order_of,
+    positions,
+)
+from retail_pipeline.core.dialects import DateOrder
+from retail_pipeline.core.sources import DIALECT, SourceProfile, profile_fingerprint
+from retail_pipeline.engine.files.lookups import Table, looked_up, read_lookups
+from retail_pipeline.engine.files.records import filled_down, open_records, parquet_schema
+from retail_pipeline.engine.files.shapes import Shape, shape_of
+from retail_pipeline.engine.files.texts import settled_encoding
+from retail_pipeline.engine.files.unpacked import BLOCK, RefusalError, unpacked
+from retail_pipeline.engine.text_rows import Record
+
+CHUNK_ROWS = 20_000
+_OF_EXPRESSIONS = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ConversionException,
+    duckdb.OutOfRangeException,
+    duckdb.ParserException,
+)
+CHUNK_BYTES = 32 << 20
+
+
+class DoubtError(Exception):
+    """One of several files cannot be scanned; which, and why, shows when they are read one by one."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A session, and the settings that rows are read under; ``folder`` is for what is unpacked or spilt."""
+
+    connection: duckdb.DuckDBPyConnection
+    profiles: Mapping[str, SourceProfile]
+    business_zone: str
+    currency: str | None
+    first_day: date
+    last_day: date | None
+    folder: Path
+    _tables: dict[str, dict[str, Table]] = field(default_factory=dict)
+
+    def shape(self, path: Path, name: str) -> Shape:
+        """How a file reads; RefusalError says why it does not."""
+        return shape_of(path, name, self.profiles, self.folder)
+
+    def lookups(self, profile: str) -> Mapping[str, Table]:
+        """The second files of a profile, read once."""
+        if profile not in self._tables:
+            self._tables[profile] = read_lookups(self.profiles[profile], self.folder)
+        return self._tables[profile]
+
+    def fingerprint(self, profile: str) -> str:
+        """Names all that decided how a file was read under this profile."""
+        contents = {name: table.content for name, table in self.lookups(profile).items()}
+        return profile_fingerprint(self.profiles[profile], self.business_zone, self.currency, contents)
+
+    def columns(self, shape: Shape) -> tuple[str, ...]:
+        """The file's columns, then those looked up in second files."""
+        return (*shape.header, *self.profiles[shape.profile].lookup_columns)
+
+    def select(self, shape: Shape, order: DateOrder | None) -> str:
+        """The SELECT that types the rows of files of this shape."""
+        return canonical_select(
+            self.profiles[shape.profile],
+            self.columns(shape),
+            business_zone=self.business_zone,
+            currency=self.currency,
+            first_day=self.first_day,
+            last_day=self.last_day,
+            date_order=order,
+        )
+
+
+@contextmanager
+def session(folder: Path, memory_limit: str, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB session that spills into ``folder``, which is removed in the end."""
+    config: dict[str, Any] = {
+        "memory_limit": memory_limit,
+        "threads": threads,
+        "temp_directory": str(folder),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    try:
+        with duckdb.connect(config=config) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            yield connection
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def scan(
+    reader: Reader,
+    shape: Shape,
+    paths: Sequence[Path],
+    order: DateOrder | None = None,
+    with_payload: bool = False,
+) -> set[int]:
+    """Read plain files into ``mapped``; returns which of them hold broken records or rows with reasons.
+
+    Raises:
+        DoubtError: one of them cannot be scanned.
+        RefusalError: DuckDB cannot run the profile's expressions, or take a file in.
+    """
+    copies = [] if shape.is_direct else [reader.folder / f"{n}.csv" for n in range(len(paths))]
+    try:
+        for path, copy in zip(paths, copies, strict=bool(copies)):
+            _copy_as_utf8(path, copy, shape)
+        return _scan(reader, shape, copies or paths, order, with_payload)
+    except (duckdb.InvalidInputException, duckdb.IOException, UnicodeDecodeError, RefusalError) as error:
+        raise DoubtError(_first_line(error)) from error
+    except duckdb.Error as error:
+        raise _refusal(shape, error) from error
+    finally:
+        for copy in copies:
+            copy.unlink(missing_ok=True)
+
+
+def read_alone(reader: Reader, shape: Shape, path: Path) -> tuple[Shape, DateOrder | None]:
+    """Read one file into ``mapped`` so that every row is accounted for.
+
+    Keeps the text of rows that cannot be read. Returns the shape as it turned out to be, and the order of the
+    dates if that had to be found out.
+
+    Raises:
+        RefusalError: the file cannot be read at all.
+    """
+    settled = _settled(shape, path, reader.profiles[shape.profile].encoding)
+    try:
+        if settled != shape and settled.plain and not scan(reader, settled, [path]):
+            return settled, None
+        shape = settled
+        if shape.layout.kind == "parquet" and shape.plain:
+            order = _order_in_parquet(reader, shape, path)
+            scan(reader, shape, [path], order, with_payload=True)
+            return shape, order
+        return shape, _read(reader, shape, path)
+    except DoubtError as error:
+        raise RefusalError(f"cannot be read ({error}): have it delivered again") from error
+    except AmbiguousDatesError as error:
+        raise RefusalError(str(error)) from error
+    except duckdb.Error as error:
+        raise _refusal(shape, error) from error
+
+
+def _refusal(shape: Shape, error: duckdb.Error) -> RefusalError:
+    if isinstance(error, _OF_EXPRESSIONS):
+        return RefusalError(
+            f"cannot be read by the profile {shape.profile} ({_first_line(error)}): mend its expressions "
+            "under `sources:` in retail_pipeline.yaml"
+        )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        why = f"does not fit into memory ({_first_line(error)}): raise engine.memory_limit"
+        return RefusalError(why, lasting=False)
+    return RefusalError(f"cannot be read ({_first_line(error)}): have it delivered again")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _settled(shape: Shape, path: Path, declared: str | None) -> Shape:
+    """The shape with the encoding that the whole file shows, not its beginning alone."""
+    layout = shape.layout
+    if layout.kind != "text" or layout.encoding != "utf-8" or declared is not None:
+        return shape
+    encoding, why = settled_encoding(path, layout.packing, None)
+    evidence = tuple(
+        e.model_copy(update={"value": encoding, "why": why}) if e.what == "encoding" else e
+        for e in shape.evidence
+    )
+    return replace(shape, layout=replace(layout, encoding=encoding), evidence=evidence)
+
+
+def _copy_as_utf8(path: Path, copy: Path, shape: Shape) -> None:
+    layout = shape.layout
+    decoder = codecs.getincrementaldecoder(layout.encoding)()
+    with unpacked(path, layout.packing) as stream, copy.open("wb") as out:
+        while block := stream.read(BLOCK):
+            out.write(decoder.decode(block).encode())
+        out.write(decoder.decode(b"", final=True).encode())
+
+
+# the engine's own reader
+
+
+def _scan(
+    reader: Reader, shape: Shape, paths: Sequence[Path], order: DateOrder | None, with_payload: bool
+) -> set[int]:
+    # the names come from a listing: they are no patterns
+    parameters: dict[str, Any] = {"files": [glob.escape(str(path)) for path in paths]}
+    payload = "null::varchar"
+    connection, layout = reader.connection, shape.layout
+    if layout.kind == "text":
+        columns = {f"c{n}": "VARCHAR" for n in range(len(shape.header))}
+        parameters |= {
+            "columns": columns,
+            "delimiter": layout.delimiter,
+            "compression": "gzip" if shape.is_direct and layout.packing == "gz" else "none",
+            "header": layout.header is None,
+            "skip": layout.skip_rows,
+        }
+        connection.execute("drop table if exists broken; drop table if exists broken_scans")
+        texts = ", ".join(columns)
+        source = """read_csv($files, columns = $columns, delim = $delimiter, compression = $compression,
+            auto_detect = false, header = $header, skip = $skip, quote = '"', escape = '"', nullstr = '',
+            strict_mode = true, hive_partitioning = false, store_rejects = true, rejects_limit = 0,
+            rejects_table = 'broken', rejects_scan = 'broken_scans')"""
+    else:
+        names = [_quoted(name) for name in parquet_schema(paths[0]).names]
+        cells = [f"nullif(cast({name} as varchar), '')" for name in names]
+        texts = ", ".join(f"{cell} as c{n}" for n, cell in enumerate(cells))
+        source = "read_parquet($files, hive_partitioning = false)"
+        if with_payload:
+            keys = [exp.Literal.string(name).sql(DIALECT) for name in shape.header]
+            pairs = ", ".join(f"{key}, {cell}" for key, cell in zip(keys, cells, strict=True))
+            payload = f"json_object({pairs})::varchar"
+    # made of the profile's parsed expressions, and of identifiers and literals that sqlglot quotes
+    lines = f"select file_index as file_no, null::varchar as problem, {payload} as payload, {texts}"
+    connection.execute(
+        f"create or replace table mapped as with lines as ({lines} from {source}) "  # noqa: S608
+        f"select * from ({reader.select(shape, order)})",
+        parameters,
+    )
+    doubtful = "select file_no from mapped where reasons is not null"
+    if layout.kind == "text":
+        doubtful += " union select file_id from broken"
+    return {n for (n,) in connection.execute(doubtful).fetchall()}
+
+
+def _quoted(name: str) -> str:
+    return str(exp.to_identifier(name, quoted=True).sql(DIALECT))
+
+
+def _order_in_parquet(reader: Reader, shape: Shape, path: Path) -> DateOrder | None:
+    column = date_column(reader.profiles[shape.profile])
+    if column is None:
+        return None
+    name = _quoted(parquet_schema(path).names[shape.header.index(column)])
+    texts = reader.connection.execute(
+        f"select distinct cast({name} as varchar) from read_parquet($files, hive_partitioning = false)",  # noqa: S608
+        {"files": [glob.escape(str(path))]},
+    ).fetchall()
+    dates = dates_to_order(text for (text,) in texts)
+    return order_of(column, dates) if dates else None
+
+
+# the careful reader
+
+
+def _read(reader: Reader, shape: Shape, path: Path) -> DateOrder | None:
+    column = date_column(reader.profiles[shape.profile])
+    dates = _map(reader, shape, path, None, watched=column)
+    if column is None or not dates:
+        return None
+    order = order_of(column, dates)
+    if not shape.plain or scan(reader, shape, [path], order):
+        _map(reader, shape, path, order)
+    return order
+
+
+def _map(
+    reader: Reader, shape: Shape, path: Path, order: DateOrder | None, watched: str | None = None
+) -> set[str]:
+    """Read a file's records into ``mapped``; it stays incomplete when dates come to light that need an order.
+
+    ``watched`` is the column whose dates to look at; returns those that need an order.
+    """
+    profile, header = reader.profiles[shape.profile], reader.columns(shape)
+    columns = positions(profile, header)
+    schema = pa.schema(
+        [("file_no", pa.uint64()), ("problem", pa.string()), ("payload", pa.string())]
+        + [(f"c{n}", pa.string()) for n in columns]
+    )
+    dates: set[str] = set()
+    statement = f"create or replace table mapped as {reader.select(shape, order)}"
+    with open_records(path, shape.layout, reader.folder) as (_, records):
+        for chunk in _chunks(_joined(reader, shape, profile, records)):
+            if watched is not None:
+                at = header.index(watched)
+                dates |= dates_to_order(r.fields[at] for r in chunk if r.fields)
+                if dates:
+                    continue
+            texts = [[r.fields[n] or None if r.fields else None for r in chunk] for n in columns]
+            data = [[0] * len(chunk), [r.problem for r in chunk], [r.payload for r in chunk], *texts]
+            lines = [pa.array(values, kind) for values, kind in zip(data, schema.types, strict=True)]
+            reader.connection.register("lines", pa.Table.from_arrays(lines, schema=schema))
+            reader.connection.execute(statement)
+            statement = f"insert into mapped {reader.select(shape, order)}"
+            reader.connection.unregister("lines")
+    return dates
+
+
+def _joined(
+    reader: Reader, shape: Shape, profile: SourceProfile, records: Iterable[Record]
+) -> Iterable[Record]:
+    if profile.fill_down:
+        records = filled_down(records, shape.header, profile.fill_down)
+    if profile.lookups:
+        records = looked_up(records, shape.header, profile, reader.lookups(shape.profile))
+    return records
+
+
+def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Records by the thousands; the last chunk may be empty, so that there is one at least."""
+    chunk: list[Record] = []
+    size = 0
+    for record in records:
+        chunk.append(record)
+        size += len(record.payload)
+        if len(chunk) >= CHUNK_ROWS or size > CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    yield chunk

@@ -1,0 +1,218 @@
+"""The ``sources`` commands: the profiles in force, what a file would become, a profile for an unknown file.
+
+Belongs here: arguments and what is printed. Does not belong here: reading (``engine/preview.py``) or guessing
+(``core/drafts.py``). Nothing here needs a lake, or writes to one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from retail_pipeline.console import Landing, SettingsFile, expected_errors, out, read_settings, refuse
+
+if TYPE_CHECKING:
+    from retail_pipeline.core.dialects import Evidence
+    from retail_pipeline.core.sources import SourceProfile
+    from retail_pipeline.engine.preview import Preview
+    from retail_pipeline.engine.reading import Reader
+    from retail_pipeline.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True, help="Look at source profiles, and at what a file would become under them."
+)
+
+WIDEST = 28
+
+
+@app.command("list")
+def list_sources(settings: SettingsFile = None) -> None:
+    """List the profiles in force: the columns that a file must have, and how it is written."""
+    with expected_errors():
+        chosen = read_settings(settings)
+    grid = Grid("profile", "source system", "columns needed", "how it is written")
+    for name, profile in sorted(chosen.profiles.items()):
+        own = name if name in chosen.sources else f"{name} (shipped)"
+        cells = (own, profile.source_system, ", ".join(profile.needs), "\n".join(_written(profile)))
+        grid.add_row(*map(escape, cells))
+    out.print(grid)
+
+
+@app.command("try")
+def try_file(
+    file: Annotated[Path, typer.Argument(help="A file as the shop delivers it, anywhere on disk.")],
+    profile: Annotated[
+        str | None, typer.Option(help="Read it by this profile. Default: the one that fits.")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 10,
+    landing: Landing = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Show what a file would become, and what would be refused and why; draft a profile if none fits.
+
+    Nothing lands, and no lake is needed. Ends with 0 if every row can be read, with 1 if the file or some
+    rows cannot.
+    """
+    from retail_pipeline.engine.files.unpacked import RefusalError
+    from retail_pipeline.engine.preview import preview
+
+    with expected_errors():
+        chosen = read_settings(settings, landing=landing)
+        if not file.is_file():
+            refuse(f"{file} is no file")
+        if profile is not None and profile not in chosen.profiles:
+            refuse(f"there is no profile {profile}; the profiles are {', '.join(sorted(chosen.profiles))}")
+        with _reader(chosen, profile) as reader:
+            try:
+                seen = preview(reader, file, _name(file, chosen.landing), rows)
+            except RefusalError as refusal:
+                out.print(f"{escape(str(file))} [red]{escape(str(refusal))}[/red]")
+                if profile is None:
+                    _draft(file, reader.folder, chosen)
+                raise typer.Exit(1) from refusal
+    _print_preview(seen, chosen.profiles[seen.profile])
+    limit = chosen.checks.max_unreadable_share
+    if seen.unreadable > limit * seen.rows:
+        share = f"more than checks.max_unreadable_share ({limit:g}) of the rows"
+        out.print(f"[red]{share} cannot be read: the file would wait in quarantine[/red]")
+    raise typer.Exit(1 if seen.unreadable else 0)
+
+
+@contextmanager
+def _reader(settings: Settings, profile: str | None) -> Iterator[Reader]:
+    from retail_pipeline.engine.reading import Reader, session
+
+    profiles = {name: p for name, p in settings.profiles.items() if profile in (None, name)}
+    engine = settings.engine
+    with (
+        TemporaryDirectory() as folder,
+        session(Path(folder), engine.memory_limit, engine.threads) as connection,
+    ):
+        yield Reader(
+            connection,
+            profiles,
+            settings.time_zone,
+            settings.currency,
+            settings.first_day,
+            settings.last_day,
+            Path(folder),
+        )
+
+
+def _name(file: Path, landing: Path) -> str:
+    """The file's name as landing would know it: its path under the landing folder, where it lies there."""
+    path, home = file.resolve(), landing.resolve()
+    return path.relative_to(home).as_posix() if path.is_relative_to(home) else file.name
+
+
+def _written(profile: SourceProfile) -> Iterator[str]:
+    """What a profile says about how its files are written, a line a fact."""
+    facts = profile.model_dump(
+        exclude={"source_system", "columns", "cleaning", "delivers"}, exclude_defaults=True
+    )
+    for name, value in facts.items():
+        if name == "fill_down":
+            value = f"{', '.join(value['columns'])} by {value['by']}"
+        elif name == "lookups":
+            value = ", ".join(f"{lookup} in {entry['path']}" for lookup, entry in value.items())
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            value = ", ".join(map(str, value))
+        yield f"{name}: {value!r}" if name.endswith(("mark", "delimiter")) else f"{name}: {value}"
+
+
+def _print_evidence(evidence: Iterable[Evidence]) -> None:
+    for found in evidence:
+        value = repr(found.value) if found.what == "delimiter" else found.value
+        out.print(escape(f"  {found.what:<12} {value:<18} {found.why}"))
+
+
+def _print_preview(seen: Preview, profile: SourceProfile) -> None:
+    _print_evidence(seen.evidence)
+    out.print("\nmapping")
+    for column, expression in profile.columns.items():
+        out.print(f"  {column:<12} <- {escape(expression)}")
+    if seen.unread:
+        out.print(f"  not read: {escape(', '.join(seen.unread))}")
+    if seen.after:
+        first = f"{len(seen.after):,} of {seen.rows:,} rows"
+        out.print(f"\n{first} as they stand")
+        _print_rows(seen.columns, [row or ["(cannot be split)"] for row in seen.before])
+        out.print(f"\n{first} as they would land")
+        columns = [column for column in seen.after[0] if column in profile.columns]
+        _print_rows(columns, [_landed(row, columns) for row in seen.after])
+    readable = seen.rows - seen.unreadable
+    out.print(f"\nrows {seen.rows:,}: {readable:,} can be read, {seen.unreadable:,} cannot")
+    if seen.days:
+        out.print(f"days {seen.days:,}: {seen.first_day} to {seen.last_day}")
+    for tally in seen.tallies:
+        of_rows = f"{tally.rows:,} {'rows' if tally.rows > 1 else 'row'}, first row {tally.first_row:,}"
+        out.print(f"[red]unreadable[/red] {of_rows}: {escape(tally.reason)}")
+
+
+def _landed(row: Mapping[str, Any], columns: Sequence[str]) -> list[str | None]:
+    if row["reasons"]:
+        return ["(unreadable)"]
+    return [None if row[column] is None else str(row[column]) for column in columns]
+
+
+def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
+    """Numbered rows in columns; those that are empty in all rows are left out.
+
+    Lines are not cut to the terminal's width: of ten narrow columns nobody could read a value.
+    """
+    table = [["row", *columns], *([str(n), *(cell or "" for cell in row)] for n, row in enumerate(rows, 1))]
+    filled = [n for n in range(len(table[0])) if any(n < len(row) and row[n] for row in table[1:])]
+    cells = [[_short(row[n]) if n < len(row) else "" for n in filled] for row in table]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        typer.echo("  ".join(padded).rstrip())
+
+
+def _short(cell: str) -> str:
+    plain = "".join(char if char.isprintable() else " " for char in cell)
+    return plain if len(plain) <= WIDEST else f"{plain[: WIDEST - 1]}…"
+
+
+def _draft(file: Path, folder: Path, settings: Settings) -> None:
+    from retail_pipeline.core.drafts import profile_draft
+    from retail_pipeline.engine.files.unpacked import RefusalError
+    from retail_pipeline.engine.preview import sample
+
+    try:
+        seen = sample(file, folder)
+    except RefusalError as refusal:
+        out.print(f"no profile can be drafted: it {escape(str(refusal))}")
+        return
+    _print_evidence(seen.evidence)
+    draft = profile_draft(
+        _profile_name(file),
+        seen.header,
+        seen.rows,
+        encoding=seen.encoding,
+        delimiter=seen.delimiter,
+        currency=settings.currency,
+    )
+    out.print("\na profile for it, to paste under `sources:` in retail_pipeline.yaml:\n")
+    typer.echo(draft.text)
+    unclear = [f"encoding: it {e.why}" for e in seen.evidence if "declare `encoding:`" in e.why]
+    if questions := [*unclear, *draft.questions]:
+        out.print("what only you can say:")
+        for question in questions:
+            out.print(f"  {escape(question)}")
+    else:
+        out.print("nothing in it is in doubt; try the file again with it")
+
+
+def _profile_name(file: Path) -> str:
+    """A name for a profile, from a file's: its words without digits."""
+    words = re.findall("[a-z]+", file.name.split(".")[0].lower())
+    return "_".join(words) or "my_shop"

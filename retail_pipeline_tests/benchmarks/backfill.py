@@ -1,0 +1,51 @@
+"""What a backfill of UCI Online Retail costs: 374 snapshots, five segmentations, lists, from an empty lake.
+
+``python -m retail_pipeline_tests.benchmarks.backfill``. Belongs here: running the command with a stopwatch on
+each kind of work (``split.py``), and counting events. Does not belong here: asserting.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+import tempfile
+from pathlib import Path
+
+from retail_pipeline_tests.benchmarks.__main__ import HERE, timed
+
+FIRST, LAST = "2010-12-01", "2011-12-09"
+SETTINGS = HERE.parent / "settings" / "months.yaml"
+
+
+def events(home: Path) -> int:
+    """The events that Dagster's SQLite storage holds."""
+    count = 0
+    for database in (home / "history" / "runs").glob("*.db"):
+        with sqlite3.connect(database) as connection:
+            if connection.execute("select 1 from sqlite_master where name = 'event_logs'").fetchone():
+                count += connection.execute("select count(*) from event_logs").fetchone()[0]
+    return count
+
+
+def main() -> None:
+    """Run it once with the stopwatches and print seconds by kind, events, peak memory."""
+    default = HERE.parents[2] / "shared" / "data" / "online_retail" / "by-day"
+    landing = os.environ.get("RETAIL_PIPELINE_UCI_DIR", str(default))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        words = ["backfill", FIRST, LAST, "--landing", landing, "--lake", str(folder / "lake")]
+        command = [sys.executable, str(HERE / "split.py"), *words, "--settings", str(SETTINGS)]
+        seconds, output, _ = timed(command, folder)
+        found = json.loads(output.splitlines()[-1])
+        print(
+            f"{seconds:.0f} s, {found['cpu']:.0f} s of CPU, {found['peak_mb']:.0f} MB, "
+            f"{events(folder / 'dagster_home'):,} events"
+        )
+        for kind, spent in found["seconds"].items():
+            print(f"  {spent:6.1f}  {kind}")
+
+
+if __name__ == "__main__":
+    main()
