@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
+from retail_pipeline import console
 from retail_pipeline.cli import app
 from retail_pipeline_tests.command import tree
 
@@ -40,7 +41,8 @@ def call(root: Path, *arguments: object) -> Result:
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(root)
         patched.setenv("RETAIL_PIPELINE_SETTINGS", str(root / "retail_pipeline.yaml"))
-        patched.setenv("COLUMNS", "300")
+        # whoever imported the console first may have had a narrow terminal
+        patched.setattr(console.out, "_width", 300)
         return CliRunner().invoke(app, ["sources", *map(str, arguments)], catch_exceptions=False)
 
 
