@@ -28,7 +28,7 @@ from retail_pipeline.core.manifests import Frozen, fingerprint
 from retail_pipeline.core.promotion import Gates
 from retail_pipeline.core.readiness import Expected, Readiness
 from retail_pipeline.core.segmentation import LAPSED, Parameters, segments
-from retail_pipeline.core.sources import SHIPPED, SourceProfile, profile_fingerprint
+from retail_pipeline.core.sources import SHIPPED, SourceProfile, laid_over, profile_fingerprint
 from retail_pipeline.core.state import Recipe
 
 PREFIX = "RETAIL_PIPELINE_"
@@ -234,6 +234,11 @@ class Settings(BaseSettings):
             near = difflib.get_close_matches(value, available_timezones(), 1)
             raise ValueError(f"is no time zone{_did_you_mean(near)}: use an IANA name such as Europe/London")
         return value
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _over_the_shipped_ones(cls, value: Any) -> Any:
+        return {n: laid_over(n, given) for n, given in value.items()} if isinstance(value, Mapping) else value
 
     @field_validator("segmentations", mode="before")
     @classmethod

@@ -285,6 +285,37 @@ def test_a_sources_rules_hold_unless_the_shop_says_otherwise(load: Any):
     assert settings.rules(None).cancellation_pattern is None
 
 
+def test_a_field_of_a_shipped_profile_changes_alone(load: Any, monkeypatch: pytest.MonkeyPatch):
+    shipped = load_settings().profiles["uci_online_retail"]
+    monkeypatch.setenv("RETAIL_PIPELINE_SOURCES__UCI_ONLINE_RETAIL__CURRENCY", "EUR")
+    changes = {"replaces": "same_days", "columns": {"country": None, "description": "upper(Description)"}}
+    found = load(sources={"uci_online_retail": {**changes, "cleaning": {"bad_debt_pattern": None}}}).profiles[
+        "uci_online_retail"
+    ]
+    assert (found.replaces, found.currency, found.needs) == (
+        "same_days",
+        "EUR",
+        tuple(column for column in shipped.needs if column != "Country"),
+    )
+    assert found.columns["description"] == "upper(Description)"
+    assert shipped.cleaning
+    assert found.cleaning
+    assert found.cleaning.adjustment_pattern == shipped.cleaning.adjustment_pattern
+    assert found.cleaning.bad_debt_pattern is None
+
+
+def test_a_whole_profile_takes_the_place_of_the_shipped_one_of_its_name(load: Any):
+    columns = dict.fromkeys(("invoice_id", "product_id", "quantity", "unit_price", "sold_at"), "X")
+    mine = {"source_system": "mine", "columns": columns | {"customer_id": "null"}}
+    assert load(sources={"sap_export": mine}).profiles["sap_export"].encoding is None
+
+
+def test_a_change_of_no_shipped_profile_is_refused(load: Any):
+    assert "sources.uci_online.source_system: Field required" in refusal(
+        load, sources={"uci_online": {"replaces": "same_days"}}
+    )
+
+
 def test_yesterday_is_never_after_the_last_day(load: Any):
     settings = load(last_day="2011-12-09")
     assert settings.yesterday(date(2011, 12, 1)) == date(2011, 11, 30)

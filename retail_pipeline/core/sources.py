@@ -347,6 +347,29 @@ SHIPPED: Mapping[str, SourceProfile] = MappingProxyType(
 )
 
 
+def laid_over(name: str, given: object) -> object:
+    """A profile as the settings give it; one that is not whole changes the shipped one of its name.
+
+    It is whole when it has a source system and every column that a profile needs. Of one that is not, each
+    field takes the place of the shipped one, ``columns`` and ``cleaning`` name by name; null takes away.
+    """
+    if (shipped := SHIPPED.get(name)) is None or not isinstance(given, Mapping):
+        return given
+    columns = given.get("columns")
+    if "source_system" in given and isinstance(columns, Mapping) and columns.keys() >= set(REQUIRED):
+        return given
+    below = shipped.model_dump(exclude_unset=True)
+    merged = {
+        field: {**below[field], **given[field]}
+        for field in ("columns", "cleaning")
+        if isinstance(below.get(field), Mapping) and isinstance(given.get(field), Mapping)
+    }
+    laid = {**below, **given, **merged}
+    if isinstance(laid["columns"], Mapping):
+        laid["columns"] = {column: text for column, text in laid["columns"].items() if text is not None}
+    return laid
+
+
 def clean_header(header: Sequence[str]) -> tuple[str, ...]:
     """The column names without byte order mark and surrounding blanks."""
     return tuple(name.removeprefix("\ufeff").strip() for name in header)
