@@ -28,7 +28,8 @@ from retail_pipeline.core.manifests import Frozen, fingerprint
 from retail_pipeline.core.promotion import Gates
 from retail_pipeline.core.readiness import Expected, Readiness
 from retail_pipeline.core.segmentation import LAPSED, Parameters, segments
-from retail_pipeline.core.sources import SHIPPED, SourceProfile, laid_over, profile_fingerprint
+from retail_pipeline.core.shipped import SHIPPED, laid_over
+from retail_pipeline.core.sources import SourceProfile, profile_fingerprint
 from retail_pipeline.core.state import Recipe
 
 PREFIX = "RETAIL_PIPELINE_"

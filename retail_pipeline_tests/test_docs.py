@@ -32,7 +32,7 @@ from retail_pipeline.core.alerts import KINDS
 from retail_pipeline.core.cleaning import CleaningRules
 from retail_pipeline.core.schema import TABLES, Column, Table
 from retail_pipeline.core.segmentation import BehaviourParameters, RfmGridParameters, Scale
-from retail_pipeline.core.sources import SHIPPED
+from retail_pipeline.core.shipped import SHIPPED
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.jobs import REPORT_TABLES
 from retail_pipeline.settings import Settings, load_settings

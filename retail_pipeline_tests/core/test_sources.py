@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from retail_pipeline.core.shipped import SHIPPED
 from retail_pipeline.core.sources import (
-    SHIPPED,
     SourceProfile,
     UnknownColumnsError,
     match,

@@ -29,7 +29,8 @@ from hypothesis import strategies as st
 import retail_pipeline
 from retail_pipeline.core.planner import files_to_land
 from retail_pipeline.core.schema import TABLES
-from retail_pipeline.core.sources import SHIPPED, SourceProfile
+from retail_pipeline.core.shipped import SHIPPED
+from retail_pipeline.core.sources import SourceProfile
 from retail_pipeline.engine import text_rows
 from retail_pipeline.engine.files import unpacked
 from retail_pipeline.engine.landing import Landed, Refused

@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from retail_pipeline.core.schema import TABLES
-from retail_pipeline.core.sources import SHIPPED, SourceProfile
+from retail_pipeline.core.shipped import SHIPPED
+from retail_pipeline.core.sources import SourceProfile
 from retail_pipeline.engine import landing, reading
 from retail_pipeline.engine.landing import Landed, land
 from retail_pipeline.engine.listing import LandingError, list_files

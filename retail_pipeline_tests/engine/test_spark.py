@@ -35,7 +35,7 @@ from retail_pipeline.core.segmentation import (
     of_each_day,
     to_sql,
 )
-from retail_pipeline.core.sources import SHIPPED
+from retail_pipeline.core.shipped import SHIPPED
 from retail_pipeline.engine import Engine, EngineError, Input
 from retail_pipeline.engine.duckdb import connect as connect_duckdb
 from retail_pipeline.engine.spark import Spark

@@ -1,0 +1,153 @@
+"""The source profiles that ship, and how settings change single fields of them.
+
+Belongs here: what the exports of known shops and data sets mean. Does not belong here: what a profile may say
+(``sources.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from retail_pipeline.core.cleaning import CleaningRules
+from retail_pipeline.core.sources import REQUIRED, FillDown, SourceProfile
+
+_CUSTOMER = r"regexp_replace(nullif(trim({}), ''), '^([0-9]+)[.]0$', '\1')"
+_UCI_SOLD_AT = (
+    "coalesce(try_strptime(InvoiceDate, '%Y-%m-%d %H:%M:%S'), try_strptime(InvoiceDate, '%m/%d/%Y %H:%M'))"
+)
+# codes come as both `m` and `M`; all DCGS codes (the gift shop's own, DCGSSBOY and DCGSSGIRL too) and the
+# vouchers are no products; C3, ADJUST…, TEST… and plain GIFT occur in the second edition alone; PADS is a
+# product, at 0.001
+_UCI_CLEANING = CleaningRules.model_validate(
+    {
+        "cancellation_pattern": "^[Cc]",
+        "bad_debt_pattern": "^A",
+        "adjustment_pattern": (
+            "(?i)^(POST|DOT|M|C2|C3|D|S|B|BANK CHARGES|AMAZONFEE|CRUK|ADJUST[0-9]*|TEST[0-9]+|DCGS.*|"
+            "GIFT(_.*)?)$"
+        ),
+    }
+)
+
+SHIPPED: Mapping[str, SourceProfile] = MappingProxyType(
+    {
+        "uci_online_retail": SourceProfile(
+            source_system="uci_online_retail",
+            columns={
+                "invoice_id": "InvoiceNo",
+                "product_id": "StockCode",
+                "description": "Description",
+                "quantity": "Quantity",
+                "unit_price": "UnitPrice",
+                "sold_at": _UCI_SOLD_AT,
+                "customer_id": _CUSTOMER.format("CustomerID"),
+                "country": "Country",
+            },
+            currency="GBP",
+            cleaning=_UCI_CLEANING,
+        ),
+        # the same shop in its second edition: one source system, so that an invoice in both is one invoice
+        "uci_online_retail_ii": SourceProfile(
+            source_system="uci_online_retail",
+            columns={
+                "invoice_id": "Invoice",
+                "product_id": "StockCode",
+                "description": "Description",
+                "quantity": "Quantity",
+                "unit_price": "Price",
+                "sold_at": _UCI_SOLD_AT,
+                "customer_id": _CUSTOMER.format('"Customer ID"'),
+                "country": "Country",
+            },
+            currency="GBP",
+            cleaning=_UCI_CLEANING,
+        ),
+        "complete_journey": SourceProfile(
+            source_system="complete_journey",
+            columns={
+                "invoice_id": "basket_id",
+                "product_id": "product_id",
+                "quantity": "quantity",
+                "amount": "sales_value",
+                "sold_at": "transaction_timestamp",
+                "customer_id": _CUSTOMER.format("household_id"),
+            },
+            currency="USD",
+            time_zone="UTC",
+        ),
+        # Shopify's orders export: a line an item; what belongs to the order stands on its first line alone.
+        # What was refunded or voided as a whole was not kept: no units, so that the cleaning refuses it
+        "shopify_orders": SourceProfile(
+            source_system="shopify",
+            columns={
+                "invoice_id": "Name",
+                "product_id": 'coalesce("Lineitem sku", "Lineitem name")',
+                "description": '"Lineitem name"',
+                "quantity": (
+                    "case when \"Financial Status\" in ('refunded', 'voided') then '0' "
+                    'else "Lineitem quantity" end'
+                ),
+                "unit_price": '"Lineitem price"',
+                "sold_at": '"Created at"',
+                "customer_id": "lower(nullif(trim(Email), ''))",
+                "country": 'coalesce("Shipping Country", "Billing Country")',
+                "currency": "Currency",
+            },
+            fill_down=FillDown(
+                by="Name",
+                columns=(
+                    "Email",
+                    "Financial Status",
+                    "Currency",
+                    "Created at",
+                    "Billing Country",
+                    "Shipping Country",
+                ),
+            ),
+        ),
+        # billing items under SAP's names: 1.234,50- for what went back; ids keep their leading zeros
+        "sap_export": SourceProfile(
+            source_system="sap",
+            columns={
+                "invoice_id": "VBELN",
+                "product_id": "MATNR",
+                "description": "ARKTX",
+                "quantity": "FKIMG",
+                "amount": "NETWR",
+                "sold_at": "FKDAT",
+                "customer_id": "KUNAG",
+                "country": "LAND1",
+                "currency": "WAERK",
+            },
+            encoding="cp1252",
+            delimiter=";",
+            decimal_mark=",",
+            thousands_mark=".",
+            date_order="day_first",
+        ),
+    }
+)
+
+
+def laid_over(name: str, given: object) -> object:
+    """A profile as the settings give it; one that is not whole changes the shipped one of its name.
+
+    It is whole when it has a source system and every column that a profile needs. Of one that is not, each
+    field takes the place of the shipped one, ``columns`` and ``cleaning`` name by name; null takes away.
+    """
+    if (shipped := SHIPPED.get(name)) is None or not isinstance(given, Mapping):
+        return given
+    columns = given.get("columns")
+    if "source_system" in given and isinstance(columns, Mapping) and columns.keys() >= set(REQUIRED):
+        return given
+    below = shipped.model_dump(exclude_unset=True)
+    merged = {
+        field: {**below[field], **given[field]}
+        for field in ("columns", "cleaning")
+        if isinstance(below.get(field), Mapping) and isinstance(given.get(field), Mapping)
+    }
+    laid = {**below, **given, **merged}
+    if isinstance(laid["columns"], Mapping):
+        laid["columns"] = {column: text for column, text in laid["columns"].items() if text is not None}
+    return laid
