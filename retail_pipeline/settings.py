@@ -257,6 +257,16 @@ class Settings(BaseSettings):
     def _fits_together(self) -> Settings:
         if self.last_day and self.last_day < self.first_day:
             raise ValueError(f"last_day {self.last_day} is before first_day {self.first_day}")
+        said: dict[str, str] = {}
+        for name, profile in sorted(self.profiles.items()):
+            if not profile.delivers:
+                continue
+            other = said.setdefault(profile.source_system, name)
+            if profile.delivers != self.profiles[other].delivers:
+                raise ValueError(
+                    f"sources.{name}.delivers is not what sources.{other}.delivers says, and both read "
+                    f"{profile.source_system}, which delivers once: say it in one of them"
+                )
         if self.engine.name == "spark" and not self.engine.remote:
             raise ValueError("engine.remote is missing: engine spark needs the URL of a Spark Connect server")
         if "default_campaigns" in self.model_fields_set and self.default_campaigns not in (
@@ -493,21 +503,21 @@ def _content(path: str) -> str:
 
 def recipe(settings: Settings) -> Recipe:
     """The settings by what they shape, as the planner compares them."""
-    systems = {profile.source_system: name for name, profile in sorted(settings.profiles.items())}
     return Recipe(
-        profiles=frozenset(
-            profile_fingerprint(
+        profiles={
+            name: profile_fingerprint(
                 profile,
                 settings.time_zone,
                 settings.currency,
-                {name: _content(lookup.path) for name, lookup in profile.lookups.items()},
+                {second: _content(lookup.path) for second, lookup in profile.lookups.items()},
             )
-            for profile in settings.profiles.values()
-        ),
+            for name, profile in settings.profiles.items()
+        },
         first_day=settings.first_day,
         last_day=settings.last_day,
         cleaning={
-            s: fingerprint(settings.rules(name).model_dump(mode="json")) for s, name in systems.items()
+            name: fingerprint(settings.rules(name).model_dump(mode="json"))
+            for name in ("", *settings.profiles)
         },
         checks=fingerprint(settings.checks.model_dump(), settings.currency),
         customer_days=settings.features.adjustments,

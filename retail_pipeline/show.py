@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table as Grid
 
 from retail_pipeline.core.calendar import month_of, ranges
-from retail_pipeline.core.inputs import rests_on_other_data
+from retail_pipeline.core.inputs import read_by_no_profile, rests_on_other_data
 from retail_pipeline.core.planner import RANGE_TABLES, Work, difference, plan, stale_snapshots
 from retail_pipeline.core.state import Recipe, State
 from retail_pipeline.defs.jobs import JOBS
@@ -100,7 +100,8 @@ def print_summary(console: Console, pipeline: Pipeline, day: date, up_to_date: b
     state = pipeline.state(tuple(pipeline.listing().files))
     console.print("everything was up to date" if up_to_date else f"up to date through {day}")
     print_deliveries(console, state)
-    for line in (*in_quarantine(state)[:MOST_LINES], *unreadable(pipeline, state)[:MOST_LINES]):
+    orphans = without_profile(state, pipeline.recipe)
+    for line in (*orphans, *in_quarantine(state)[:MOST_LINES], *unreadable(pipeline, state)[:MOST_LINES]):
         console.print(line)
     if state.first_day is None or state.first_day > day:
         console.print(
@@ -178,7 +179,8 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
             f"[red]held[/red] {day}: {escape(state.why_held(day))}; "
             f"`retail-pipeline days release {day} --why …` accepts it"
         )
-    for line in (*in_quarantine(state), *unreadable(pipeline, state)):
+    orphans = without_profile(state, pipeline.recipe)
+    for line in (*orphans, *in_quarantine(state), *unreadable(pipeline, state)):
         console.print(line)
     waits = waiting(pipeline, state, through)
     for line in waits:
@@ -197,7 +199,20 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
     ]
     for line in failed:
         console.print(f"[red]failed[/red] {escape(line)}")
-    return not (work or held or waits or failed or state.quarantined)
+    return not (work or held or waits or failed or orphans or state.quarantined)
+
+
+def without_profile(state: State, recipe: Recipe) -> list[str]:
+    """A line for each profile that the settings no longer have, though files that count were read by it."""
+    paths: dict[str, list[str]] = {}
+    for manifest in read_by_no_profile(state, recipe).values():
+        paths.setdefault(manifest.read_by or "an earlier version's", []).append(manifest.arrival.path)
+    return [
+        f"[yellow]no profile[/yellow] {escape(name)} is gone from the settings: the {len(of_it):,} files "
+        f"that it read ({_ends(sorted(of_it))}) are cleaned by the shop's own rules alone. Give it back in "
+        "`sources`, or put the files into landing again, for another profile to read"
+        for name, of_it in sorted(paths.items())
+    ]
 
 
 def in_quarantine(state: State) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from retail_pipeline.settings import Settings, SettingsError, load_settings, recipe
+from retail_pipeline_tests.shop import PROFILE
 
 PAMPER = {"segments": ["PAMPER"], "offer": "concierge"}
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -103,6 +104,10 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"campaigns": {"x": {**PAMPER, "segmentation": "rfm"}}},
         ["'rfm' is not switched on", "behaviour, rfm_grid"],
+    ),
+    (
+        {"sources": {n: PROFILE | {"delivers": {"lines": [n == "b", 9]}} for n in "ab"}},
+        ["sources.b.delivers", "sources.a.delivers says", "both read corner_shop", "one of them"],
     ),
     ({"campaigns": {"x": {**PAMPER, "holdout": 1}}}, ["campaigns.x.holdout = 1", "less than 1"]),
     (

@@ -66,9 +66,9 @@ def source_of(key: str) -> str:
     return key.rpartition("@")[2]
 
 
-def reading(profiles: Collection[str]) -> str:
+def reading(profiles: Mapping[str, str]) -> str:
     """Names all that decides whether a file can be read: the profiles' fingerprints and the code."""
-    return fingerprint(sorted(profiles), TABLES["landed_files"].code_version)
+    return fingerprint(sorted(profiles.items()), TABLES["landed_files"].code_version)
 
 
 def in_landing(seen: Iterable[FileSeen], landed: Mapping[str, Manifest]) -> dict[str, FileSeen]:
@@ -108,25 +108,27 @@ def new_files(files: Mapping[str, FileSeen], known: Collection[str]) -> list[Fil
 
 
 def landing_inputs(
-    file: FileSeen, profile: str, outside: int, first_day: date, last_day: date | None
+    file: FileSeen, read_by: str, profile: str, outside: int, first_day: date, last_day: date | None
 ) -> dict[str, str]:
     """What a landed file was made from; the bounds of the days only if they kept rows out.
 
-    ``profile`` is ``sources.profile_fingerprint``, ``outside`` the number of rows out of bounds.
+    ``read_by`` is the profile's name, ``profile`` its ``sources.profile_fingerprint``, ``outside`` the number
+    of rows out of bounds.
     """
     bounds = {"days": _bounds(first_day, last_day)} if outside else {}
-    return {"file": file.sha256, "profile": profile, **bounds}
+    return {"file": file.sha256, "read_by": read_by, "profile": profile, **bounds}
 
 
 def must_land_again(
-    landed: Manifest, profiles: Collection[str], first_day: date, last_day: date | None
+    landed: Manifest, profiles: Mapping[str, str], first_day: date, last_day: date | None
 ) -> bool:
     """True when today's settings would read a landed file otherwise.
 
-    ``profiles`` are the fingerprints of all profiles in force; other bounds matter only to files they cut.
+    ``profiles`` are the fingerprints of all profiles in force by name: rules go by the profile that read the
+    file, so that one with another name is another. Other bounds matter only to files they cut.
     """
     return (
-        landed.inputs["profile"] not in profiles
+        profiles.get(landed.read_by) != landed.inputs["profile"]
         or landed.inputs.get("days", _bounds(first_day, last_day)) != _bounds(first_day, last_day)
         or any(day < first_day or (last_day is not None and day > last_day) for day in landed.parts)
     )

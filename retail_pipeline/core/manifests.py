@@ -95,6 +95,11 @@ class Manifest(Frozen):
     arrival: Arrival = Arrival()
 
     @property
+    def read_by(self) -> str:
+        """Of a landed file: the name of the profile that read it; empty in lakes that did not note it."""
+        return self.inputs.get("read_by", "")
+
+    @property
     def blocked(self) -> bool:
         """True when a blocking expectation did not hold."""
         return any(f.blocking for f in self.failures)

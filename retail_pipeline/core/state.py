@@ -29,9 +29,12 @@ DAYS_THAT_BLOCK_LISTS = 7
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings that shape the tables, as fingerprints by what they shape."""
+    """The settings that shape the tables, as fingerprints by what they shape.
 
-    profiles: frozenset[str]
+    ``profiles`` and ``cleaning`` go by the profile's name; the shop's own cleaning rules stand under "".
+    """
+
+    profiles: Mapping[str, str]
     first_day: date
     last_day: date | None
     cleaning: Mapping[str, str]
@@ -46,6 +49,10 @@ class Recipe:
     restate: int | None
     report: str
     report_each_run: bool
+
+    def cleaning_of(self, landed: Manifest) -> str:
+        """The cleaning rules for a landed file's rows: its profile's, or the shop's own if that is gone."""
+        return self.cleaning.get(landed.read_by, self.cleaning.get("", ""))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 
 import pyarrow.parquet as pq
 
@@ -72,11 +73,17 @@ class Pipeline:
         with open_engine(self.settings.engine, self.lake) as engine:
             yield engine
 
-    def systems(self, state: State, days: Iterable[date]) -> Mapping[str, str]:
-        """The source systems that delivered the days' rows, each with the profile whose cleaning applies."""
-        delivered = {m.inputs["source_system"] for day in days for m in state.raw.get(day, {}).values()}
-        known = {profile.source_system: name for name, profile in sorted(self.settings.profiles.items())}
-        return {system: known.get(system, "") for system in sorted(delivered)}
+    def raw_files(self, state: State, days: Iterable[date]) -> Mapping[str, list[Path]]:
+        """The files of raw_transactions that hold the days' rows, by the profile that read them.
+
+        Of landed files that count, and no others.
+        """
+        found: dict[str, list[Path]] = {}
+        for day in days:
+            for source_id, landed in state.raw.get(day, {}).items():
+                path = self.lake.partition("raw_transactions", {"date": str(day)}) / f"{source_id}.parquet"
+                found.setdefault(landed.read_by, []).append(path)
+        return dict(sorted(found.items()))
 
     def currency(self, state: State) -> str:
         """The lake's currency: the setting, else that of the first row of the first day delivered."""

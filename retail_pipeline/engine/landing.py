@@ -311,6 +311,7 @@ def _commit(
     keys = {"file": file.source_id}
     inputs = landing_inputs(
         file,
+        shape.profile,
         job.reader.fingerprint(shape.profile),
         counts.outside,
         job.reader.first_day,

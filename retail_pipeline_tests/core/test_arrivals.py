@@ -32,7 +32,7 @@ def landed(file: FileSeen, *days: date, outside: int = 0) -> Manifest:
         partition={"file": file.source_id},
         rows=1,
         content="",
-        inputs=landing_inputs(file, "profile-1", outside, FIRST, LAST),
+        inputs=landing_inputs(file, "till", "profile-1", outside, FIRST, LAST),
         code_version="1",
         schema_fingerprint="",
         parts={day: Part(rows=1, content="") for day in days},
@@ -97,9 +97,14 @@ def test_a_partition_key_holds_nothing_that_dagster_refuses(name):
 def test_a_landed_file_is_read_again_only_when_settings_would_read_it_otherwise():
     inside = landed(seen("a", "a"), FIRST)
     cut = landed(seen("b", "b"), FIRST, outside=3)
-    assert not must_land_again(inside, {"profile-1", "profile-2"}, FIRST, LAST)
-    assert must_land_again(inside, {"profile-2"}, FIRST, LAST)
-    assert not must_land_again(inside, {"profile-1"}, date(2009, 1, 1), None)
-    assert must_land_again(inside, {"profile-1"}, date(2010, 12, 2), LAST)
-    assert not must_land_again(cut, {"profile-1"}, FIRST, LAST)
-    assert must_land_again(cut, {"profile-1"}, date(2009, 1, 1), LAST)
+    mine = {"till": "profile-1", "web": "profile-2"}
+    assert not must_land_again(inside, mine, FIRST, LAST)
+    assert must_land_again(inside, {"till": "profile-2"}, FIRST, LAST)
+    assert not must_land_again(inside, mine, date(2009, 1, 1), None)
+    assert must_land_again(inside, mine, date(2010, 12, 2), LAST)
+    assert not must_land_again(cut, mine, FIRST, LAST)
+    assert must_land_again(cut, mine, date(2009, 1, 1), LAST)
+
+
+def test_a_file_whose_profile_has_another_name_is_read_again_under_the_one_that_fits_now():
+    assert must_land_again(landed(seen("a", "a"), FIRST), {"shop": "profile-1"}, FIRST, LAST)

@@ -33,10 +33,10 @@ from retail_pipeline.core.state import Recipe, State
 
 FIRST, CLOSE, THROUGH = date(2024, 1, 29), date(2024, 1, 31), date(2024, 2, 3)
 RECIPE = Recipe(
-    profiles=frozenset({"profile"}),
+    profiles={"till": "profile"},
     first_day=date(2024, 1, 1),
     last_day=None,
-    cleaning={"till": "rules"},
+    cleaning={"till": "rules", "": "the shop's"},
     checks="checks",
     customer_days="exclude",
     features="window",
@@ -98,12 +98,14 @@ def land(state: State, recipe: Recipe, shop: Shop, files: tuple[FileSeen, ...]) 
     landed = dict(state.landed)
     for file in files:
         kept = {
-            day: Part(rows=1, content=fingerprint(text, sorted(recipe.profiles)))
+            day: Part(rows=1, content=fingerprint(text, sorted(recipe.profiles.values())))
             for day, text in listing(shop)[file].items()
             if recipe.first_day <= day <= (recipe.last_day or date.max)
         }
         outside = len(listing(shop)[file]) - len(kept)
-        inputs = landing_inputs(file, min(recipe.profiles), outside, recipe.first_day, recipe.last_day)
+        read_by, profile = min(recipe.profiles.items())
+        bounds = recipe.first_day, recipe.last_day
+        inputs = landing_inputs(file, read_by, profile, outside, *bounds)
         made = manifest("landed_files", {"file": file.source_id}, {**inputs, "source_system": "till"})
         arrival = Arrival(path=file.path, size_bytes=file.size_bytes, modified_ns=file.modified_ns)
         counts = {"rows_read": 1, "unreadable": 0}
@@ -115,7 +117,7 @@ def make_day(state: State, recipe: Recipe, day: date) -> State:
     """The day is broken where a delivery says so; a held day loses its customer_days."""
     keys = {"date": str(day)}
     broken = any(
-        fingerprint("broken", sorted(recipe.profiles)) == m.parts[day].content
+        fingerprint("broken", sorted(recipe.profiles.values())) == m.parts[day].content
         for m in state.raw.get(day, {}).values()
     )
     made = manifest(
@@ -263,7 +265,7 @@ def test_what_was_taken_away_is_made_again_with_what_rests_on_it(part: str, key:
         ({"report": "another shop"}, Work(reports=(THROUGH,))),
         ({"report_each_run": False}, Work()),
         ({"campaigns": {}}, Work(snapshots=(THROUGH,), reports=(THROUGH,))),
-        ({"cleaning": {"till": "rules", "another till": "rules"}}, Work()),
+        ({"cleaning": {"till": "rules", "another till": "rules", "": "other"}}, Work()),
         ({"first_day": date(2024, 1, 2)}, Work()),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
@@ -307,7 +309,7 @@ def test_a_late_day_leaves_the_months_closed_before_it_alone():
 def test_files_land_again_when_the_profile_changed_each_content_once():
     twice = {**SHOP, "copy.csv": SHOP[f"{FIRST}.csv"]}
     state = bring_up_to_date(State(), shop=twice)
-    again = plan(state, replace(RECIPE, profiles=frozenset({"mended"})), THROUGH).files
+    again = plan(state, replace(RECIPE, profiles={"till": "mended"}), THROUGH).files
     assert [file.path for file in again] == sorted(SHOP)
 
 
@@ -618,7 +620,7 @@ def test_doing_what_is_planned_leaves_nothing_to_do_and_the_lake_that_a_fresh_st
             case "change":
                 recipe = replace(recipe, **{what[0]: what[1]})
             case "profile":
-                recipe = replace(recipe, profiles=frozenset({str(what[0])}))
+                recipe = replace(recipe, profiles={"till": str(what[0])})
             case "timing":
                 recipe = replace(recipe, model_timing=what[0])
             case "first_day":

@@ -84,11 +84,10 @@ def clean(engine: DuckDB, *lines: Row, **rules: Any) -> tuple[list[Row], list[Ro
         "judged_rows",
         statement("judged_rows"),
         {"raw_transactions": table("raw_transactions", rows, ("date", pa.date32()))},
-        source_system="till",
         **rules_as_parameters(CleaningRules.model_validate(rules)),
     )
     kept, refused = engine.run("transactions"), engine.run("rejected_rows")
-    assert len(kept) + len(refused) == len([row for row in rows if row["source_system"] == "till"])
+    assert len(kept) + len(refused) == len(rows)
     for name, rows_ in (("transactions", kept), ("rejected_rows", refused)):
         rows_.select(TABLES[name].names).cast(TABLES[name].arrow)
     return kept.to_pylist(), refused.to_pylist()
@@ -242,11 +241,6 @@ def test_blank_texts_are_null(engine: DuckDB):
     assert [row[name] for name in blank] == [None] * 4
 
 
-def test_only_the_rows_of_the_source_system_are_judged(engine: DuckDB):
-    kept, _ = clean(engine, {}, {"source_system": "another till"})
-    assert [row["source_system"] for row in kept] == ["till"]
-
-
 def test_a_pattern_that_the_engine_cannot_read_is_named(engine: DuckDB):
     unchecked = CleaningRules.model_construct(**{**CleaningRules().model_dump(), "invoice_pattern": "^(?!C)"})
     with pytest.raises(EngineError, match=r"\(\?!"):
@@ -254,7 +248,6 @@ def test_a_pattern_that_the_engine_cannot_read_is_named(engine: DuckDB):
             "judged_rows",
             statement("judged_rows"),
             {"raw_transactions": table("raw_transactions", [LINE], ("date", pa.date32()))},
-            source_system="till",
             **rules_as_parameters(unchecked),
         )
 

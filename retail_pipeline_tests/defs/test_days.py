@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
 from retail_pipeline.core.decisions import DayRelease
+from retail_pipeline.core.inputs import read_by_no_profile
+from retail_pipeline.core.planner import plan
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.lake.state import write_release
+from retail_pipeline.show import without_profile
 from retail_pipeline_tests.defs.support import (
     evaluations,
     land,
@@ -22,7 +26,7 @@ from retail_pipeline_tests.defs.support import (
     said,
     statuses,
 )
-from retail_pipeline_tests.shop import FIRST, deliver, sales, span, write
+from retail_pipeline_tests.shop import FIRST, PROFILE, deliver, sales, span, write
 
 DAYS = span(FIRST, 12)
 BAD = DAYS[2]
@@ -185,3 +189,84 @@ def test_raw_rows_are_transactions_or_rejected_with_their_reasons_counted(
         "rejected": 3,
         "zero_price": 3,
     }
+
+
+CASH = {**PROFILE, "files": "cash_*", "cleaning": {"adjustment_pattern": "^P0$"}}
+SHOP = {**PROFILE, "files": "shop_*", "cleaning": {"product_pattern": "^P[012]$", "minimum_price": 5}}
+
+
+def two_profiles(root: Path, **profiles: object) -> Pipeline:
+    """Two ways to read one shop's files, each with rules of its own; one file each for the first day."""
+    (root / "landing").mkdir(exist_ok=True)
+    pipeline = open_pipeline(root, sources=profiles)
+    for name, units in (("cash", "3"), ("shop", "4")):
+        lines = [line | {"units": units} for line in sales(FIRST)]
+        cheap = {**lines[0], "product": "P0", "price": "1.00"}
+        write(pipeline.settings.landing / f"{name}_1.csv", [*lines, cheap])
+    return pipeline
+
+
+def kinds(pipeline: Pipeline) -> dict[str, set[tuple[str, str]]]:
+    """What became of the products P0 of each file, told apart by their units."""
+    found: dict[str, set[tuple[str, str]]] = {"3.000": set(), "4.000": set()}
+    for table, said_by in (("transactions", "line_kind"), ("rejected_rows", "reasons")):
+        for row in read_partition(pipeline.lake, TABLES[table], {"date": str(FIRST)}).to_pylist():
+            if row["product_id"] == "P0":
+                found[str(row["quantity"])].add((table, str(row[said_by])))
+    return found
+
+
+def test_the_rules_of_the_profile_that_read_a_file_judge_it_and_no_others(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    pipeline = two_profiles(tmp_path, cash=CASH, shop=SHOP, unused={**PROFILE, "files": "never_*"})
+    assert land(pipeline, instance).success
+    make_days(pipeline, instance, [FIRST])
+    assert kinds(pipeline) == {
+        "3.000": {("transactions", "adjustment")},
+        "4.000": {("transactions", "sale"), ("rejected_rows", "['minimum_price']")},
+    }
+
+
+def test_a_changed_rule_makes_the_days_that_its_profile_read_and_those_alone(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    pipeline = two_profiles(tmp_path, cash=CASH, shop=SHOP)
+    (pipeline.settings.landing / "cash_1.csv").unlink()
+    land(pipeline, instance)
+    make_days(pipeline, instance, [FIRST])
+
+    def stale(**profiles: object) -> tuple[date, ...]:
+        again = two_profiles(tmp_path, **profiles)
+        return plan(again.state(), again.recipe, FIRST).days
+
+    other = {"cleaning": {"minimum_price": 2}}
+    assert stale(cash=CASH | other, shop=SHOP) == ()
+    assert stale(cash=CASH, shop=SHOP | other) == (FIRST,)
+
+
+def test_a_renamed_profile_reads_its_files_again_and_a_removed_one_is_missed(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    pipeline = two_profiles(tmp_path, cash=CASH, shop=SHOP)
+    land(pipeline, instance)
+    make_days(pipeline, instance, [FIRST])
+    before = kinds(pipeline)
+
+    renamed = two_profiles(tmp_path, till=CASH, shop=SHOP)
+    seen = tuple(renamed.listing().files)
+    assert [file.path for file in plan(renamed.state(seen), renamed.recipe, FIRST).files] == ["cash_1.csv"]
+    assert land(renamed, instance).success
+    assert {m.read_by for m in renamed.state().landed.values()} == {"till", "shop"}
+    make_days(renamed, instance, [FIRST])
+    assert kinds(renamed) == before
+
+    removed = two_profiles(tmp_path, shop=SHOP)
+    (removed.settings.landing / "cash_1.csv").unlink()
+    gone = read_by_no_profile(removed.state(), removed.recipe)
+    assert [manifest.arrival.path for manifest in gone.values()] == ["cash_1.csv"]
+    assert any(
+        "till is gone from the settings" in line for line in without_profile(removed.state(), removed.recipe)
+    )
+    make_days(removed, instance, [FIRST])
+    assert kinds(removed)["3.000"] == {("transactions", "sale")}

@@ -209,11 +209,8 @@ def made(duckdb: Engine, lake: Path) -> dict[str, Any]:
     """What DuckDB makes of the lake, each table as the next statement reads it."""
     files = sorted((lake / "raw_transactions").glob("*/*.parquet"))
     made: dict[str, Any] = {"raw_transactions": files}
-    found = []
-    for system in (SYSTEM, "till"):
-        duckdb.keep("judged_rows", "judged_rows", made, **judging(source_system=system))
-        found.append(duckdb.run("transactions"))
-    made["transactions"] = pa.concat_tables(found)
+    duckdb.keep("judged_rows", "judged_rows", made, **judging())
+    made["transactions"] = duckdb.run("transactions")
     summed = duckdb.run("customer_days", made, include_adjustments=True)
     made["customer_days"] = []
     for day in sorted(set(summed["date"].to_pylist())):
@@ -282,7 +279,6 @@ def judging(**given: Any) -> dict[str, Any]:
     rules = SHIPPED[SYSTEM].cleaning
     assert rules
     return {
-        "source_system": SYSTEM,
         "tidy_text": True,
         "invoice_pattern": None,
         "product_pattern": None,
@@ -329,7 +325,7 @@ def calls(made: Mapping[str, Any]) -> dict[str, Call]:
     return {
         "judged_rows": Call(
             reading("raw_transactions"),
-            [judging(), judging(source_system="till"), judging(**STRICT), judging(minimum_price=Decimal(1))],
+            [judging(), judging(**STRICT), judging(minimum_price=Decimal(1))],
             kept_by=("source_id", "source_row"),
             read_by=("transactions", "rejected_rows"),
         ),

@@ -1,4 +1,4 @@
--- The rows of raw_transactions of one source system, each with what the cleaning rules make of it: tidied ids, both
+-- The rows of raw_transactions that one source profile read, each with what the cleaning rules make of it: tidied ids, both
 -- price and amount, the line's kind, and the names of the rules that refuse it (comma-separated, empty when none).
 -- The day of a row is its partition (date). A pattern parameter that is null switches its rule off, since a comparison with null is never true.
 with copies as (
@@ -10,7 +10,6 @@ with copies as (
             order by source_row
         ) as copy_number
     from raw_transactions as raw
-    where source_system = $source_system
 ),
 tidied as (
     select

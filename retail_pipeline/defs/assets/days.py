@@ -6,7 +6,6 @@ cleaning rules (``core/sql/judged_rows.sql``), the expectations (``core/expectat
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -121,16 +120,14 @@ def log_deliveries(run: Run, day: date) -> None:
 
 
 def clean_rows(run: Run, days: Sequence[date]) -> tuple[Mapping[date, pa.Table], Mapping[date, pa.Table]]:
-    """The transactions and the rejected rows of each day, by the cleaning rules of each source system."""
-    files = raw_files(run, days)
+    """The transactions and the rejected rows of each day, by the rules of the profile that read each file."""
     found: dict[str, list[pa.Table]] = {"transactions": [], "rejected_rows": []}
-    for system, profile in run.pipeline.systems(run.state, days).items():
+    for profile, files in run.pipeline.raw_files(run.state, days).items():
         rules = run.pipeline.settings.rules(profile)
         run.engine.keep(
             "judged_rows",
             statement("judged_rows"),
             {"raw_transactions": files},
-            source_system=system,
             tidy_text=rules.tidy_text,
             invoice_pattern=rules.invoice_pattern,
             product_pattern=rules.product_pattern,
@@ -148,15 +145,6 @@ def clean_rows(run: Run, days: Sequence[date]) -> tuple[Mapping[date, pa.Table],
             pieces.append(run.engine.run(table))
     clean, refused = (_by_day(table, pieces, days) for table, pieces in found.items())
     return clean, refused
-
-
-def raw_files(run: Run, days: Sequence[date]) -> list[Path]:
-    """The files of raw_transactions that hold the days' rows: those of landed files, and no others."""
-    return [
-        run.pipeline.lake.partition("raw_transactions", {"date": str(day)}) / f"{source_id}.parquet"
-        for day in days
-        for source_id in run.state.raw.get(day, {})
-    ]
 
 
 def make_customer_days(run: Run, clean: Mapping[date, pa.Table]) -> Bad[date]:
