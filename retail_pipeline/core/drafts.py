@@ -8,146 +8,39 @@ not certain. Does not belong here: how texts are written (``dialects.py``), or w
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from types import MappingProxyType
 
 from sqlglot import exp
 
 from retail_pipeline.core.dialects import date_order_of, number_of, number_style_of
+from retail_pipeline.core.draft_columns import (
+    ID,
+    MAY_BE,
+    MONEY,
+    MONTHS,
+    MOSTLY,
+    NUMBER,
+    NUMBERS,
+    NUMERIC_DATE,
+    PLAIN_ISO,
+    ZONED,
+    Column,
+    Fact,
+    Found,
+    columns_of,
+    kind_of,
+    printable,
+    scalar,
+)
+from retail_pipeline.core.draft_questions import asked, counts, state_columns
+from retail_pipeline.core.draft_words import CODES, DOLLARS, HUNDREDTHS, RANKS, SIGNS
 from retail_pipeline.core.manifests import Frozen
-from retail_pipeline.core.sources import CANONICAL, DIALECT, REQUIRED, clean_header, parsed
-
-# what shops and their systems call the columns, the plainer names first; as `_compact` writes them
-_NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        "invoice_id": """
-            invoiceno invoiceid invoicenumber invoice orderid orderno ordernumber ordernum ordernr
-            order idorder amazonorderid incrementid basketid basket transactionid transactionno
-            transaction ticketid ticketno ticketnumber ticket receiptid receiptno receiptnumber
-            receipt saleid saleno salesid billno billid checkno documentno belegnummer belegnr
-            beleg bestellnummer bestellnr bestellid bestellung auftragsnummer auftragsnr auftrag
-            rechnungsnummer rechnungsnr rechnung bonnummer bonnr bon kassenbon facture
-            numerofacture numerodefacture numfacture nofacture nfacture commande numerocommande
-            numerodecommande numcommande nocommande ncommande idcommande referencecommande
-            numeroticket factura numerofactura numerodefactura nofactura nfactura idfactura pedido
-            numeropedido numerodepedido nopedido npedido idpedido fatura numerofatura
-            numerodafatura notafiscal cupom numerocupom numerodopedido encomenda factuurnummer
-            factuurnr factuur bestelnummer bestelling kassabon fattura numerofattura ordine
-            numeroordine idordine scontrino numeroscontrino vbeln belnr""",
-        "product_id": """
-            sku stockcode productid productcode productno productnumber productsku
-            productreference itemid itemcode itemno itemnumber itemsku lineitemsku variantsku
-            articleid articleno articlecode articlenumber partnumber barcode ean gtin upc plu asin
-            isbn artikelnummer artikelnr artikelcode artikelid artnr materialnummer produktnummer
-            produktnr produktid productnummer referenceproduit refproduit codeproduit codearticle
-            refarticle referencearticle idproduit codebarres codigoproducto codigodeproducto
-            codigoarticulo idproducto codproducto codigoproduto codigodoproduto codproduto
-            idproduto codicearticolo codiceprodotto idprodotto matnr product item article artikel
-            produkt produit producto articulo produto prodotto articolo material reference
-            referencia codigo codice""",
-        "description": """
-            description productname producttitle productdescription itemname itemdescription
-            articlename lineitemname title bezeichnung artikelbezeichnung produktbezeichnung
-            artikelname artikeltext produktname beschreibung designation libelle libellearticle
-            libelleproduit nomproduit nomduproduit descripcion nombreproducto nombredelproducto
-            descricao nomeproduto nomedoproduto omschrijving productnaam artikelomschrijving
-            descrizione nomeprodotto arktx maktx name product item article artikel produkt produit
-            producto articulo produto prodotto articolo""",
-        "quantity": """
-            quantity qty qtyordered quantityordered qtysold quantitysold quantitypurchased
-            itemquantity lineitemquantity productquantity units unitssold pieces count menge
-            anzahl stueck stuck stk stueckzahl stuckzahl quantite qte nombre cantidad cant
-            unidades quantidade qtd qtde aantal hoeveelheid quantita qta pezzi fkimg kwmeng""",
-        "unit_price": """
-            unitprice price priceeach priceperunit itemprice itemcost lineitemprice productprice
-            sellingprice salesprice retailprice unitpricetaxincl einzelpreis stueckpreis
-            stuckpreis preis verkaufspreis prixunitaire prixunitairettc pu prix prixdevente
-            preciounitario preciounidad precio preciodeventa precounitario valorunitario preco
-            stuksprijs eenheidsprijs prijsperstuk prijs verkoopprijs prezzounitario prezzo""",
-        "amount": """
-            linetotal rowtotal lineamount linevalue orderlinetotal itemtotal amount totalprice
-            extendedprice salesvalue netsales sales revenue netamount grossamount subtotal total
-            zeilenbetrag positionsbetrag positionswert gesamtpreis gesamtbetrag betrag umsatz
-            nettobetrag bruttobetrag gesamt summe totalligne montant montanttotal montantttc
-            montantht prixtotal totalttc importe importetotal preciototal totallinea valortotal
-            precototal valor bedrag regeltotaal totaalprijs totaal importo totaleriga prezzototale
-            totale netwr nettowert""",
-        "sold_at": """
-            soldat invoicedate orderdate transactiontimestamp transactiondate transactiontime
-            saledate salesdate purchasedate orderedat purchasedat createdat paidat ordertimestamp
-            dateadd receiptdate billingdate datetime timestamp date belegdatum rechnungsdatum
-            bestelldatum auftragsdatum verkaufsdatum kaufdatum buchungsdatum zeitstempel datum
-            datefacture datedefacture datecommande datedecommande dateachat datevente fechafactura
-            fechapedido fechadepedido fechaventa fechacompra fechahora fecha datafatura datapedido
-            datadopedido datavenda datacompra datahora data factuurdatum orderdatum besteldatum
-            verkoopdatum dataordine datafattura datavendita dataora fkdat audat erdat""",
-        "customer_id": """
-            customerid customerno customernumber customercode custid clientid buyerid memberid
-            userid shopperid householdid loyaltyid customeruser kundennummer kundennr kundenid
-            kdnr debitor idclient numeroclient noclient nclient codeclient idcliente codigocliente
-            codcliente numerocliente klantnummer klantnr klantid codicecliente idcustomer kunag
-            kunnr customer client buyer kunde cliente klant customeremail buyeremail email
-            emailaddress useremail""",
-        "country": """
-            country countrycode shipcountry shippingcountry billingcountry deliverycountry land
-            laendercode landercode lieferland pays pais paese land1""",
-        "currency": """
-            currency currencycode ordercurrency ordercurrencycode waehrung wahrung devise monnaie
-            moneda divisa moeda valuta waerk waers""",
-        "time": "time uhrzeit zeit heure hora tijd ora uur ordertime saletime belegzeit",
-    }
-)
-_RANKS = {column: {name: n for n, name in enumerate(names.split())} for column, names in _NAMES.items()}
-_MONEY = ("unit_price", "amount")
-_NUMBERS = ("quantity", *_MONEY)
-_MOSTLY = 0.9  # of a sample, where the rest is taken for what a shop writes there once in a while
-_LOOKS = 0.75  # of a column's texts, where the rest are mistakes that will be unreadable
-_NOBODY = frozenset({"0", "-1", "guest", "gast", "invité", "anonymous", "none", "null", "n/a", "na", "cash"})
-_SIGNS = MappingProxyType({"£": "GBP", "€": "EUR", "₹": "INR", "₺": "TRY", "zł": "PLN", "R$": "BRL"})
-_CODES = frozenset(
-    {"AUD", "BGN", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "ILS", "INR", "JPY"}
-    | {"KRW", "MXN", "NOK", "NZD", "PLN", "RON", "SEK", "SGD", "TRY", "USD", "ZAR"}
-)
-_DOLLARS = frozenset({"AUD", "CAD", "HKD", "MXN", "NZD", "SGD", "USD"})
-_UNIT = r"(?:[A-Z]{3}|[Kk]r\.?|Fr\.?|zł|R\$|[$£€¥₹₺₽])"
-_NUMBER = re.compile(rf"[-+(]?\s*{_UNIT}?\s*[-+(]?\s*(?:\d[\d.,'\u2019\s]*|[.,]\d+)[-)]?\s*{_UNIT}?\s*[-)]?")
-_NUMERIC_DATE = re.compile(r"(\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|(?:19|20)\d\d[01]\d[0-3]\d)(?!\d)")
-_ZONED = re.compile(r":[\d.]+ *(?:[+-]\d|Z)")
-_PLAIN_ISO = re.compile(r"\d{4}[/-]\d")
-_MONTHS = MappingProxyType(
-    {r"\d{1,2} [A-Z][a-z]{2} \d{4}": "%d %b %Y", r"[A-Z][a-z]{2} \d{1,2}, \d{4}": "%b %d, %Y"}
-)
-_SECONDS = re.compile(r"1\d{9}(\d{3})?")
-
-_KINDS: Mapping[str, Callable[[str], object]] = MappingProxyType(
-    {
-        "date": lambda text: _NUMERIC_DATE.match(text) or any(re.match(month, text) for month in _MONTHS),
-        "time": re.compile(r"\d{1,2}:\d{2}(:\d{2})?").fullmatch,
-        "email": re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}").fullmatch,
-        "code": _CODES.__contains__,
-        "seconds": _SECONDS.fullmatch,
-        "number": _NUMBER.fullmatch,
-    }
-)
-# what a column must look like; an id may look like anything but a date or a time
-_MAY_BE: Mapping[str, frozenset[str]] = MappingProxyType(
-    {
-        "sold_at": frozenset({"date", "seconds"}),
-        "time": frozenset({"time"}),
-        "currency": frozenset({"code"}),
-        "description": frozenset({"text", "number", "code"}),
-        "country": frozenset({"text", "code"}),
-    }
-    | {column: frozenset({"number", "seconds"}) for column in _NUMBERS}
-)
-_ID = frozenset({"text", "number", "seconds", "email", "code"})
+from retail_pipeline.core.sources import CANONICAL, DIALECT, REQUIRED, clean_header
 
 
 class Guess(Frozen):
-    """What a canonical column is made of; ``doubt`` says what a person must look at, if anything.
+    """What a canonical column is made of; ``doubt`` says what a person must look at, ``said`` what to know.
 
     A guess that is not ``usable`` stands in the draft as a comment: to take it blindly could be wrong without
     a sign of it.
@@ -157,6 +50,7 @@ class Guess(Frozen):
     expression: str
     doubt: str = ""
     usable: bool = True
+    said: str = ""
 
 
 class Draft(Frozen):
@@ -167,33 +61,6 @@ class Draft(Frozen):
     text: str
 
 
-@dataclass(frozen=True)
-class _Column:
-    """A column of the sample: its name as it stands and compact, its cells by row, what they look like."""
-
-    name: str
-    compact: str
-    cells: tuple[str, ...]
-    kind: str
-
-    @property
-    def texts(self) -> list[str]:
-        return [cell for cell in self.cells if cell]
-
-    @property
-    def reference(self) -> str:
-        """The column's name as an expression writes it."""
-        try:
-            expression = parsed(self.name)
-        except ValueError:
-            expression = exp.null()
-        bare = isinstance(expression, exp.Column) and expression.sql(DIALECT) == self.name
-        return self.name if bare else exp.column(self.name, quoted=True).sql(DIALECT)
-
-
-_Found = dict[str, _Column]
-
-
 def profile_draft(
     name: str,
     header: Sequence[str],
@@ -202,88 +69,64 @@ def profile_draft(
     encoding: str | None = None,
     delimiter: str | None = None,
     currency: str | None = None,
+    layout: Sequence[Fact] = (),
 ) -> Draft:
     """Draft a profile called ``name`` from a file's header and its first rows (all texts).
 
-    ``encoding`` and ``delimiter`` are written down when given; ``currency`` is that of the settings. A draft
-    without questions reads the sample as it stands.
+    ``encoding``, ``delimiter`` and what else ``layout`` says of how the file lies are written down;
+    ``currency`` is that of the settings. A draft without questions reads the sample as it stands.
     """
-    columns = _columns(clean_header(header), rows)
+    columns = columns_of(clean_header(header), rows)
     found, doubts = _assigned(columns)
-    style = number_style_of(text for c in _NUMBERS if c in found for text in found[c].texts)
+    style = number_style_of(text for c in NUMBERS if c in found for text in found[c].texts)
     guesses = {c: _guess(c, found, style, doubts.get(c, "")) for c in CANONICAL if c in found}
-    facts = [*_layout(encoding, delimiter), *_writing(found, style), *_filled(found)]
-    facts += _currency(found, currency)
+    used = {column.name for column in found.values()}
+    unread = [column for column in columns if column.name not in used]
+    filled = _filled(found, state_columns(unread))
+    facts = [*_layout(encoding, delimiter), *layout, *_writing(found, style), *_fill_down(found, filled)]
+    facts += [*_currency(found, currency), *asked(unread, found, style, filled)]
     questions = [f"{g.column}: {g.doubt}" for g in guesses.values() if g.doubt]
     questions += [f"{fact.name}: {fact.question}" for fact in facts if fact.question]
     questions += [f"{column}: no column was found for it" for column in _wanting(found)]
-    if any(_kind([column.name]) not in ("text", "code") for column in columns):
+    if any(kind_of([column.name]) not in ("text", "code") for column in columns):
         questions.append(
-            "the first row looks like data: if the file has no header, name its columns under `header:` and "
-            "say under `files:` what such files are called"
+            "header: the first row looks like data: if the file has no header, name its columns under "
+            "`header:` and say under `files:` what such files are called"
         )
-    used = {column.name for column in found.values()}
-    unread = [column.name for column in columns if column.name not in used]
-    zoned = "sold_at" in found and any(_ZONED.search(text) for text in found["sold_at"].texts)
-    return Draft(
-        guesses=tuple(guesses.values()),
-        questions=tuple(questions),
-        text="\n".join(_lines(name, facts, guesses, _wanting(found), zoned, unread)) + "\n",
-    )
+    zoned = "sold_at" in found and any(ZONED.search(text) for text in found["sold_at"].texts)
+    zoned = zoned or any(fact.name == "time_zone" for fact in facts)
+    text = _lines(name, facts, guesses, _wanting(found), zoned, [column.name for column in unread])
+    return Draft(guesses=tuple(guesses.values()), questions=tuple(questions), text="\n".join(text) + "\n")
 
 
-def _wanting(found: _Found) -> list[str]:
+def _wanting(found: Found) -> list[str]:
     """The canonical columns that a profile needs and that were not found."""
     wanting = [column for column in REQUIRED if column not in found]
-    return wanting if found.keys() & set(_MONEY) else [*wanting, "unit_price"]
+    return wanting if found.keys() & set(MONEY) else [*wanting, "unit_price"]
 
 
 # looking at columns
 
 
-def _columns(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> list[_Column]:
-    """The columns that an expression can name: those whose name is not empty and stands once."""
-    cells = {
-        n: tuple((row[n] or "").strip() if n < len(row) else "" for row in rows) for n in range(len(names))
-    }
-    return [
-        _Column(name, _compact(name), cells[n], _kind([cell for cell in cells[n] if cell]))
-        for n, name in enumerate(names)
-        if name and names.count(name) == 1
-    ]
-
-
-def _compact(name: str) -> str:
-    """A name in small letters and digits only; without accents and what stands in parentheses."""
-    plain = unicodedata.normalize("NFKD", re.sub(r"[(\[].*?[)\]]", "", name))
-    return "".join(c for c in plain.casefold() if c.isascii() and c.isalnum())
-
-
-def _kind(texts: Sequence[str]) -> str:
-    """What most of these texts look like; ``empty`` without any."""
-    if not texts:
-        return "empty"
-    for kind, looks in _KINDS.items():
-        if sum(bool(looks(text)) for text in texts) >= _LOOKS * len(texts):
-            return kind
-    return "text"
-
-
 # which column is which
 
 
-def _assigned(columns: Sequence[_Column]) -> tuple[_Found, dict[str, str]]:
+def _assigned(columns: Sequence[Column]) -> tuple[Found, dict[str, str]]:
     """The column for each canonical one, by its name, part of its name or its values; and the doubts."""
-    found: _Found = {}
+    found: Found = {}
     doubts: dict[str, str] = {}
 
-    def free(canonical: str) -> list[_Column]:
-        kinds = _MAY_BE.get(canonical, _ID) | {"empty"}
+    def free(canonical: str) -> list[Column]:
+        kinds = MAY_BE.get(canonical, ID) | {"empty"}
         return [c for c in columns if c not in found.values() and c.kind in kinds]
 
-    for canonical, ranks in _RANKS.items():
+    for canonical, ranks in RANKS.items():
         if named := [c for c in free(canonical) if c.compact in ranks]:
             found[canonical] = min(named, key=lambda c: ranks[c.compact])
+    if not found.keys() & set(MONEY) and (cents := _hundredths(free("amount"))):
+        canonical = "unit_price" if "price" in cents.compact else "amount"
+        found[canonical] = cents
+        doubts[canonical] = f"taken because the name {cents.name} says that it is in hundredths: is it this?"
     for canonical in _wanting(found):
         if guess := _by_part_of_name(canonical, free(canonical)) or _by_values(canonical, free(canonical)):
             found[canonical], doubts[canonical] = guess
@@ -293,11 +136,23 @@ def _assigned(columns: Sequence[_Column]) -> tuple[_Found, dict[str, str]]:
     return found, doubts
 
 
-def _by_part_of_name(canonical: str, columns: Sequence[_Column]) -> tuple[_Column, str] | None:
+def _hundredths(columns: Sequence[Column]) -> Column | None:
+    """The one column of a line's money in whole cents."""
+    found = [c for c in columns if c.texts and _in_hundredths(c)]
+    found = [c for c in found if not re.search("(?i)tax|vat|discount|shipping", c.name)]
+    return found[0] if len(found) == 1 else None
+
+
+def _in_hundredths(column: Column) -> bool:
+    words = re.split(r"[\W_]+", column.name.casefold())
+    return bool(HUNDREDTHS.intersection(words)) and all(re.fullmatch(r"-?\d+", t) for t in column.texts)
+
+
+def _by_part_of_name(canonical: str, columns: Sequence[Column]) -> tuple[Column, str] | None:
     held = [
         (len(word), column, word)
         for column in columns
-        for word in _RANKS[canonical]
+        for word in RANKS[canonical]
         if len(word) >= 4 and word in column.compact and column.kind != "empty"
     ]
     if not held:
@@ -306,11 +161,17 @@ def _by_part_of_name(canonical: str, columns: Sequence[_Column]) -> tuple[_Colum
     return column, f"taken because the name {column.name} holds {word!r}: is it this?"
 
 
-def _by_values(canonical: str, columns: Sequence[_Column]) -> tuple[_Column, str] | None:
-    looks: Mapping[str, tuple[Callable[[_Column], bool], str]] = {
+def _by_values(canonical: str, columns: Sequence[Column]) -> tuple[Column, str] | None:
+    looks: Mapping[str, tuple[Callable[[Column], bool], str]] = {
         "sold_at": (lambda c: c.kind == "date", "a date"),
         "customer_id": (lambda c: c.kind == "email", "an e-mail address"),
-        "quantity": (lambda c: all(re.fullmatch(r"-?\d{1,4}", t) for t in c.texts), "a small whole number"),
+        "quantity": (
+            lambda c: (
+                all(re.fullmatch(r"-?\d{1,4}", t) for t in c.texts)
+                and not re.search(r"(?i)(id|key|no|nr|code)$", c.name)
+            ),
+            "a small whole number",
+        ),
         "unit_price": (
             lambda c: any(re.search(r"[.,]\d{2}\b", t) for t in c.texts),
             "a number with decimals",
@@ -325,16 +186,16 @@ def _by_values(canonical: str, columns: Sequence[_Column]) -> tuple[_Column, str
     return fitting[0], f"taken because {fitting[0].name} alone holds {words} in every row: is it this?"
 
 
-def _doubt_about_amount(found: _Found, style: tuple[str, str] | None) -> str:
+def _doubt_about_amount(found: Found, style: tuple[str, str] | None) -> str:
     """Why an amount may not be the line's own, as far as the sample shows it."""
     if "amount" not in found or style is None:
         return ""
-    if found.keys() >= set(_NUMBERS):
-        cells = zip(*(found[column].cells for column in _NUMBERS), strict=True)
+    if found.keys() >= set(NUMBERS):
+        cells = zip(*(found[column].cells for column in NUMBERS), strict=True)
         values = [[number_of(cell, style) for cell in row] for row in cells]
         lines = [(q * p, a) for q, p, a in values if q is not None and p is not None and a is not None]
         off = sum(abs(expected - amount) * 100 > max(expected, Decimal(1)) for expected, amount in lines)
-        if off > (1 - _MOSTLY) * len(lines):
+        if off > (1 - MOSTLY) * len(lines):
             return (
                 f"it is not quantity x unit_price in {off} of {len(lines)} rows: take it in if it is the "
                 "line's own total, after discounts"
@@ -352,33 +213,24 @@ def _doubt_about_amount(found: _Found, style: tuple[str, str] | None) -> str:
 # how they are written
 
 
-@dataclass(frozen=True)
-class _Fact:
-    """A field of the profile as YAML; one with a question stands as a comment."""
-
-    name: str
-    value: str
-    question: str = ""
-
-
-def _layout(encoding: str | None, delimiter: str | None) -> Iterator[_Fact]:
+def _layout(encoding: str | None, delimiter: str | None) -> Iterator[Fact]:
     if encoding and not encoding.startswith("utf"):
-        yield _Fact("encoding", encoding)
+        yield Fact("encoding", encoding)
     if delimiter:
-        yield _Fact("delimiter", r'"\t"' if delimiter == "\t" else f'"{delimiter}"')
+        yield Fact("delimiter", r'"\t"' if delimiter == "\t" else f'"{delimiter}"')
 
 
-def _writing(found: _Found, style: tuple[str, str] | None) -> Iterator[_Fact]:
-    numbers = [column for canonical, column in found.items() if canonical in _NUMBERS and column.texts]
+def _writing(found: Found, style: tuple[str, str] | None) -> Iterator[Fact]:
+    numbers = [column for canonical, column in found.items() if canonical in NUMBERS and column.texts]
     if style is None and numbers:
         shown = next((t for c in numbers for t in c.texts if re.search(r"\d[.,]\d", t)), numbers[0].texts[0])
-        yield _Fact(
+        yield Fact(
             "decimal_mark", '","', f"the numbers, such as {shown}, do not show which mark is the decimal one"
         )
     if style and style[0] != ".":
-        yield _Fact("decimal_mark", f'"{style[0]}"')
+        yield Fact("decimal_mark", f'"{style[0]}"')
     if style and style[1]:
-        yield _Fact("thousands_mark", f'"{style[1]}"')
+        yield Fact("thousands_mark", f'"{style[1]}"')
     dates = _numeric_dates(found)
     if dates and "time" not in found:
         order = date_order_of(dates)
@@ -387,54 +239,64 @@ def _writing(found: _Found, style: tuple[str, str] | None) -> Iterator[_Fact]:
             if order
             else f"the dates, such as {dates[0]}, do not show whether the day or the month comes first"
         )
-        yield _Fact("date_order", order or "day_first", question)
+        yield Fact("date_order", order or "day_first", question)
 
 
-def _numeric_dates(found: _Found) -> list[str]:
+def _numeric_dates(found: Found) -> list[str]:
     texts = found["sold_at"].texts if "sold_at" in found and found["sold_at"].kind == "date" else []
-    return [text for text in texts if _NUMERIC_DATE.match(text) and not _PLAIN_ISO.match(text)]
+    return [text for text in texts if NUMERIC_DATE.match(text) and not PLAIN_ISO.match(text)]
 
 
-def _currency(found: _Found, default: str | None) -> Iterator[_Fact]:
+def _currency(found: Found, default: str | None) -> Iterator[Fact]:
     if "currency" in found:
         return
-    money = [column for canonical, column in found.items() if canonical in _MONEY]
+    money = [column for canonical, column in found.items() if canonical in MONEY]
     said = " ".join(text for column in money for text in (column.name, *column.texts[:20]))
-    codes = {code for sign, code in _SIGNS.items() if sign in said}
-    codes |= {code for code in _CODES if code in said}
+    codes = {code for sign, code in SIGNS.items() if sign in said}
+    codes |= {code for code in CODES if code in said}
     if len(codes) == 1:
-        yield _Fact("currency", codes.pop())
-    elif codes or default is None or ("$" in said and default not in _DOLLARS):
-        yield _Fact("currency", "USD", "which one, as ISO 4217 writes it? No column and no sign says it")
+        yield Fact("currency", codes.pop())
+    elif codes or default is None or ("$" in said and default not in DOLLARS):
+        yield Fact("currency", "USD", "which one, as ISO 4217 writes it? No column and no sign says it")
 
 
-def _filled(found: _Found) -> Iterator[_Fact]:
+def _filled(found: Found, states: Sequence[Column]) -> list[str]:
     """Columns that are filled on the first line of an order only."""
     if "invoice_id" not in found:
-        return
+        return []
     invoices = found["invoice_id"].cells
     again = [n > 0 and cell in ("", invoices[n - 1]) for n, cell in enumerate(invoices)]
-    filled = [
+    of_orders = ("sold_at", "customer_id", "country", "currency", "time")
+    candidates = [column for canonical, column in found.items() if canonical in of_orders]
+    return [
         column.name
-        for canonical, column in found.items()
-        if canonical in ("sold_at", "customer_id", "country", "currency", "time")
-        and column.texts
+        for column in (*candidates, *states)
+        if column.texts
         and any(again)
-        and all((not cell) == repeated for cell, repeated in zip(column.cells, again, strict=True))
+        and not any(cell and repeated for cell, repeated in zip(column.cells, again, strict=True))
+        and (column in states or all(cell or r for cell, r in zip(column.cells, again, strict=True)))
     ]
+
+
+def _fill_down(found: Found, filled: Sequence[str]) -> Iterator[Fact]:
     if filled:
-        names = ", ".join(map(_scalar, filled))
-        yield _Fact("fill_down", f"{{by: {_scalar(found['invoice_id'].name)}, columns: [{names}]}}")
+        names = ", ".join(map(scalar, filled))
+        yield Fact("fill_down", f"{{by: {scalar(found['invoice_id'].name)}, columns: [{names}]}}")
 
 
-def _guess(canonical: str, found: _Found, style: tuple[str, str] | None, doubt: str) -> Guess:
+def _guess(canonical: str, found: Found, style: tuple[str, str] | None, doubt: str) -> Guess:
     column = found[canonical]
-    expression, undecided = column.reference, ""
-    if canonical == "sold_at":
+    expression, undecided, said = column.reference, "", ""
+    if canonical in MONEY and _in_hundredths(column):
+        expression = f"cast({expression} as bigint) / 100"
+    elif canonical == "product_id" and (bare := _without_code(found)):
+        expression = f"coalesce({expression}, {found['description'].reference})"
+        doubt = f"{column.name} is empty in rows that go by {found['description'].name} then: {bare}"
+    elif canonical == "sold_at":
         expression, undecided = _moment(column, found.get("time"))
     elif canonical == "customer_id":
-        expression = _customer(column)
-    elif canonical in _NUMBERS and style and any(map(_has_unit, column.texts)):
+        expression, said = _customer(column)
+    elif canonical in NUMBERS and style and any(map(_has_unit, column.texts)):
         # a profile's marks serve plain columns; one with letters is first stripped of them
         expression = f"trim(regexp_replace({expression}, '[A-Za-z]+[.]?', '', 'g'))"
         for mark, plain in ((style[1], ""), (style[0], ".")):
@@ -442,23 +304,34 @@ def _guess(canonical: str, found: _Found, style: tuple[str, str] | None, doubt: 
                 expression = f"replace({expression}, {exp.Literal.string(mark).sql(DIALECT)}, '{plain}')"
     if canonical == "amount":
         undecided = _doubt_about_amount(found, style)
-    return Guess(column=canonical, expression=expression, doubt=undecided or doubt, usable=not undecided)
+    return Guess(
+        column=canonical, expression=expression, doubt=undecided or doubt, usable=not undecided, said=said
+    )
+
+
+def _without_code(found: Found) -> str:
+    """The names, and how many, of what has no code, if some rows have one."""
+    if "description" not in found or found["description"] == found["product_id"]:
+        return ""
+    pairs = zip(found["product_id"].cells, found["description"].cells, strict=True)
+    names = [name for code, name in pairs if name and not code]
+    return counts(names) if names and found["product_id"].texts else ""
 
 
 def _has_unit(text: str) -> bool:
-    return bool(re.search("[A-Za-z]", text) and _NUMBER.fullmatch(text))
+    return bool(re.search("[A-Za-z]", text) and NUMBER.fullmatch(text))
 
 
-def _customer(column: _Column) -> str:
-    expression = column.reference
+def _customer(column: Column) -> tuple[str, str]:
+    """The expression for ``customer_id``, and what to know about it."""
     if column.texts and all(re.fullmatch(r"\d+\.0", text) for text in column.texts):
-        expression = f"regexp_replace({expression}, '[.]0$', '')"
-    for nobody in sorted({text for text in column.texts if text.casefold() in _NOBODY}):
-        expression = f"nullif({expression}, {exp.Literal.string(nobody).sql(DIALECT)})"
-    return expression
+        return f"regexp_replace({column.reference}, '[.]0$', '')", ""
+    if any("@" in text for text in column.texts):
+        return f"lower({column.reference})", "e-mail addresses in small letters: Ann@ and ann@ are one"
+    return column.reference, ""
 
 
-def _moment(date: _Column, time: _Column | None) -> tuple[str, str]:
+def _moment(date: Column, time: Column | None) -> tuple[str, str]:
     """The expression for ``sold_at``, and the question that it leaves open."""
     if date.kind == "seconds":
         thousandths = len(date.texts[0]) == 13
@@ -467,12 +340,12 @@ def _moment(date: _Column, time: _Column | None) -> tuple[str, str]:
             if thousandths
             else (f"to_timestamp(cast({date.reference} as double))", "")
         )
-    for pattern, form in _MONTHS.items():
+    for pattern, form in MONTHS.items():
         if date.texts and all(re.fullmatch(pattern, text) for text in date.texts):
             return f"strptime({date.reference}, '{form}')", ""
     if time is None or any(":" in text for text in date.texts):
         return date.reference, ""
-    order = "year_first" if _PLAIN_ISO.match(date.texts[0]) else date_order_of(date.texts)
+    order = "year_first" if PLAIN_ISO.match(date.texts[0]) else date_order_of(date.texts)
     mark = next(iter(re.findall(r"\d([./-])\d", date.texts[0])), "")
     year = "%y" if mark and not re.search(r"\d{4}", date.texts[0]) else "%Y"
     parts = {"year_first": (year, "%m", "%d"), "month_first": ("%m", "%d", year)}.get(
@@ -490,50 +363,39 @@ def _moment(date: _Column, time: _Column | None) -> tuple[str, str]:
 
 def _lines(
     name: str,
-    facts: Sequence[_Fact],
+    facts: Sequence[Fact],
     guesses: Mapping[str, Guess],
     wanting: Sequence[str],
     zoned: bool,
     unread: Sequence[str],
 ) -> Iterator[str]:
-    yield f"  {_scalar(name)}:"
-    yield f"    source_system: {_scalar(name)}"
+    yield f"  {scalar(name)}:"
+    yield f"    source_system: {scalar(name)}"
     for fact in facts:
-        yield f"    {'# ' if fact.question else ''}{fact.name}: {fact.value}{_comment(fact.question)}"
+        yield _line(fact)
     if not zoned:
         yield "    # time_zone: Europe/Berlin  # that of the times, if it is not business time"
     yield "    columns:"
     for column in CANONICAL:
         if guess := guesses.get(column):
-            expression = _scalar(guess.expression, _EXPRESSION)
-            yield f"      {'' if guess.usable else '# '}{column}: {expression}{_comment(guess.doubt)}"
+            expression = scalar(guess.expression, expression=True)
+            remark = _comment(guess.doubt, guess.said)
+            yield f"      {'' if guess.usable else '# '}{column}: {expression}{remark}"
         elif column in wanting:
             hint = '; "null" if nobody is ever known' if column == "customer_id" else ""
             yield f"      # {column}:  # ? no column was found for it{hint}"
     if unread:
-        yield f"    # not read: {_printable(', '.join(unread))}"
+        yield f"    # not read: {printable(', '.join(unread))}"
 
 
-def _comment(question: str) -> str:
-    return f"  # ? {_printable(question)}" if question else ""
+def _line(fact: Fact) -> str:
+    if not fact.value:
+        return f"    # ? {fact.name}: {printable(fact.question)}"
+    mark = "# " if fact.question and not fact.stands else ""
+    return f"    {mark}{fact.name}: {fact.value}{_comment(fact.question)}"
 
 
-def _printable(text: str) -> str:
-    """A text that quotes the file, whose names may hold line breaks, on one line."""
-    return "".join(char if char.isprintable() else " " for char in text)
-
-
-def _scalar(text: str, pattern: str = r"[A-Za-z_][A-Za-z0-9_]*") -> str:
-    """A text as YAML writes it: plain where nothing else can be read into it, otherwise in single quotes."""
-    if re.fullmatch(pattern, text) and text.casefold() not in _WORDS:
-        return text
-    if not text.isprintable():
-        return (
-            '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text) + '"'
-        )
-    return "'" + text.replace("'", "''") + "'"
-
-
-_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-# an expression has no comment, no mapping and no line break in it
-_EXPRESSION = r"[A-Za-z_](?:[\w ()'\",./%|$+*\[\]-]|:(?! |$))*(?<! )"
+def _comment(question: str, said: str = "") -> str:
+    if question:
+        return f"  # ? {printable(question)}"
+    return f"  # {said}" if said else ""
