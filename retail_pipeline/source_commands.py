@@ -6,6 +6,7 @@ Belongs here: arguments and what is printed. Does not belong here: reading (``en
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -76,7 +77,7 @@ def try_file(
             except RefusalError as refusal:
                 out.print(f"{escape(str(file))} [red]{escape(str(refusal))}[/red]")
                 if profile is None:
-                    _draft(file, reader.folder, chosen)
+                    _draft(file, reader.folder, chosen, _base(settings))
                 raise typer.Exit(1) from refusal
     _print_preview(seen, chosen.profiles[seen.profile])
     limit = chosen.checks.max_unreadable_share
@@ -182,10 +183,22 @@ def _short(cell: str) -> str:
     return plain if len(plain) <= WIDEST else f"{plain[: WIDEST - 1]}…"
 
 
-def _draft(file: Path, folder: Path, settings: Settings) -> None:
-    from retail_pipeline.core.drafts import profile_draft
+def _draft(file: Path, folder: Path, settings: Settings, base: Path) -> None:
+    from retail_pipeline.core.drafts import Draft, profile_draft
     from retail_pipeline.engine.files.unpacked import RefusalError
-    from retail_pipeline.engine.preview import sample
+    from retail_pipeline.engine.samples import Sample, sample, with_second_file
+
+    def drafted(seen: Sample) -> Draft:
+        return profile_draft(
+            _profile_name(file),
+            seen.header,
+            seen.rows,
+            encoding=seen.encoding,
+            delimiter=seen.delimiter,
+            currency=settings.currency,
+            layout=seen.facts,
+            second=seen.second,
+        )
 
     try:
         seen = sample(file, folder)
@@ -193,14 +206,10 @@ def _draft(file: Path, folder: Path, settings: Settings) -> None:
         out.print(f"no profile can be drafted: it {escape(str(refusal))}")
         return
     _print_evidence(seen.evidence)
-    draft = profile_draft(
-        _profile_name(file),
-        seen.header,
-        seen.rows,
-        encoding=seen.encoding,
-        delimiter=seen.delimiter,
-        currency=settings.currency,
-    )
+    draft = drafted(seen)
+    if draft.wanting:
+        others = map(drafted, with_second_file(seen, file.absolute(), folder, base.absolute()))
+        draft = min([draft, *others], key=lambda made: len(made.wanting))
     out.print("\na profile for it, to paste under `sources:` in retail_pipeline.yaml:\n")
     typer.echo(draft.text)
     unclear = [f"encoding: it {e.why}" for e in seen.evidence if "declare `encoding:`" in e.why]
@@ -210,6 +219,11 @@ def _draft(file: Path, folder: Path, settings: Settings) -> None:
             out.print(f"  {escape(question)}")
     else:
         out.print("nothing in it is in doubt; try the file again with it")
+
+
+def _base(settings: Path | None) -> Path:
+    """The folder of the settings file, which the paths in it are relative to."""
+    return Path(settings or os.environ.get("RETAIL_PIPELINE_SETTINGS") or "x").parent
 
 
 def _profile_name(file: Path) -> str:

@@ -136,6 +136,62 @@ def test_what_cannot_even_be_drafted_is_said(shop: Path):
     assert "no profile can be drafted: it has no clear delimiter" in said.output
 
 
+def test_text_of_fixed_widths_is_drafted_with_its_widths(tmp_path: Path):
+    (tmp_path / "retail_pipeline.yaml").write_text("currency: EUR\n")
+    (tmp_path / "till_0301.txt").write_text(
+        "R1001 MUG     2   9.50 2024-03-01\n"
+        "R1002 TOWEL  10 112.00 2024-03-02\n"
+        "R1002 JUG     1  12.00 2024-03-02\n"
+    )
+    said = call(tmp_path, "try", tmp_path / "till_0301.txt")
+    assert "widths 5, 6, 4, 7, 11 blanks part the lines there" in lines(said)
+    assert "header: [c1, c2, c3, c4, c5] # ? the columns have no names: what do they hold?" in lines(said)
+    assert "sold_at: c5 # ? taken because c5 alone holds a date in every row: is it this?" in lines(said)
+    answers = """
+currency: EUR
+sources:
+  till:
+    source_system: till
+    files: 'till*.txt'
+    header: [bon, sku, qty, price, day]
+    widths: [5, 6, 4, 7, 11]
+    columns: {invoice_id: bon, product_id: sku, quantity: qty, unit_price: price, sold_at: day,
+      customer_id: "null"}
+"""
+    (tmp_path / "retail_pipeline.yaml").write_text(answers)
+    assert "2 R1002 TOWEL 10.000 112.0000 2024-03-02 00:00:00" in lines(
+        call(tmp_path, "try", tmp_path / "till_0301.txt")
+    )
+
+
+def test_what_stands_in_a_file_beside_is_drafted_as_a_lookup(tmp_path: Path):
+    (tmp_path / "retail_pipeline.yaml").write_text("currency: EUR\n")
+    (tmp_path / "lines.csv").write_text(
+        "order_no;sku;qty;price\n1;a;2;3.50\n1;b;1;1.20\n2;a;1;3.50\n3;b;4;1.20\n"
+    )
+    (tmp_path / "heads.csv").write_text(
+        "order_no;ordered_at;buyer_id;order_status\n"
+        "1;2024-01-02;C1;shipped\n2;2024-01-03;C2;cancelled\n3;2024-01-03;C1;shipped\n"
+    )
+    # the same column names, but no key: an order stands twice in it
+    (tmp_path / "payments.csv").write_text("order_no;paid_at;client\n1;2024-01-02;x\n1;2024-01-02;y\n")
+    said = call(tmp_path, "try", tmp_path / "lines.csv")
+    draft = said.output.split("in retail_pipeline.yaml:\n")[1].split("what only")[0]
+    assert "lookups: is order_no the same in both files" in said.output
+    assert "shipped 3, cancelled 1" in said.output
+    (tmp_path / "retail_pipeline.yaml").write_text(f"currency: EUR\nsources:\n{draft}")
+    known = call(tmp_path, "try", tmp_path / "lines.csv")
+    assert "3 2 a 1.000 3.5000 2024-01-03 00:00:00 C2" in lines(known)
+    assert "rows 4: 4 can be read, 0 cannot" in lines(known)
+
+
+def test_what_stands_nowhere_is_said_to_be_looked_up(tmp_path: Path):
+    (tmp_path / "retail_pipeline.yaml").write_text("currency: EUR\n")
+    (tmp_path / "lines.csv").write_text("order_no;sku;qty;price\n1;a;2;3.50\n1;b;1;1.20\n")
+    said = call(tmp_path, "try", tmp_path / "lines.csv")
+    assert "sold_at: no column was found for it; if it stands in another file, say `lookups`" in said.output
+
+
 def test_letters_that_two_encodings_read_differently_are_asked_about(shop: Path):
     (shop / "a.csv").write_bytes(
         "order;sku;qty;price;date;customer\n1;ÖL;2;1.50;2024-01-02;c\n".encode("cp1252")

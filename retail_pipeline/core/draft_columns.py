@@ -96,13 +96,23 @@ class Fact:
     stands: bool = False
 
 
-def columns_of(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> list[Column]:
-    """The columns that an expression can name: those whose name is not empty and stands once."""
+def columns_of(
+    names: Sequence[str], rows: Sequence[Sequence[str | None]], second: Sequence[str] = ()
+) -> list[Column]:
+    """The columns that an expression can name: those whose name is not empty and stands once.
+
+    ``second`` are those of a second file, called ``file.COLUMN``.
+    """
     cells = {
         n: tuple((row[n] or "").strip() if n < len(row) else "" for row in rows) for n in range(len(names))
     }
     return [
-        Column(name, compact_name(name), cells[n], kind_of([cell for cell in cells[n] if cell]))
+        Column(
+            name,
+            compact_name(name.partition(".")[2] if name in second else name),
+            cells[n],
+            kind_of([cell for cell in cells[n] if cell]),
+        )
         for n, name in enumerate(names)
         if name and names.count(name) == 1
     ]
@@ -122,6 +132,14 @@ def kind_of(texts: Sequence[str]) -> str:
         if sum(bool(looks(text)) for text in texts) >= LOOKS * len(texts):
             return kind
     return "text"
+
+
+def plain_number(expression: str, style: tuple[str, str]) -> str:
+    """A number's text as expressions need it: no thousands mark, and a point before the decimals."""
+    for mark, plain in ((style[1], ""), (style[0], ".")):
+        if mark not in ("", plain):
+            expression = f"replace({expression}, {exp.Literal.string(mark).sql(DIALECT)}, '{plain}')"
+    return expression
 
 
 # as YAML writes it

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from sqlglot import exp
 
 from retail_pipeline.core.dialects import number_of
-from retail_pipeline.core.draft_columns import MONEY, Column, Fact, Found, compact_name, scalar
+from retail_pipeline.core.draft_columns import MONEY, Column, Fact, Found, compact_name, plain_number, scalar
 from retail_pipeline.core.draft_words import (
     BAD,
     BAD_VALUES,
@@ -52,13 +52,20 @@ def state_columns(unread: Sequence[Column]) -> list[Column]:
     return [column for column in unread if column.texts and _is_state(column)]
 
 
-def asked(unread: Sequence[Column], found: Found, style: Style, filled: Sequence[str]) -> Iterator[Fact]:
+def asked(
+    unread: Sequence[Column],
+    found: Found,
+    style: Style,
+    filled: Sequence[str],
+    expressions: Mapping[str, str],
+) -> Iterator[Fact]:
     """What a person must say of the columns that are not read, and of ids that look like nobody's.
 
-    ``filled`` are the columns that stand on an order's first line only and are filled down.
+    ``filled`` are the columns that stand on an order's first line only and are filled down, ``expressions``
+    those drafted for the canonical columns.
     """
     states = state_columns(unread)
-    yield from _of_rows(states, found, style, filled)
+    yield from _of_rows(states, found, style, filled, expressions)
     yield from _of_ids(found)
     rest = [column for column in unread if column.texts and column not in states]
     topics: tuple[tuple[str, frozenset[str], str], ...] = (
@@ -138,7 +145,13 @@ def _described(column: Column) -> str:
 # which rows count
 
 
-def _of_rows(states: Sequence[Column], found: Found, style: Style, filled: Sequence[str]) -> Iterator[Fact]:
+def _of_rows(
+    states: Sequence[Column],
+    found: Found,
+    style: Style,
+    filled: Sequence[str],
+    expressions: Mapping[str, str],
+) -> Iterator[Fact]:
     conditions, described = [], []
     back: list[tuple[Column, list[str], int]] = []
     for column in states:
@@ -149,7 +162,7 @@ def _of_rows(states: Sequence[Column], found: Found, style: Style, filled: Seque
         cells = column.cells
         if column.name in filled:
             cells = tuple(_filled_down(cells))
-        kept, returned = _kinds(column, cells, found, style)
+        kept, returned = _kinds(column, cells, found)
         if returned:
             back.append((column, returned, sum(cell in returned for cell in cells)))
         values = ", ".join(map(_literal, sorted(kept)))
@@ -162,9 +175,9 @@ def _of_rows(states: Sequence[Column], found: Found, style: Style, filled: Seque
         yield Fact("keep_rows", scalar(f"({' and '.join(conditions) or 'true'})", expression=True), question)
     for column, returned, rows in back:
         values = ", ".join(map(_literal, sorted(returned)))
+        condition = f"{column.reference} in ({values})"
         made = [
-            f"{name}: case when {column.reference} in ({values}) then '-' || {found[name].reference} "
-            f"else {found[name].reference} end"
+            f"{name}: {_negative(expressions[name], condition, found[name], style)}"
             for name in ("quantity", "amount")
             if name in found
         ]
@@ -176,6 +189,15 @@ def _of_rows(states: Sequence[Column], found: Found, style: Style, filled: Seque
         )
 
 
+def _negative(expression: str, condition: str, column: Column, style: Style) -> str:
+    """A number that is negative under a condition."""
+    if expression.startswith("cast("):
+        return f"case when {condition} then -1 else 1 end * {expression}"
+    if expression == column.reference and style:
+        expression = plain_number(expression, style)
+    return f"case when {condition} then '-' || {expression} else {expression} end"
+
+
 def _filled_down(cells: Sequence[str]) -> Iterator[str]:
     last = ""
     for cell in cells:
@@ -183,7 +205,7 @@ def _filled_down(cells: Sequence[str]) -> Iterator[str]:
         yield last
 
 
-def _kinds(column: Column, cells: Sequence[str], found: Found, style: Style) -> tuple[set[str], list[str]]:
+def _kinds(column: Column, cells: Sequence[str], found: Found) -> tuple[set[str], list[str]]:
     """The values whose rows seem to count, and those of rows that seem to have come back without a minus."""
     kept, returned = set(), []
     for value in set(cells):

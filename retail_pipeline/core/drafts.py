@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from sqlglot import exp
-
 from retail_pipeline.core.dialects import date_order_of, number_of, number_style_of
 from retail_pipeline.core.draft_columns import (
     ID,
@@ -30,13 +28,14 @@ from retail_pipeline.core.draft_columns import (
     Found,
     columns_of,
     kind_of,
+    plain_number,
     printable,
     scalar,
 )
 from retail_pipeline.core.draft_questions import asked, counts, state_columns
 from retail_pipeline.core.draft_words import CODES, DOLLARS, HUNDREDTHS, RANKS, SIGNS
 from retail_pipeline.core.manifests import Frozen
-from retail_pipeline.core.sources import CANONICAL, DIALECT, REQUIRED, clean_header
+from retail_pipeline.core.sources import CANONICAL, REQUIRED, clean_header
 
 
 class Guess(Frozen):
@@ -54,11 +53,15 @@ class Guess(Frozen):
 
 
 class Draft(Frozen):
-    """A profile for an unknown file: the guesses, what a person must decide, and the YAML with comments."""
+    """A profile for an unknown file: the guesses, what a person must decide, and the YAML with comments.
+
+    ``wanting`` are the columns that a profile needs and for which none was found.
+    """
 
     guesses: tuple[Guess, ...]
     questions: tuple[str, ...]
     text: str
+    wanting: tuple[str, ...] = ()
 
 
 def profile_draft(
@@ -70,24 +73,27 @@ def profile_draft(
     delimiter: str | None = None,
     currency: str | None = None,
     layout: Sequence[Fact] = (),
+    second: Sequence[str] = (),
 ) -> Draft:
     """Draft a profile called ``name`` from a file's header and its first rows (all texts).
 
     ``encoding``, ``delimiter`` and what else ``layout`` says of how the file lies are written down;
-    ``currency`` is that of the settings. A draft without questions reads the sample as it stands.
+    ``currency`` is that of the settings, ``second`` are columns of a second file (``file.COLUMN``). A draft
+    without questions reads the sample as it stands.
     """
-    columns = columns_of(clean_header(header), rows)
+    columns = columns_of(clean_header(header), rows, second)
     found, doubts = _assigned(columns)
     style = number_style_of(text for c in NUMBERS if c in found for text in found[c].texts)
     guesses = {c: _guess(c, found, style, doubts.get(c, "")) for c in CANONICAL if c in found}
     used = {column.name for column in found.values()}
     unread = [column for column in columns if column.name not in used]
+    expressions = {column: guess.expression for column, guess in guesses.items()}
     filled = _filled(found, state_columns(unread))
     facts = [*_layout(encoding, delimiter), *layout, *_writing(found, style), *_fill_down(found, filled)]
-    facts += [*_currency(found, currency), *asked(unread, found, style, filled)]
+    facts += [*_currency(found, currency), *asked(unread, found, style, filled, expressions)]
     questions = [f"{g.column}: {g.doubt}" for g in guesses.values() if g.doubt]
     questions += [f"{fact.name}: {fact.question}" for fact in facts if fact.question]
-    questions += [f"{column}: no column was found for it" for column in _wanting(found)]
+    questions += [f"{column}: {_NOT_FOUND.get(column, _NONE)}" for column in _wanting(found)]
     if any(kind_of([column.name]) not in ("text", "code") for column in columns):
         questions.append(
             "header: the first row looks like data: if the file has no header, name its columns under "
@@ -96,7 +102,19 @@ def profile_draft(
     zoned = "sold_at" in found and any(ZONED.search(text) for text in found["sold_at"].texts)
     zoned = zoned or any(fact.name == "time_zone" for fact in facts)
     text = _lines(name, facts, guesses, _wanting(found), zoned, [column.name for column in unread])
-    return Draft(guesses=tuple(guesses.values()), questions=tuple(questions), text="\n".join(text) + "\n")
+    return Draft(
+        guesses=tuple(guesses.values()),
+        questions=tuple(questions),
+        text="\n".join(text) + "\n",
+        wanting=tuple(_wanting(found)),
+    )
+
+
+_NONE = "no column was found for it"
+_NOT_FOUND = dict.fromkeys(
+    ("unit_price", "sold_at", "customer_id"),
+    f"{_NONE}; if it stands in another file, say `lookups` (docs/sources.md)",
+)
 
 
 def _wanting(found: Found) -> list[str]:
@@ -140,6 +158,7 @@ def _hundredths(columns: Sequence[Column]) -> Column | None:
     """The one column of a line's money in whole cents."""
     found = [c for c in columns if c.texts and _in_hundredths(c)]
     found = [c for c in found if not re.search("(?i)tax|vat|discount|shipping", c.name)]
+    found = [c for c in found if len(found) == 1 or re.search("(?i)line|item|price", c.name)]
     return found[0] if len(found) == 1 else None
 
 
@@ -298,10 +317,7 @@ def _guess(canonical: str, found: Found, style: tuple[str, str] | None, doubt: s
         expression, said = _customer(column)
     elif canonical in NUMBERS and style and any(map(_has_unit, column.texts)):
         # a profile's marks serve plain columns; one with letters is first stripped of them
-        expression = f"trim(regexp_replace({expression}, '[A-Za-z]+[.]?', '', 'g'))"
-        for mark, plain in ((style[1], ""), (style[0], ".")):
-            if mark not in ("", plain):
-                expression = f"replace({expression}, {exp.Literal.string(mark).sql(DIALECT)}, '{plain}')"
+        expression = plain_number(f"trim(regexp_replace({expression}, '[A-Za-z]+[.]?', '', 'g'))", style)
     if canonical == "amount":
         undecided = _doubt_about_amount(found, style)
     return Guess(

@@ -1,7 +1,7 @@
 """What a file would become: how it reads, its first rows before and after, what would be refused and why.
 
 Belongs here: one file, read as landing reads it, and figures about what came of it. Does not belong here: the
-reading (``reading.py``), guessing what an unknown file's columns mean (``core/drafts.py``), or printing.
+reading (``reading.py``), the beginning of a file that no profile reads (``samples.py``), or printing.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from typing import Any
 from retail_pipeline.core.dialects import DateOrder, Evidence
 from retail_pipeline.core.sources import CANONICAL
 from retail_pipeline.engine.files.records import open_records
-from retail_pipeline.engine.files.shapes import Shape, generic_layout
+from retail_pipeline.engine.files.shapes import Shape
 from retail_pipeline.engine.reading import DoubtError, Reader, read_alone, scan
 
-DRAFT_ROWS = 2_000
 MOST_REASONS = 20
 
 
@@ -54,17 +53,6 @@ class Preview:
     days: int
     first_day: date | None
     last_day: date | None
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The beginning of a file that no profile reads."""
-
-    evidence: tuple[Evidence, ...]
-    encoding: str | None
-    delimiter: str | None
-    header: tuple[str, ...]
-    rows: Sequence[Sequence[str | None]]
 
 
 def preview(reader: Reader, path: Path, name: str, rows: int) -> Preview:
@@ -128,21 +116,3 @@ def _tallies(reader: Reader) -> list[Tally]:
         {"most": MOST_REASONS},
     ).fetchall()
     return [Tally(*row) for row in found]
-
-
-def sample(path: Path, folder: Path) -> Sample:
-    """The header and the first rows of a file, read without a profile; ``folder`` is for what is unpacked.
-
-    Raises:
-        RefusalError: it does not show how it is written.
-    """
-    layout, evidence = generic_layout(path)
-    with open_records(path, layout, folder) as (header, records):
-        rows = [record.fields for record in islice(records, DRAFT_ROWS) if record.fields is not None]
-    return Sample(
-        evidence=evidence,
-        encoding=layout.encoding if layout.kind == "text" else None,
-        delimiter=layout.delimiter if layout.kind == "text" else None,
-        header=header,
-        rows=rows,
-    )
