@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from retail_pipeline.console import Landing, SettingsFile, expected_errors, out, read_settings, refuse
+from retail_pipeline.core.reconciliation import REFUSED, counted, refused_lines, spans, till_lines
 
 if TYPE_CHECKING:
     from retail_pipeline.core.dialects import Evidence
@@ -59,8 +60,8 @@ def try_file(
 ) -> None:
     """Show what a file would become, and what would be refused and why; draft a profile if none fits.
 
-    Nothing lands, and no lake is needed. Ends with 0 if every row can be read, with 1 if the file or some
-    rows cannot.
+    Its figures are those to compare with the till. Nothing lands, and no lake is needed. Ends with 0 if every
+    row can be read and no day would be held, with 1 if not.
     """
     from retail_pipeline.engine.files.unpacked import RefusalError
     from retail_pipeline.engine.preview import preview
@@ -73,7 +74,8 @@ def try_file(
             refuse(f"there is no profile {profile}; the profiles are {', '.join(sorted(chosen.profiles))}")
         with _reader(chosen, profile) as reader:
             try:
-                seen = preview(reader, file, _name(file, chosen.landing), rows)
+                name = _name(file, chosen.landing)
+                seen = preview(reader, file, name, rows, chosen.cleaning, chosen.checks)
             except RefusalError as refusal:
                 out.print(f"{escape(str(file))} [red]{escape(str(refusal))}[/red]")
                 if profile is None:
@@ -84,7 +86,7 @@ def try_file(
     if seen.unreadable > limit * seen.rows:
         share = f"more than checks.max_unreadable_share ({limit:g}) of the rows"
         out.print(f"[red]{share} cannot be read: the file would wait in quarantine[/red]")
-    raise typer.Exit(1 if seen.unreadable else 0)
+    raise typer.Exit(1 if seen.unreadable or seen.findings else 0)
 
 
 @contextmanager
@@ -151,11 +153,30 @@ def _print_preview(seen: Preview, profile: SourceProfile) -> None:
         _print_rows(columns, [_landed(row, columns) for row in seen.after])
     readable = seen.rows - seen.unreadable
     out.print(f"\nrows {seen.rows:,}: {readable:,} can be read, {seen.unreadable:,} cannot")
-    if seen.days:
-        out.print(f"days {seen.days:,}: {seen.first_day} to {seen.last_day}")
+    if days := list(seen.till.by_day):
+        out.print(f"days {len(days):,}: {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else ""))
     for tally in seen.tallies:
-        of_rows = f"{tally.rows:,} {'rows' if tally.rows > 1 else 'row'}, first row {tally.first_row:,}"
+        of_rows = f"{counted(tally.rows, 'row')}, first row {tally.first_row:,}"
         out.print(f"[red]unreadable[/red] {of_rows}: {escape(tally.reason)}")
+    _print_till(seen)
+
+
+def _print_till(seen: Preview) -> None:
+    """What the readable rows come to, and what the checks would say of their days."""
+    till = seen.till
+    if not till.by_day:
+        return
+    refused = till.in_all.of(REFUSED).lines
+    out.print(f"of those that can be read: transactions {till.in_all.lines:,}, refused {refused:,}")
+    for line in refused_lines(till.in_all.tally, seen.currency):
+        out.print(line)
+    out.print("")
+    for line in till_lines(spans(till), seen.currency):
+        typer.echo(line)
+    for found in seen.findings:
+        when = f"{found.first_day}" if found.days == 1 else f"{found.days:,} days from {found.first_day} on"
+        against = f"{counted(found.rows, 'row')} against «{escape(found.states)}»"
+        out.print(f"[red]would be held[/red] {when}: {against}")
 
 
 def _landed(row: Mapping[str, Any], columns: Sequence[str]) -> list[str | None]:

@@ -32,7 +32,7 @@ EXECUTABLE = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 MAY_IMPORT = {
     "core": {"core"},
     "lake": {"core", "lake"},
-    "engine": {"core", "lake.partitions", "lake.set_aside", "engine"},
+    "engine": {"core", "lake.partitions", "lake.set_aside", "lake.slices", "engine"},
     "datasets": {"core", "lake", "datasets"},
     "settings": {"core"},
     "defs": {"core", "lake", "engine", "settings", "defs", "definitions"},

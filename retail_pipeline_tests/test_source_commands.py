@@ -80,12 +80,15 @@ def test_the_draft_for_an_unknown_file_reads_it_when_pasted(tmp_path: Path, enco
     draft = unknown.output.split("in retail_pipeline.yaml:\n")[1].split("nothing in it")[0]
     (tmp_path / "retail_pipeline.yaml").write_text(f"currency: EUR\nsources:\n{draft}")
     known = call(tmp_path, "try", file)
-    assert known.exit_code == 0, known.output
+    assert known.exit_code == 1, known.output
     assert "1 1001 0001 Käse 2.000 1234.5000 2024-04-13 09:12:00 K1" in lines(known)
     assert "2 1001 0002 Öl, süß -1.000 2.5000 2024-04-13 09:12:00 K1" in lines(known)
     assert "3 1002 0003 Würfel 3.000 -0.9900 2024-04-14 10:00:00 K2" in lines(known)
     assert "rows 3: 3 can be read, 0 cannot" in lines(known)
     assert "days 2: 2024-04-13 to 2024-04-14" in lines(known)
+    assert lines(known)[-1] == (
+        "would be held 2024-04-14: 1 row against «at most 90% of the day's rows are refused»"
+    )
 
 
 @pytest.mark.parametrize("name", ["a.csv", "b.csv.gz", "c.parquet", "d.jsonl"])
@@ -96,11 +99,17 @@ def test_it_says_what_would_be_refused_and_why_whatever_the_format(shop: Path, n
     assert "quantity <- qty" in lines(said)
     assert "2 1 b many 1.50 2024-04-13 09:00:00 17" in lines(said)
     assert "4 3 c 1.000 2.0000 2024-04-15 09:00:00 18" in lines(said)
-    assert lines(said)[-5:] == [
+    assert lines(said)[-11:] == [
         "rows 4: 2 can be read, 2 cannot",
         "days 2: 2024-04-13 to 2024-04-15",
         "unreadable 2 rows, first row 2: quantity: 'many' is not a number",
         "unreadable 1 row, first row 3: unit_price: 'x' is not a number",
+        "of those that can be read: transactions 2, refused 0",
+        "",
+        "till figures, EUR lines orders customers gross sales returns net sales anonymous",
+        "2024-04-13 1 1 1 3.00 0.00 3.00 0.00",
+        "2024-04-15 1 1 1 2.00 0.00 2.00 0.00",
+        "in all 2 2 2 5.00 0.00 5.00 0.00",
         "more than checks.max_unreadable_share (0.05) of the rows cannot be read: the file would wait in "
         "quarantine",
     ]

@@ -67,3 +67,21 @@ def rules_for(shop: CleaningRules, profile: CleaningRules | None) -> CleaningRul
         shop.model_dump(exclude_unset=True)
     )
     return CleaningRules.model_validate(laid_over)
+
+
+def parameters(rules: CleaningRules) -> dict[str, object]:
+    """The rules as the parameters of ``sql/judged_rows.sql``."""
+    return {
+        "tidy_text": rules.tidy_text,
+        "invoice_pattern": rules.invoice_pattern,
+        "product_pattern": rules.product_pattern,
+        "cancellation_pattern": rules.cancellation_pattern,
+        "bad_debt_pattern": rules.bad_debt_pattern,
+        "adjustment_pattern": rules.adjustment_pattern,
+        "minimum_price": rules.minimum_price,
+        "refuse_anonymous": rules.anonymous == "refuse",
+        "refuse_zero_price": rules.zero_price == "refuse",
+        "refuse_negative_price": rules.negative_price == "refuse",
+        "refuse_zero_quantity": rules.zero_quantity == "refuse",
+        "drop_duplicates": rules.duplicates == "drop",
+    }

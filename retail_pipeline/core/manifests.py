@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import date
+from decimal import Decimal
 from functools import cache
 from typing import Any, Literal
 
@@ -46,6 +47,13 @@ class Part(Frozen):
     value: int | None = None
 
 
+class Lines(Frozen):
+    """Some lines, and their money in the lake's currency."""
+
+    lines: int = 0
+    amount: Decimal = Decimal(0)
+
+
 class Overlap(Frozen):
     """What two files have in common: identical lines, and the lines on their common days of the smaller."""
 
@@ -79,7 +87,8 @@ class Manifest(Frozen):
 
     ``content`` is the sha256 of the data file, ``inputs`` the fingerprints of everything it was made from,
     ``counts`` figures that the checks and summaries read (rows), ``failures`` the expectations that did not
-    hold; of landed files only, ``parts`` is what the file gave to each day and ``arrival`` how it came.
+    hold; of transactions only, ``till`` are lines and money (``core/reconciliation.py``); of landed files
+    only, ``parts`` is what the file gave to each day and ``arrival`` how it came.
     """
 
     table: str
@@ -90,6 +99,7 @@ class Manifest(Frozen):
     code_version: str
     schema_fingerprint: str
     counts: dict[str, int] = {}
+    till: dict[str, Lines] = {}
     failures: tuple[CheckOutcome, ...] = ()
     parts: dict[date, Part] = {}
     arrival: Arrival = Arrival()

@@ -189,6 +189,7 @@ TABLES: Mapping[str, Table] = {
                     values=("sale", "return", "adjustment"),
                 ),
             ),
+            code_version="2",
             holds_customers=True,
         ),
         Table(

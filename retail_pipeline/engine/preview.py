@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from retail_pipeline.core.cleaning import CleaningRules, rules_for
 from retail_pipeline.core.dialects import DateOrder, Evidence
+from retail_pipeline.core.reconciliation import Finding, Shares, Till
 from retail_pipeline.core.sources import CANONICAL
+from retail_pipeline.engine.duckdb import DuckDB
 from retail_pipeline.engine.files.records import open_records
 from retail_pipeline.engine.files.shapes import Shape
 from retail_pipeline.engine.reading import DoubtError, Reader, read_alone, scan
+from retail_pipeline.engine.till import findings, judge
 
 MOST_REASONS = 20
 
@@ -37,8 +40,8 @@ class Preview:
     """What a profile makes of a file.
 
     ``before`` are the first rows' texts in the ``columns`` that the profile reads (None: the row cannot be
-    split), ``after`` the same rows by canonical column, with ``reasons``. ``days`` counts those that readable
-    rows are of, from ``first_day`` to ``last_day``.
+    split), ``after`` the same rows by canonical column, with ``reasons``. ``till`` are the figures of the
+    readable rows under the cleaning rules, in ``currency``; ``findings`` what the checks of days would find.
     """
 
     profile: str
@@ -50,13 +53,17 @@ class Preview:
     rows: int
     unreadable: int
     tallies: Sequence[Tally]
-    days: int
-    first_day: date | None
-    last_day: date | None
+    till: Till
+    currency: str
+    findings: tuple[Finding, ...]
 
 
-def preview(reader: Reader, path: Path, name: str, rows: int) -> Preview:
+def preview(
+    reader: Reader, path: Path, name: str, rows: int, cleaning: CleaningRules, limits: Shares
+) -> Preview:
     """Read a file (``name`` under the landing folder) by the profile that fits, and look at what comes of it.
+
+    ``cleaning`` are the shop's own rules, laid over the profile's; ``limits`` what a day may be like.
 
     Raises:
         RefusalError: the file cannot be read at all; the message says why.
@@ -70,10 +77,14 @@ def preview(reader: Reader, path: Path, name: str, rows: int) -> Preview:
     places = [shape.header.index(column) for column in columns]
     with open_records(path, shape.layout, reader.folder) as (_, records):
         before = [record.fields and [record.fields[n] for n in places] for record in islice(records, rows)]
-    count, unreadable, days, first_day, last_day = reader.connection.sql(
-        """select count(*), count(reasons), count(distinct day), min(day), max(day)
-        from (select reasons, case when reasons is null then cast(sold_at as date) end as day from mapped)"""
+    count, unreadable, first_currency = reader.connection.sql(
+        """select count(*), count(reasons), arg_min(currency, (cast(sold_at as date), rowid))
+            filter (reasons is null)
+        from mapped"""
     ).fetchall()[0]
+    profile, engine = reader.profiles[shape.profile], DuckDB(reader.connection)
+    till = judge(engine, profile.source_system, rules_for(cleaning, profile.cleaning))
+    currency = reader.currency or first_currency or ""
     after = reader.connection.execute(
         f"select {', '.join(CANONICAL)}, reasons from mapped order by rowid limit $rows",  # noqa: S608
         {"rows": rows},
@@ -88,9 +99,9 @@ def preview(reader: Reader, path: Path, name: str, rows: int) -> Preview:
         rows=count,
         unreadable=unreadable,
         tallies=_tallies(reader),
-        days=days,
-        first_day=first_day,
-        last_day=last_day,
+        till=till,
+        currency=currency,
+        findings=findings(engine, till, currency, limits),
     )
 
 

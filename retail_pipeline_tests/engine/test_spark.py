@@ -327,10 +327,12 @@ def calls(made: Mapping[str, Any]) -> dict[str, Call]:
             reading("raw_transactions"),
             [judging(), judging(**STRICT), judging(minimum_price=Decimal(1))],
             kept_by=("source_id", "source_row"),
-            read_by=("transactions", "rejected_rows"),
+            read_by=("transactions", "rejected_rows", "till_figures"),
         ),
         "transactions": Call({}),
         "rejected_rows": Call({}),
+        "till_figures": Call({}),
+        "till_counts": Call(reading("transactions")),
         "customer_days": Call(
             reading("transactions"), [{"include_adjustments": True}, {"include_adjustments": False}]
         ),

@@ -6,12 +6,15 @@ cleaning rules (``core/sql/judged_rows.sql``), the expectations (``core/expectat
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from retail_pipeline.core.cleaning import parameters
 from retail_pipeline.core.inputs import customer_days_inputs, transactions_inputs
 from retail_pipeline.core.manifests import Manifest
+from retail_pipeline.core.reconciliation import Tally, odd_shares, tallies
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.sql import statement
 from retail_pipeline.core.state import State
@@ -75,7 +78,7 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
     Return the transactions.
     """
     lake, state = run.pipeline.lake, run.state
-    clean, refused = clean_rows(run, days)
+    clean, refused, till = clean_rows(run, days)
     suite = run.pipeline.suite("transactions", state)
     failures = validate({str(day): rows for day, rows in clean.items()}, TABLES["transactions"], suite)
     made: dict[date, Manifest] = {}
@@ -98,6 +101,7 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
             clean[day],
             inputs,
             counts=counts,
+            till=dict(sorted(till.get(day, {}).items())),
             failures=outcomes([*lost, *found]),
         )
         if not state.fails(day, made[day]):
@@ -119,32 +123,25 @@ def log_deliveries(run: Run, day: date) -> None:
     log_findings(run.log, "transactions", "deliveries_are_complete", str(day), findings, figures)
 
 
-def clean_rows(run: Run, days: Sequence[date]) -> tuple[Mapping[date, pa.Table], Mapping[date, pa.Table]]:
-    """The transactions and the rejected rows of each day, by the rules of the profile that read each file."""
+def clean_rows(
+    run: Run, days: Sequence[date]
+) -> tuple[Mapping[date, pa.Table], Mapping[date, pa.Table], Mapping[date, Tally]]:
+    """The transactions and the rejected rows of each day, by the rules of the profile that read each file.
+
+    And the lines and money of both, for comparing with the till.
+    """
     found: dict[str, list[pa.Table]] = {"transactions": [], "rejected_rows": []}
+    figures: list[dict[str, Any]] = []
     for profile, files in run.pipeline.raw_files(run.state, days).items():
         rules = run.pipeline.settings.rules(profile)
         run.engine.keep(
-            "judged_rows",
-            statement("judged_rows"),
-            {"raw_transactions": files},
-            tidy_text=rules.tidy_text,
-            invoice_pattern=rules.invoice_pattern,
-            product_pattern=rules.product_pattern,
-            cancellation_pattern=rules.cancellation_pattern,
-            bad_debt_pattern=rules.bad_debt_pattern,
-            adjustment_pattern=rules.adjustment_pattern,
-            minimum_price=rules.minimum_price,
-            refuse_anonymous=rules.anonymous == "refuse",
-            refuse_zero_price=rules.zero_price == "refuse",
-            refuse_negative_price=rules.negative_price == "refuse",
-            refuse_zero_quantity=rules.zero_quantity == "refuse",
-            drop_duplicates=rules.duplicates == "drop",
+            "judged_rows", statement("judged_rows"), {"raw_transactions": files}, **parameters(rules)
         )
         for table, pieces in found.items():
             pieces.append(run.engine.run(table))
+        figures += run.engine.run("till_figures").to_pylist()
     clean, refused = (_by_day(table, pieces, days) for table, pieces in found.items())
-    return clean, refused
+    return clean, refused, tallies(figures)
 
 
 def make_customer_days(run: Run, clean: Mapping[date, pa.Table]) -> Bad[date]:
@@ -197,14 +194,9 @@ def _lost_rows(raw: int, clean: int, refused: int) -> list[Failure]:
 
 
 def _odd_shares(pipeline: Pipeline, counts: Mapping[str, int]) -> Iterable[Failure]:
-    limits = pipeline.settings.checks
-    kept = counts["raw"] - counts["rejected"]
-    if counts["rejected"] > limits.max_rejected_share * counts["raw"]:
-        states = f"at most {limits.max_rejected_share:.0%} of the day's rows are refused"
-        yield from counted(states, counts["rejected"], True)
-    if counts["anonymous"] > limits.max_anonymous_share * kept:
-        states = f"at most {limits.max_anonymous_share:.0%} of the day's lines are anonymous"
-        yield from counted(states, counts["anonymous"], False)
+    raw, refused, anonymous = (counts[name] for name in ("raw", "rejected", "anonymous"))
+    for states, rows, holds in odd_shares(raw, refused, anonymous, pipeline.settings.checks):
+        yield from counted(states, rows, holds)
 
 
 def _why(state: State, day: date) -> str:
