@@ -12,6 +12,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
@@ -26,7 +27,7 @@ DateOrder = Literal["day_first", "month_first", "year_first"]
 SAMPLE_RECORDS = 200
 # the share of signs of a wrong reading that typing errors may explain
 _NOISE = 0.05
-_CONSISTENT = 0.9
+_CONSISTENT, _HALF = 0.9, 0.5
 
 
 class Evidence(Frozen):
@@ -204,9 +205,13 @@ def delimiter_of(text: str, candidates: str = ",;\t|") -> str:
     Raises:
         DialectError: no candidate splits it evenly, or several do.
     """
-    if stated := re.match(r"sep=(.)\r?\n", text):
-        return stated.group(1)
-    even = {c: count for c in candidates if (count := _even_fields(text, c)) > 1}
+    if stated := re.match(r"""(["']?)sep=(.)\1\r?\n""", text):
+        return stated.group(2)
+    shares = {c: _even_fields(text, c) for c in candidates}
+    even = {c: count for c, (count, share) in shares.items() if count > 1 and share >= _CONSISTENT}
+    if not even:
+        # two tables in one file, say: rows that do not fit are unreadable, one by one
+        even = {c: count for c, (count, share) in shares.items() if count > 1 and share >= _HALF}
     # `12,50;3,00`: commas that stand in numbers only are decimal marks where another delimiter does
     if len(even) > 1 and "," in even and not re.search(r"(?<!\d),|,(?!\d)", text):
         del even[","]
@@ -222,22 +227,21 @@ def delimiter_of(text: str, candidates: str = ",;\t|") -> str:
     raise DialectError(f"has no clear delimiter ({said}): declare `delimiter:` in the profile")
 
 
-def _even_fields(text: str, delimiter: str) -> int:
-    """How many fields the first record has, if nearly all others have as many; else 0."""
+def _even_fields(text: str, delimiter: str) -> tuple[int, float]:
+    """How many fields most records have, and the share of those that have as many."""
     lines = text.splitlines(keepends=True)
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    counts = []
     try:
-        counts = [
-            len(record)
-            for record in islice(csv.reader(lines, delimiter=delimiter), SAMPLE_RECORDS)
-            if any(field.strip() for field in record)
-        ]
+        counts += [len(r) for r in islice(reader, SAMPLE_RECORDS) if any(field.strip() for field in r)]
     except csv.Error:
-        return 0
+        return 0, 0
     if len(counts) > 2 and not text.endswith(("\n", "\r")):
         counts.pop()
-    if not counts or counts.count(counts[0]) < _CONSISTENT * len(counts):
-        return 0
-    return counts[0]
+    if not counts:
+        return 0, 0
+    count = Counter(counts).most_common(1)[0][0]
+    return count, counts.count(count) / len(counts)
 
 
 # dates

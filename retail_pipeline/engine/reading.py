@@ -220,10 +220,10 @@ def _scan(
 ) -> set[int]:
     # the names come from a listing: they are no patterns
     parameters: dict[str, Any] = {"files": [glob.escape(str(path)) for path in paths]}
-    payload = "null::varchar"
+    payload = problem = "null::varchar"
     connection, layout = reader.connection, shape.layout
     if layout.kind == "text":
-        columns = {f"c{n}": "VARCHAR" for n in range(len(shape.header))}
+        columns = {f"c{n}": "VARCHAR" for n in range(len(shape.header) + layout.surplus)}
         parameters |= {
             "columns": columns,
             "delimiter": layout.delimiter,
@@ -232,9 +232,11 @@ def _scan(
             "skip": layout.skip_rows,
         }
         connection.execute("drop table if exists broken; drop table if exists broken_scans")
-        texts = ", ".join(columns)
+        # a null text that no field holds: a field too many is passed over when it reads as null
+        texts = ", ".join(f"nullif({name}, '') as {name}" for name in columns)
+        problem = _problem(shape, reader.profiles[shape.profile].needs)
         source = """read_csv($files, columns = $columns, delim = $delimiter, compression = $compression,
-            auto_detect = false, header = $header, skip = $skip, quote = '"', escape = '"', nullstr = '',
+            auto_detect = false, header = $header, skip = $skip, quote = '"', escape = '"', nullstr = chr(31),
             strict_mode = true, hive_partitioning = false, store_rejects = true, rejects_limit = 0,
             rejects_table = 'broken', rejects_scan = 'broken_scans')"""
     else:
@@ -247,7 +249,7 @@ def _scan(
             pairs = ", ".join(f"{key}, {cell}" for key, cell in zip(keys, cells, strict=True))
             payload = f"json_object({pairs})::varchar"
     # made of the profile's parsed expressions, and of identifiers and literals that sqlglot quotes
-    lines = f"select file_index as file_no, null::varchar as problem, {payload} as payload, {texts}"
+    lines = f"select file_index as file_no, {problem} as problem, {payload} as payload, {texts}"
     connection.execute(
         f"create or replace table mapped as with lines as ({lines} from {source}) "  # noqa: S608
         f"select * from ({reader.select(shape, order)})",
@@ -257,6 +259,20 @@ def _scan(
     if layout.kind == "text":
         doubtful += " union select file_id from broken"
     return {n for (n,) in connection.execute(doubtful).fetchall()}
+
+
+def _problem(shape: Shape, needed: Sequence[str]) -> str:
+    """SQL: why the careful reader has to look at a row that could be split, or null."""
+    header, surplus = shape.header, shape.layout.surplus
+    beyond = [f"c{n} <> ''" for n in range(len(header), len(header) + surplus)]
+    again = " and ".join(f"trim(c{header.index(n)}) = {exp.Literal.string(n).sql(DIALECT)}" for n in needed)
+    # a quote that opens inside a field and closes in another hides a delimiter that was lost
+    stray = [
+        rf"""case when contains(c{n}, '"') then (length(c{n}) - length(replace(c{n}, '"', ''))) % 2 = 1
+            and regexp_matches(c{n}, '"[^\s"]') end"""
+        for n in range(len(header))
+    ]
+    return f"case when {' or '.join([*beyond, f'({again or False})', *stray])} then 'doubtful' end"
 
 
 def _quoted(name: str) -> str:

@@ -53,8 +53,11 @@ def sample(path: Path, folder: Path, rows: int = DRAFT_ROWS) -> Sample:
         if (found := _of_widths(path)) is None:
             raise
         layout, evidence, facts = found
-    if layout.skip_rows:
-        facts.append(Fact("skip_rows", str(layout.skip_rows)))
+    above = next((e.value for e in evidence if e.what == "skip_rows"), "")
+    if layout.widths and layout.skip_rows:
+        above = str(layout.skip_rows)
+    if above:
+        facts.append(Fact("skip_rows", above))
     with open_records(path, layout, folder) as (header, records):
         read = [record.fields for record in islice(records, rows) if record.fields is not None]
     is_text = layout.kind == "text"

@@ -3,8 +3,8 @@
 Belongs here: lines of bytes -> records, with the original text of each and what is wrong with those that
 cannot be split. Does not belong here: what the fields mean (``core/canonical.py``), or which encoding and
 delimiter a file has (``files/``). On well-formed text it gives what DuckDB's strict reader gives: RFC 4180; a
-quote inside an unquoted field is text; blanks around quotes, and empty fields beyond the header's, are
-dropped; empty lines are no rows.
+quote inside an unquoted field is text; blanks around quotes are dropped; empty lines are no rows. A field too
+many is one too many though it be empty: which of them it is does not show.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ MAX_LINES = 1000
 MAX_BYTES = 1 << 26
 _BLOCK = 1 << 16
 _BLANKS = " \t\r\n\f\v"
-_WIDE = {"utf-16-le": b"\n\0", "utf-16-be": b"\0\n"}
+# a quote that opens inside an unquoted field, and one that ends another: the fields between may be one text
+_OPENS, _CLOSES = re.compile(r'"[^\s"]'), re.compile(r'"\s*\Z')
 
 
 class Record(NamedTuple):
@@ -45,6 +46,10 @@ class _BrokenQuoteError(Exception):
     """A quoted field goes on after its closing quote."""
 
 
+class _LostDelimiterError(Exception):
+    """A quote opens inside a field and closes at the end of a later one: a delimiter before it is lost."""
+
+
 @cache
 def _field(delimiter: str) -> re.Pattern[str]:
     end = f"(?={re.escape(delimiter)}|\\Z)"
@@ -57,28 +62,39 @@ def _open_field() -> re.Pattern[str]:
 
 
 def split(text: str, delimiter: str) -> list[str]:
-    """The fields of one record."""
+    """The fields of one record.
+
+    Raises:
+        _OpenQuoteError, _BrokenQuoteError, _LostDelimiterError: its quotes do not show where the fields end.
+    """
     if '"' not in text:
         return text.split(delimiter)
-    fields, at = [], 0
+    fields, at, opened = [], 0, False
     while at <= len(text):
         found = _field(delimiter).match(text, at)
         if found is None:
             raise _OpenQuoteError if _open_field().match(text, at) else _BrokenQuoteError
         quoted = found[1]
+        if quoted is None and found[2].count('"') % 2:
+            if opened and _CLOSES.search(found[2]):
+                raise _LostDelimiterError
+            opened = opened or bool(_OPENS.search(found[2]))
         fields.append(found[2] if quoted is None else quoted.replace('""', '"'))
         at = found.end() + len(delimiter)
     return fields
 
 
-def lines_of(stream: BinaryIO, encoding: str = "utf-8") -> Iterator[bytes]:
+def lines_of(stream: BinaryIO, encoding: str = "utf-8", end: str = "\n") -> Iterator[bytes]:
     """The stream's lines in their encoding (UTF-16 with its byte order named), without a byte order mark.
+
+    ``end`` is what the lines end in: ``\\r`` for those of old Macintoshes alone.
 
     Raises:
         LongLineError: a line is longer than ``MAX_BYTES``.
     """
     mark = "\ufeff".encode(encoding) if encoding.startswith("utf") else b""
-    lines = _wide_lines(stream, _WIDE[encoding]) if encoding in _WIDE else _lines(stream)
+    plain = end == "\n" and not encoding.startswith("utf-16")
+    lines = _lines(stream) if plain else _lines_ending(stream, end.encode(encoding))
     for n, line in enumerate(lines, 1):
         if len(line) > MAX_BYTES:
             raise LongLineError(f"line {n} is longer than {MAX_BYTES >> 20} MB")
@@ -89,16 +105,17 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
     return iter(lambda: stream.readline(MAX_BYTES + 1), b"")
 
 
-def _wide_lines(stream: BinaryIO, end: bytes) -> Iterator[bytes]:
-    """Lines of two bytes a character: an end of line begins at an even place."""
+def _lines_ending(stream: BinaryIO, end: bytes) -> Iterator[bytes]:
+    """Lines that end so; where characters have two bytes, an end of line begins at an even place."""
+    size = len(end)
     held, start, searched = b"", 0, 0
     while block := stream.read(_BLOCK):
-        held, start, searched = held[start:] + block, 0, max(0, searched - start - 1)
+        held, start, searched = held[start:] + block, 0, max(0, searched - start - size + 1)
         while (at := held.find(end, searched)) >= 0:
             searched = at + 1
-            if at % 2 == start % 2:
-                yield held[start : at + 2]
-                start = searched = at + 2
+            if at % size == start % size:
+                yield held[start : at + size]
+                start = searched = at + size
         searched = max(searched, len(held))
         if len(held) - start > MAX_BYTES:
             break
@@ -107,9 +124,15 @@ def _wide_lines(stream: BinaryIO, end: bytes) -> Iterator[bytes]:
 
 
 def records(
-    lines: Iterator[bytes], delimiter: str, width: int | None = None, encoding: str = "utf-8"
+    lines: Iterator[bytes],
+    delimiter: str,
+    width: int | None = None,
+    encoding: str = "utf-8",
+    surplus: int = 0,
 ) -> Iterator[Record]:
     """The records of ``lines``; ``width`` is the number of fields each must have (None: any).
+
+    ``surplus`` empty fields follow those in every row, and are dropped.
 
     A line that opens a quote which does not close within ``MAX_LINES``, or not so that the record has all its
     fields, is one unreadable record, and reading goes on with the line after it.
@@ -126,11 +149,13 @@ def records(
             fields = split(text, delimiter)
         except _BrokenQuoteError:
             yield Record(None, "a quoted field goes on after its closing quote", text)
+        except _LostDelimiterError:
+            yield Record(None, "a quote opens inside a field and closes in another (a delimiter lost?)", text)
         except _OpenQuoteError:
-            joined = _closed(line, lines, waiting, delimiter, width, encoding)
+            joined = _closed(line, lines, waiting, delimiter, width, encoding, surplus)
             yield joined or Record(None, "a quote opens and never closes", text)
         else:
-            yield checked(fields, width, text)
+            yield checked(fields, width, text, surplus)
 
 
 def decoded(line: bytes, encoding: str) -> str | Record:
@@ -147,14 +172,13 @@ def _bare(text: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def checked(fields: list[str], width: int | None, payload: str) -> Record:
+def checked(fields: list[str], width: int | None, payload: str, surplus: int = 0) -> Record:
     """A record of these fields, or what is wrong with their number."""
-    if width is None or len(fields) == width:
-        return Record(fields, None, payload)
-    while len(fields) > width and not fields[-1]:
-        fields.pop()
-    if len(fields) == width:
-        return Record(fields, None, payload)
+    if width is None or len(fields) == width + surplus:
+        if not surplus or not any(fields[width:]):
+            return Record(fields[:width], None, payload)
+        return Record(None, "the row has a value to the right of the header's last column", payload)
+    width += surplus
     guess = "cut in the middle?" if len(fields) < width else "a delimiter inside a text without quotes?"
     plural = "" if len(fields) == 1 else "s"
     problem = f"the row has {len(fields)} field{plural} where the header has {width} ({guess})"
@@ -168,6 +192,7 @@ def _closed(
     delimiter: str,
     width: int | None,
     encoding: str,
+    surplus: int,
 ) -> Record | None:
     """The record from ``line`` to a later one; None leaves the later ones in ``waiting``."""
     content, taken = line, 0
@@ -187,9 +212,9 @@ def _closed(
             fields = split(text, delimiter)
         except _OpenQuoteError:
             continue
-        except _BrokenQuoteError:
+        except (_BrokenQuoteError, _LostDelimiterError):
             return None
-        record = checked(fields, width, text)
+        record = checked(fields, width, text, surplus)
         if record.problem is not None:
             return None
         for _ in range(taken):

@@ -34,22 +34,25 @@ from retail_pipeline.engine.text_rows import (
 DELIMITERS = ",;\t|"
 HEADER_LINES = 20
 SAMPLE_OBJECTS = 1000
-_SEPARATOR = re.compile(r"sep=(.)")
+_SEPARATOR = re.compile(r"""(["']?)sep=(.)\1""")
 
 
 @dataclass(frozen=True)
 class Layout:
     """How a file's rows lie in it.
 
-    ``encoding`` is Python's name, or ``binary``; ``header`` is given for files that have none of their own;
-    ``widths`` are in characters.
+    ``encoding`` is Python's name, or ``binary``; ``header`` is given for files that have none of their own,
+    or none that can be taken as it stands; ``surplus`` fields without a name end every row; ``widths`` are in
+    characters.
     """
 
     kind: Kind
     packing: Packing
     encoding: str = "binary"
     delimiter: str = ","
+    line_end: str = "\n"
     skip_rows: int = 0
+    surplus: int = 0
     header: tuple[str, ...] | None = None
     widths: tuple[int, ...] | None = None
     sheet: str | None = None
@@ -74,7 +77,7 @@ def open_records(
         return
     try:
         with unpacked(path, layout.packing) as stream:
-            lines = lines_of(stream, layout.encoding)
+            lines = lines_of(stream, layout.encoding, layout.line_end)
             yield _of_objects(lines, layout.encoding) if layout.kind == "json" else _of_text(lines, layout)
     except LongLineError as error:
         raise RefusalError(f"is no text ({error}): have it delivered again") from error
@@ -105,7 +108,7 @@ def after_skipped(lines: Iterator[bytes], layout: Layout) -> tuple[Iterator[byte
         return iter(()), None
     text = decoded(first, layout.encoding) if len(first) < 20 else ""
     stated = _SEPARATOR.fullmatch(text) if isinstance(text, str) else None
-    return (lines, stated[1]) if stated else (chain([first], lines), None)
+    return (lines, stated[2]) if stated else (chain([first], lines), None)
 
 
 def _of_text(lines: Iterator[bytes], layout: Layout) -> tuple[tuple[str, ...], Iterator[Record]]:
@@ -113,7 +116,16 @@ def _of_text(lines: Iterator[bytes], layout: Layout) -> tuple[tuple[str, ...], I
     if layout.widths:
         return layout.header or (), fixed_records(lines, layout.widths, layout.encoding)
     header = layout.header or header_of(lines, layout.delimiter, layout.encoding)
-    return header, records(lines, layout.delimiter, len(header), layout.encoding)
+    rows = records(lines, layout.delimiter, len(header), layout.encoding, layout.surplus)
+    return header, (_no_header(row, header) for row in rows)
+
+
+def _no_header(row: Record, header: tuple[str, ...]) -> Record:
+    """A row, unless it is the header once more: of a second header line, or of a file glued to the first."""
+    fields = row.fields
+    if fields and header[0] in (fields[0] or "") and clean_header([f or "" for f in fields]) == header:
+        return Record(None, "the header stands here once more (two files in one?)", row.payload)
+    return row
 
 
 # workbooks

@@ -11,18 +11,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
+from math import inf
 from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
 from retail_pipeline.core.dialects import DialectError, Evidence, delimiter_of
+from retail_pipeline.core.headers import Columns, is_sure
 from retail_pipeline.core.sources import SourceProfile, UnknownColumnsError, clean_header, match
+from retail_pipeline.engine.files.headers import columns_below, lines_above, settled_header
 from retail_pipeline.engine.files.records import (
     DELIMITERS,
     HEADER_LINES,
     Layout,
     after_skipped,
-    header_of,
     open_records,
     parquet_schema,
 )
@@ -40,6 +42,11 @@ Key = TypeVar("Key")
 # of refusals the one tells most whose delimiter split the header, then why a header cannot be read at all
 _UNREADABLE = 1.5
 Settled = tuple[Layout, tuple[Evidence, ...]]
+_GLUED = (
+    "has one more field in every row than its header has names, an empty one at the end: either the rows end "
+    "in a delimiter, or one is missing in the header. Have the header end so too, or name all the columns in "
+    "the profile (`skip_rows: 1` and `header`)"
+)
 _NAMES = {"text": "delimited text", "json": "JSON lines", "excel": "a workbook", "parquet": "Parquet"}
 _PACKINGS = {"gz": "gzip", "zst": "zstd", "zip": "zip"}
 
@@ -64,6 +71,10 @@ class Shape:
         """True when the engine can read the file as it lies there."""
         layout = self.layout
         return layout.kind == "parquet" or (layout.encoding == "utf-8" and layout.packing in ("", "gz"))
+
+
+class _RemediedError(RefusalError):
+    """A refusal that is sure of the remedy, and tells more than any other."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +128,42 @@ def generic_layout(path: Path) -> tuple[Layout, tuple[Evidence, ...]]:
     encoding, why = (json_encoding if found.kind == "json" else encoding_at)(path, found.packing)
     layout, evidence = replace(layout, encoding=encoding), [said, _evidence("encoding", encoding, why)]
     if found.kind == "text":
+        head, whole = head_of(path, found.packing)
+        content = head.decode(encoding, "replace")
+        layout = replace(layout, line_end=_line_end(content))
         try:
-            head, _ = head_of(path, found.packing)
-            delimiter = delimiter_of(head.decode(encoding, "replace"))
+            layout = replace(layout, delimiter=delimiter_of(content))
         except DialectError as error:
             raise RefusalError(str(error)) from error
-        layout = replace(layout, delimiter=delimiter)
-        evidence.append(_evidence("delimiter", delimiter, "it splits the lines into equally many fields"))
+        why = "it splits the lines into equally many fields"
+        evidence += [_evidence("delimiter", layout.delimiter, why), *_of_line_end(layout)]
+        if above := lines_above(_top(head, whole, layout)[0], layout):
+            layout = replace(layout, skip_rows=above)
+            evidence.append(
+                _evidence("skip_rows", str(above), "the lines above the columns' names are no table")
+            )
+        top, stated = _top(head, whole, layout)
+        if not stated:
+            header, layout = settled_header(top, layout)
+            evidence += _of_header(header, layout)
+            if layout.surplus:
+                raise RefusalError(_GLUED)
     return layout, tuple(evidence)
+
+
+def _line_end(content: str) -> str:
+    """What the lines of a text with this beginning end in."""
+    return "\n" if "\n" in content or "\r" not in content else "\r"
+
+
+def _of_line_end(layout: Layout) -> tuple[Evidence, ...]:
+    said = _evidence("line ends", "CR", "no line of its beginning ends in LF")
+    return (said,) if layout.line_end == "\r" else ()
+
+
+def _of_header(header: tuple[str, ...], layout: Layout) -> tuple[Evidence, ...]:
+    said = _evidence("columns", str(len(header)), "so many fields have the rows: the header as such differs")
+    return (said,) if layout.header is not None else ()
 
 
 def _format(found: Package) -> Evidence:
@@ -142,7 +181,8 @@ def _chosen(candidates: list[_Candidate | RefusalError]) -> tuple[str, _Candidat
     refusals = [(0.0, RefusalError("has a name that no profile reads: mend `files` in the profile"))]
     for candidate in candidates:
         if isinstance(candidate, RefusalError):
-            refusals.append((_UNREADABLE, candidate))
+            weight = inf if isinstance(candidate, _RemediedError) else _UNREADABLE
+            refusals.append((weight, candidate))
             continue
         headless = sorted(n for n, p in candidate.profiles.items() if p.header)
         if len(headless) > 1:
@@ -155,8 +195,8 @@ def _chosen(candidates: list[_Candidate | RefusalError]) -> tuple[str, _Candidat
             refusals.append((len(candidate.header), RefusalError(str(error))))
         else:
             # a profile for files without a header is for this name alone, which says more than columns
-            weight = (bool(headless), len(candidate.profiles[profile].needs), len(candidate.header))
-            found.append((weight, profile, candidate))
+            rank = (bool(headless), len(candidate.profiles[profile].needs), len(candidate.header))
+            found.append((rank, profile, candidate))
     if not found:
         raise max(refusals, key=itemgetter(0))[1]
     found.sort(key=lambda entry: entry[0], reverse=True)
@@ -224,11 +264,20 @@ def _in_text(
 
     encodings = {p.encoding: head_encoding(head, whole, p.encoding) for p in profiles.values()}
 
-    def settled(layout: Layout, stated: str | None, profile: SourceProfile) -> Settled:
+    def settled(
+        header: tuple[str, ...], layout: Layout, stated: str | None, profile: SourceProfile
+    ) -> Settled:
+        if not is_sure(Columns(header, layout.surplus), profile.needs):
+            raise RefusalError(_GLUED)
         codec, why, sure = encodings[profile.encoding]
         if not sure:
             codec, why = settled_encoding(path, found.packing, profile.encoding)
-        said = (_evidence("encoding", codec, why), *_of_delimiter(profile, layout, stated))
+        said = (
+            _evidence("encoding", codec, why),
+            *_of_delimiter(profile, layout, stated),
+            *_of_line_end(layout),
+            *(() if profile.header else _of_header(header, layout)),
+        )
         return replace(layout, encoding=codec), said
 
     layouts = {}
@@ -237,31 +286,40 @@ def _in_text(
         layout = Layout(
             *found,
             encoding=codec,
+            line_end=_line_end(head.decode(codec, "replace")),
             skip_rows=profile.skip_rows,
             header=profile.header,
             widths=profile.widths,
         )
-        top, stated = _top(head, layout)
+        top, stated = _top(head, whole, layout)
         for delimiter in _delimiters(profile, stated, top, codec):
             layouts[name, delimiter] = replace(layout, delimiter=delimiter)
     for layout, keys in _alike(layouts).items():
         alike = _pick(profiles, [name for name, _ in keys])
-        top, stated = _top(head, layout)
+        top, stated = _top(head, whole, layout)
         try:
-            header = layout.header or header_of(iter(top), layout.delimiter, layout.encoding)
+            header, lain = settled_header(top, layout)
         except RefusalError as refusal:
             yield refusal
             continue
-        # DuckDB takes an empty first line for the header
+        for name, profile in alike.items():
+            if not set(profile.needs) <= set(header) and (n := columns_below(top, layout, profile.needs)):
+                lines = layout.skip_rows + n
+                yield _RemediedError(
+                    f"has the columns that the profile {name} needs in line {lines + 1}: say "
+                    f"`skip_rows: {lines}` in the profile, or have it delivered without the lines above"
+                )
+        # DuckDB takes an empty first line for the header, and heeds quotes in a line to be skipped
         plain = bool(top) and bool(top[0].strip()) and not stated and layout.widths is None
-        yield _Candidate(header, layout, alike, plain, partial(settled, layout, stated))
+        plain = plain and layout.line_end == "\n" and (lain.header == layout.header or b'"' not in top[0])
+        yield _Candidate(header, lain, alike, plain, partial(settled, header, lain, stated))
 
 
 def _of_delimiter(profile: SourceProfile, layout: Layout, stated: str | None) -> tuple[Evidence, ...]:
     if layout.widths:
         return (_evidence("widths", ", ".join(map(str, layout.widths)), "declared in the profile"),)
     why = "the profile's columns are there when it splits the header"
-    if layout.header:
+    if profile.header:
         why = "it splits the lines into equally many fields"
     if stated:
         why = "the first line says so"
@@ -270,9 +328,13 @@ def _of_delimiter(profile: SourceProfile, layout: Layout, stated: str | None) ->
     )
 
 
-def _top(head: bytes, layout: Layout) -> tuple[list[bytes], str | None]:
-    lines, stated = after_skipped(lines_of(io.BytesIO(head), layout.encoding), layout)
-    return list(islice(lines, HEADER_LINES)), stated
+def _top(head: bytes, whole: bool, layout: Layout) -> tuple[list[bytes], str | None]:
+    """The first lines after those skipped, none of them cut; and the delimiter stated above them."""
+    lines, stated = after_skipped(lines_of(io.BytesIO(head), layout.encoding, layout.line_end), layout)
+    top = list(islice(lines, HEADER_LINES))
+    if 1 < len(top) < HEADER_LINES and not whole:
+        top.pop()
+    return top, stated
 
 
 def _delimiters(profile: SourceProfile, stated: str | None, top: list[bytes], encoding: str) -> str:
