@@ -76,7 +76,9 @@ def show(file: File, landing: Landing = None, lake: LakeFolder = None, settings:
             out.print(f"shares {overlap.lines:,} of {overlap.of:,} lines with {name} ({other})")
     out.print(
         f"`retail-pipeline quarantine accept {source_id} --why …` lets its readable rows count, beside those "
-        "of other files; `reject` leaves it out; a better file under the same name takes its place"
+        "of other files; `replace` lets them take the place of those that it repeats; `reject` leaves "
+        f"{'the days that wait' if state.waiting_days(source_id) else 'it'} out; a better file under the "
+        "same name takes its place"
     )
 
 
@@ -89,12 +91,12 @@ def accept(
     lake: LakeFolder = None,
     settings: SettingsFile = None,
 ) -> None:
-    """Let the readable rows of files count, whatever stands against them."""
+    """Let the readable rows of files count, whatever stands against them, beside those of other files."""
     _decide(_pipeline(settings, landing, lake), files, "accept", why, by)
 
 
 @app.command()
-def reject(
+def replace(
     files: Files,
     why: Why,
     by: By = "unknown",
@@ -102,8 +104,22 @@ def reject(
     lake: LakeFolder = None,
     settings: SettingsFile = None,
 ) -> None:
-    """Leave files out for good, in quarantine or not, and say no more about them."""
-    _decide(_pipeline(settings, landing, lake), files, "reject", why, by)
+    """Let files count, and on the days on which they repeat other files take the place of those."""
+    _decide(_pipeline(settings, landing, lake), files, "replace", why, by)
+
+
+@app.command()
+def reject(
+    files: Files,
+    why: Why,
+    by: By = "unknown",
+    whole: Annotated[bool, typer.Option("--whole", help="Leave out the days that do not wait, too.")] = False,
+    landing: Landing = None,
+    lake: LakeFolder = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Leave files out for good, in quarantine or not; of a file of which only days wait, these days."""
+    _decide(_pipeline(settings, landing, lake), files, "reject", why, by, whole)
 
 
 @app.command()
@@ -127,7 +143,9 @@ def retry(
                 )
 
 
-def _decide(pipeline: Pipeline, files: list[str], verdict: str, why: str, by: str) -> None:
+def _decide(
+    pipeline: Pipeline, files: list[str], verdict: str, why: str, by: str, whole: bool = False
+) -> None:
     from retail_pipeline.core.decisions import FileDecision
     from retail_pipeline.lake.lock import writing
     from retail_pipeline.lake.state import write_file_decision
@@ -137,18 +155,26 @@ def _decide(pipeline: Pipeline, files: list[str], verdict: str, why: str, by: st
         among = _decidable(state) | (state.counting.keys() if verdict == "reject" else set())
         chosen = [_find(state, file, among) for file in files]
         for source_id in chosen:
-            if verdict == "accept" and source_id not in state.landed:
+            if verdict != "reject" and source_id not in state.landed:
                 refuse(
                     f"{_path(state, source_id)} has no row that could be read "
                     f"({state.refused[source_id].reason}): mend it and deliver it again, or `reject` it"
                 )
         for source_id in chosen:
+            days = state.waiting_days(source_id) if verdict == "reject" and not whole else ()
             decision = FileDecision.model_validate(
-                {"source_id": source_id, "verdict": verdict, "why": why, "by": by}
+                {"source_id": source_id, "verdict": verdict, "days": days, "why": why, "by": by}
             )
             path = write_file_decision(pipeline.lake, decision)
-            name = escape(_path(state, source_id))
-            out.print(f"{name}: {verdict}ed ({path}); `retail-pipeline run` does the rest")
+            name, done = escape(_path(state, source_id)), f"{verdict.removesuffix('e')}ed"
+            of_days = f" for {len(days):,} days, its others count (`--whole`: all of it)" if days else ""
+            out.print(f"{name}: {done}{of_days} ({path}); `retail-pipeline run` does the rest")
+            held = state.deliveries.held.get(source_id)
+            if verdict == "accept" and held and held.lines:
+                out.print(
+                    f"  {held.lines:,} lines then count twice, from this file and from another; "
+                    f"`retail-pipeline quarantine replace {source_id} --why …` lets this one count alone"
+                )
 
 
 def _pipeline(settings: SettingsFile, landing: Landing, lake: LakeFolder) -> Pipeline:

@@ -103,7 +103,7 @@ class Arrival(Frozen):
         0.1,
         ge=0,
         le=1,
-        description="A file that shares a larger share of a common day's lines with another is held back",
+        description="A file's days are held back on which it shares a larger share of the lines with another",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import dagster as dg
@@ -11,7 +12,7 @@ from typer.testing import CliRunner, Result
 from retail_pipeline.cli import app
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline_tests.defs.support import land, open_pipeline
-from retail_pipeline_tests.shop import FIRST, sales, settings_file, write
+from retail_pipeline_tests.shop import FIRST, sales, settings_file, span, write
 
 
 @pytest.fixture
@@ -68,6 +69,40 @@ def test_what_is_accepted_counts_after_the_next_run_and_what_is_rejected_is_no_m
     assert {shop.state().landed[s].arrival.path for s in waiting if s in shop.state().landed} == {"twice.csv"}
     with dg.DagsterInstance.ephemeral() as instance:
         assert not land(shop, instance).success, "rubbish is tried again, and refused again"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "counts", "said"),
+    [
+        (["accept"], {"first.csv": (0, 1), "second.csv": (1, 2)}, "lines then count twice"),
+        (["replace"], {"first.csv": (0,), "second.csv": (1, 2)}, "replaced ("),
+        (["reject"], {"first.csv": (0, 1), "second.csv": (2,)}, "rejected for 1 days, its others count"),
+        (["reject", "--whole"], {"first.csv": (0, 1)}, "rejected ("),
+    ],
+)
+def test_a_word_on_a_file_that_repeats_a_day_is_about_that_day(
+    tmp_path: Path, verdict: list[str], counts: dict[str, tuple[int, ...]], said: str
+):
+    days = span(FIRST, 3)
+    for name, some in (("first", days[:2]), ("second", days[1:])):
+        write(tmp_path / "landing" / f"{name}.csv", [line for day in some for line in sales(day)])
+    os.utime(tmp_path / "landing" / "first.csv", (1, 1))
+    settings_file(tmp_path / "settings.yaml", landing="landing", lake="lake")
+    pipeline = open_pipeline(tmp_path)
+    with dg.DagsterInstance.ephemeral() as instance:
+        land(pipeline, instance)
+    listed = call(pipeline, "list").output
+    assert "second.csv" in listed
+    assert "replaces:" in listed
+    assert "first.csv" in call(pipeline, "show", "second.csv").output
+    assert said in call(pipeline, verdict[0], "second.csv", "--why", "seen", *verdict[1:]).output
+    found: dict[str, tuple[int, ...]] = {}
+    for day, files in sorted(pipeline.state().raw.items()):
+        for manifest in files.values():
+            path = manifest.arrival.path
+            found[path] = (*found.get(path, ()), days.index(day))
+    assert found == counts
+    assert "no file is in quarantine" in call(pipeline, "list").output
 
 
 def test_a_file_that_counts_can_be_rejected_too(shop: Pipeline):

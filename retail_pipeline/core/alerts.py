@@ -64,8 +64,8 @@ KINDS: Mapping[str, Kind] = {
         "failure",
         "A file is held back",
         "{count:,} files are held back",
-        "It was read, and its rows do not count until somebody decides.",
-        "`retail-pipeline quarantine show {it}`, then accept or reject it, or deliver it mended",
+        "It was read, and its rows, or those of some of its days, do not count until somebody decides.",
+        "`retail-pipeline quarantine show {it}`, then accept, replace or reject it, or deliver it mended",
     ),
     "day_held": Kind(
         "failure",

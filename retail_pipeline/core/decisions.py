@@ -34,12 +34,23 @@ class ListRelease(Frozen):
 
 
 class FileDecision(Frozen):
-    """Somebody decided about a delivered file: its rows count whatever stands against them, or never."""
+    """Somebody decided about a delivered file.
+
+    ``accept``: its rows count whatever stands against them, beside those of other files; ``replace``: where
+    it repeats other files, it takes their days; ``reject``: it does not count on ``days``, if there are any,
+    else never.
+    """
 
     source_id: str = Field(pattern="^[0-9a-f]{16}$")
-    verdict: Literal["accept", "reject"]
+    verdict: Literal["accept", "replace", "reject"]
+    days: tuple[date, ...] = ()
     why: str = Field(min_length=1)
     by: str = Field(min_length=1)
+
+    @property
+    def leaves_all_out(self) -> bool:
+        """True when nothing of the file shall ever count."""
+        return self.verdict == "reject" and not self.days
 
 
 class ModelRetrain(Frozen):

@@ -5,18 +5,26 @@ the same whatever the order in which the files landed. Does not belong here: tel
 (``arrivals.py``), or moving rows that do not count out of the tables (``lake/set_aside.py``).
 
 Files are taken in the order in which they were last changed. A file whose profile says ``replaces:
-same_name`` takes the place of the earlier file with its path; ``same_days`` takes its days from all earlier
-files of its source system. Otherwise a file adds, unless it shares too many lines with one that counts.
+same_name`` takes the place of the earlier file with its path, as does, whatever the profile says, one that
+holds all lines of that file; ``same_days`` takes its days from all earlier files of its source system.
+Otherwise a file adds, but for the days on which it shares too many lines with one that counts, and for those
+that lie far before all the rest: these wait for a person.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
+from statistics import median
 
+from retail_pipeline.core.calendar import ranges
 from retail_pipeline.core.decisions import FileDecision
 from retail_pipeline.core.manifests import Manifest, Overlap
+
+# a shop's own old years come in numbers; a mistyped date lies alone, further off than any pause
+FAR = timedelta(days=366)
 
 
 @dataclass(frozen=True)
@@ -32,11 +40,16 @@ NO_LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Held:
-    """Why a landed file's rows do not count, and the files it overlaps with."""
+    """Why a landed file's rows do not count, the files it overlaps with, and the days that wait.
+
+    ``days`` is None when nothing of the file counts; ``lines`` are those that the other files have, too.
+    """
 
     why: str
     overlaps: tuple[str, ...] = ()
     rejected: bool = False
+    days: tuple[date, ...] | None = None
+    lines: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,7 +62,11 @@ class Deliveries:
 
     def counts(self, source_id: str) -> bool:
         """True when the file counts, be it on some of its days only."""
-        return source_id not in self.replaced and source_id not in self.held
+        held = self.held.get(source_id)
+        return source_id not in self.replaced and (held is None or held.days is not None)
+
+
+Twins = Mapping[date, Mapping[str, Overlap]]
 
 
 def deliveries(
@@ -58,39 +75,59 @@ def deliveries(
     """Work out which landed files (by source_id) count on which days."""
     counting: dict[str, set[date]] = {}
     by_day: dict[tuple[str, date], set[str]] = {}
-    by_name: dict[tuple[str, str], str] = {}
+    by_name: dict[tuple[str, str], list[str]] = {}
     held: dict[str, Held] = {}
     replaced: dict[str, str] = {}
     accepted = {source_id for source_id, decision in decisions.items() if decision.verdict == "accept"}
+    unfits = {s: bad for s, file in landed.items() if (bad := unfit(file, decisions.get(s), limits))}
+    first_usual = _first_usual_day([file for s, file in landed.items() if s not in unfits])
     shared = _overlaps(landed)
     for source_id in sorted(landed, key=lambda s: (landed[s].arrival.modified_ns, landed[s].arrival.path, s)):
-        file = landed[source_id]
-        system = file.inputs["source_system"]
-        taken = _taken(file, landed, counting, by_day, by_name)
-        if why := unfit(file, decisions.get(source_id), limits):
-            held[source_id] = why
+        if source_id in unfits:
+            held[source_id] = unfits[source_id]
             continue
-        twins = {
-            other: overlap
-            for other, overlap in shared.get(source_id, {}).items()
-            if other in counting
-            and overlap.lines > limits.max_overlap_share * overlap.of
-            and not {source_id, other} & accepted
-            and (counting[other] - taken.get(other, set())) & file.parts.keys()
-        }
-        if twins:
-            held[source_id] = Held(_overlapping(landed, twins), tuple(sorted(twins)))
+        file, decision = landed[source_id], decisions.get(source_id)
+        system, verdict = file.inputs["source_system"], decision.verdict if decision else ""
+        is_taken = verdict in ("accept", "replace")
+        taken = _taken(file, landed, counting, by_day, by_name, shared.get(source_id, {}))
+        twins: dict[date, dict[str, Overlap]] = {}
+        for other, overlap in shared.get(source_id, {}).items():
+            if other in counting and not {source_id, other} & accepted:
+                for day in (counting[other] - taken.get(other, set())) & file.parts.keys():
+                    if overlap.on(day).lines > limits.max_overlap_share * overlap.on(day).of:
+                        twins.setdefault(day, {})[other] = overlap.on(day)
+        if verdict == "replace":
+            for day, others in twins.items():
+                for other in others:
+                    taken.setdefault(other, set()).add(day)
+            twins = {}
+        far = {day for day in file.parts if first_usual and day < first_usual and not is_taken}
+        left_out = set(decision.days) if decision and verdict == "reject" else set[date]()
+        waits = (twins.keys() | far) - left_out
+        days = set(file.parts) - waits - left_out
+        if waits:
+            against = {day: twins[day] for day in sorted(twins.keys() & waits)}
+            held[source_id] = Held(
+                _why(file, landed, against, far & waits, first_usual),
+                tuple(sorted({other for of_day in against.values() for other in of_day})),
+                days=tuple(sorted(waits)) if days else None,
+                lines=sum(overlap.lines for of_day in against.values() for overlap in of_day.values()),
+            )
+        elif decision and left_out and not days:
+            held[source_id] = Held(_rejected(decision), rejected=True)
+        if file.parts and not days:
             continue
-        for other, days in taken.items():
-            counting[other] -= days
-            for day in days:
+        for other, lost in taken.items():
+            counting[other] -= lost - waits - left_out
+            for day in lost - waits - left_out:
                 by_day[system, day].discard(other)
             if not counting[other]:
                 replaced[other] = source_id
+                held.pop(other, None)
                 del counting[other]
-        counting[source_id] = set(file.parts)
-        by_name[system, file.arrival.path] = source_id
-        for day in file.parts:
+        counting[source_id] = days
+        by_name.setdefault((system, file.arrival.path), []).append(source_id)
+        for day in days:
             by_day.setdefault((system, day), set()).add(source_id)
     count: dict[date, dict[str, Manifest]] = {}
     for source_id in sorted(counting):
@@ -104,17 +141,21 @@ def _taken(
     landed: Mapping[str, Manifest],
     counting: Mapping[str, set[date]],
     by_day: Mapping[tuple[str, date], set[str]],
-    by_name: Mapping[tuple[str, str], str],
+    by_name: Mapping[tuple[str, str], list[str]],
+    shared: Mapping[str, Overlap],
 ) -> dict[str, set[date]]:
-    """The days that a file takes from earlier ones by its profile's ``replaces``.
+    """The days that a file takes from those it holds as a whole, and by its profile's ``replaces``.
 
     What it replaced stays replaced when it is moved, and what comes under its old name later is another file.
     """
     system, taken = file.inputs["source_system"], dict[str, set[date]]()
-    if file.arrival.replaces == "same_name":
-        for name, changed in file.arrival.names.items():
-            namesake = by_name.get((system, name), "")
-            if namesake in counting and landed[namesake].arrival.modified_ns <= changed:
+    for name, changed in file.arrival.names.items():
+        namesakes = by_name.get((system, name), [])
+        for namesake in namesakes:
+            is_replaced = (
+                file.arrival.replaces == "same_name" and namesake == namesakes[-1]
+            ) or _is_whole_of(file, landed[namesake], shared.get(namesake))
+            if namesake in counting and landed[namesake].arrival.modified_ns <= changed and is_replaced:
                 taken[namesake] = set(counting[namesake])
     if file.arrival.replaces == "same_days":
         for day in file.parts:
@@ -123,21 +164,51 @@ def _taken(
     return taken
 
 
+def _is_whole_of(file: Manifest, earlier: Manifest, shared: Overlap | None) -> bool:
+    """True when a file holds all lines of an earlier one; its last may be cut, and so be another there."""
+    return bool(
+        shared
+        and shared.lines >= max(1, earlier.counts["raw"] - 1)
+        and file.counts["rows_read"] >= earlier.counts["rows_read"]
+    )
+
+
 def unfit(file: Manifest, decision: FileDecision | None, limits: Limits) -> Held | None:
     """Why a file does not count whatever the others are like; None when nothing of it speaks against it."""
-    if decision is not None:
-        return (
-            Held(f"rejected by {decision.by}: {decision.why}", rejected=True)
-            if (decision.verdict == "reject")
-            else None
-        )
+    if decision and decision.leaves_all_out:
+        return Held(_rejected(decision), rejected=True)
     read, unreadable = file.counts["rows_read"], file.counts["unreadable"]
-    if unreadable > limits.max_unreadable_share * read:
+    if unreadable > limits.max_unreadable_share * read and not (decision and decision.verdict != "reject"):
         return Held(
             f"{unreadable:,} of its {read:,} rows cannot be read, more than "
             f"checks.max_unreadable_share ({limits.max_unreadable_share:g})"
         )
     return None
+
+
+def _rejected(decision: FileDecision) -> str:
+    return f"rejected by {decision.by}: {decision.why}"
+
+
+def _first_usual_day(files: Iterable[Manifest]) -> date | None:
+    """The first day but for those that lie alone: more than a year before all others, with few lines.
+
+    Few are fewer lines, on all days up to the next such gap, than the others have on an ordinary day.
+    """
+    lines = Counter[date]()
+    for file in files:
+        lines.update({day: part.rows for day, part in file.parts.items()})
+    groups: list[list[date]] = []
+    for day in sorted(lines):
+        if groups and day - groups[-1][-1] <= FAR:
+            groups[-1].append(day)
+        else:
+            groups.append([day])
+    if not groups:
+        return None
+    usual = max(groups, key=lambda days: sum(lines[day] for day in days))
+    few = median(lines[day] for day in usual)
+    return next(days[0] for days in groups if days is usual or sum(lines[day] for day in days) >= few)
 
 
 def _overlaps(landed: Mapping[str, Manifest]) -> Mapping[str, Mapping[str, Overlap]]:
@@ -151,13 +222,42 @@ def _overlaps(landed: Mapping[str, Manifest]) -> Mapping[str, Mapping[str, Overl
     return found
 
 
-def _overlapping(landed: Mapping[str, Manifest], twins: Mapping[str, Overlap]) -> str:
-    said = [
-        f"{overlap.lines:,} lines that {landed[other].arrival.path or other} has, too "
-        f"(of {overlap.of:,} that the smaller has on their common days)"
-        for other, overlap in sorted(twins.items())
-    ]
-    return f"holds {_few(said)}"
+def _why(
+    file: Manifest, landed: Mapping[str, Manifest], twins: Twins, far: Collection[date], usual: date | None
+) -> str:
+    """What speaks against a file on some of its days, in words, and what a person can do."""
+    said, waits = [], {*twins, *far}
+    if twins:
+        found: dict[str, list[Overlap]] = {}
+        for others in twins.values():
+            for other, overlap in others.items():
+                found.setdefault(other, []).append(overlap)
+        lines = [
+            f"{sum(o.lines for o in common):,} lines that {landed[other].arrival.path or other} has, too "
+            f"(of {sum(o.of for o in common):,} that the smaller has on their common days)"
+            for other, common in sorted(found.items())
+        ]
+        said.append(f"holds {_few(lines)}, on {_spans(twins)}")
+    if far:
+        lines_of = sum(file.parts[day].rows for day in far)
+        said.append(
+            f"holds {lines_of:,} lines of {_spans(far)}, more than a year before all others ({usual} on)"
+        )
+    rest = len(file.parts) - len(waits)
+    said.append(f"its other {rest:,} days count, these wait" if rest else "it waits")
+    if twins:
+        by = f" of {file.read_by}" if file.read_by else ""
+        said.append(
+            "if it corrects what came before, let it `replace` that, and if such files come again, say "
+            f"`replaces: same_days` (or same_name) in the profile{by}"
+        )
+    else:
+        said.append("is the date mistyped?")
+    return "; ".join(said)
+
+
+def _spans(days: Iterable[date]) -> str:
+    return _few(str(first) if first == last else f"{first} to {last}" for first, last in ranges(days))
 
 
 def _few(texts: Iterable[str], most: int = 3) -> str:

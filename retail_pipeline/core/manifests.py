@@ -55,10 +55,19 @@ class Lines(Frozen):
 
 
 class Overlap(Frozen):
-    """What two files have in common: identical lines, and the lines on their common days of the smaller."""
+    """What two files have in common: identical lines, and the lines on their common days of the smaller.
+
+    ``days`` holds both for each day with such lines; lakes that did not note it share alike on every day.
+    """
 
     lines: int
     of: int
+    days: dict[date, tuple[int, int]] = {}
+
+    def on(self, day: date) -> Overlap:
+        """What they have in common on one of their common days."""
+        lines, of = self.days.get(day, (0, 0)) if self.days else (self.lines, self.of)
+        return Overlap(lines=lines, of=of)
 
 
 class Arrival(Frozen):

@@ -250,7 +250,7 @@ def files_to_land(state: State, recipe: Recipe) -> list[FileSeen]:
         and not (source_id in there and came_otherwise(landed, there[source_id]))
     }
     hopeless = {s for s, refusal in state.refused.items() if refusal.tried_with == reading(recipe.profiles)}
-    rejected = {s for s, d in state.file_decisions.items() if d.verdict == "reject"}
+    rejected = {s for s, d in state.file_decisions.items() if d.leaves_all_out}
     found = {file.source_id: file for file in new_files(there, settled | hopeless | rejected)}
     for source_id, manifest in state.landed.items():
         if state.deliveries.counts(source_id) == (source_id in state.set_aside) and source_id not in found:

@@ -124,7 +124,14 @@ class State:
     def is_rejected(self, source_id: str) -> bool:
         """True when somebody said that the file shall never count."""
         decision = self.file_decisions.get(source_id)
-        return decision is not None and decision.verdict == "reject"
+        return decision is not None and decision.leaves_all_out
+
+    def waiting_days(self, source_id: str) -> tuple[date, ...]:
+        """The days of a file that counts on others, which wait for a person or were left out by one."""
+        held, decision = self.deliveries.held.get(source_id), self.file_decisions.get(source_id)
+        days = held.days if held and held.days else ()
+        left_out = decision.days if decision and self.deliveries.counts(source_id) else ()
+        return tuple(sorted({*days, *left_out}))
 
     @cached_property
     def first_day(self) -> date | None:

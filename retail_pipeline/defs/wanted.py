@@ -69,7 +69,7 @@ def forget_mended(instance: dg.DagsterInstance, state: State) -> None:
     A better file came, somebody rejected them, or they are gone from landing; the UI would show them as
     failed for ever.
     """
-    if mended := {*state.refused, *state.deliveries.held} - state.quarantined.keys():
+    if mended := {*state.refused, *state.deliveries.held} - {*state.quarantined, *state.counting}:
         for key in instance.get_dynamic_partitions(SOURCE_FILES):
             if source_of(key) in mended:
                 instance.delete_dynamic_partition(SOURCE_FILES, key)

@@ -52,7 +52,7 @@ def overlaps(
         for day in file.parts:
             on_day[file.source_system, day].append(source_id)
     found: dict[str, dict[str, Overlap]] = {source_id: {} for source_id in candidates}
-    lines, of = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    of, shared = Counter[tuple[str, str]](), dict[tuple[str, str], dict[date, tuple[int, int]]]()
     days = {(file.source_system, day) for file in candidates.values() for day in file.parts}
     for system, day in sorted(days):
         there = sorted(on_day[system, day])
@@ -64,15 +64,18 @@ def overlaps(
         ]
         if not pairs:
             continue
+        common = _common(connection, lake, day, there)
         for pair in pairs:
-            of[pair] += min(known[source_id].parts[day].rows for source_id in pair)
-        lines.update(_common(connection, lake, day, there))
-    for (one, two), shared in lines.items():
-        if (one, two) in of:
-            overlap = Overlap(lines=shared, of=of[one, two])
-            for source_id, other in ((one, two), (two, one)):
-                if source_id in candidates:
-                    found[source_id][other] = overlap
+            smaller = min(known[source_id].parts[day].rows for source_id in pair)
+            of[pair] += smaller
+            if pair in common:
+                shared.setdefault(pair, {})[day] = common[pair], smaller
+    for (one, two), by_day in shared.items():
+        lines = sum(lines for lines, _ in by_day.values())
+        overlap = Overlap(lines=lines, of=of[one, two], days=by_day)
+        for source_id, other in ((one, two), (two, one)):
+            if source_id in candidates:
+                found[source_id][other] = overlap
     return found
 
 

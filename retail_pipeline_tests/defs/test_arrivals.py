@@ -47,10 +47,10 @@ def nothing_to_do(pipeline: Pipeline) -> bool:
     return not files_to_land(state, pipeline.recipe)
 
 
-def decide(pipeline: Pipeline, name: str, verdict: str) -> None:
+def decide(pipeline: Pipeline, name: str, verdict: str, *days: date) -> None:
     state = pipeline.state()
     (source_id,) = [s for s, m in state.landed.items() if m.arrival.path == name]
-    decision = {"source_id": source_id, "verdict": verdict, "why": "seen", "by": "me"}
+    decision = {"source_id": source_id, "verdict": verdict, "days": days, "why": "seen", "by": "me"}
     write_file_decision(pipeline.lake, FileDecision.model_validate(decision))
 
 
@@ -148,21 +148,63 @@ def test_an_overlapping_delivery_is_held_back_with_the_counts_until_somebody_dec
     result = land(pipeline, instance)
     common = len(sales(DAYS[1]))
     assert f"b.csv@{_id(pipeline, 'b.csv')}: holds {common} lines that a.csv has, too" in said(result)
-    assert rows(pipeline) == expected(both), "held back as a whole: nobody can say which half is right"
+    assert rows(pipeline) == expected(both, sales(DAYS[2])), "the day that nobody else delivered counts"
     checks = evaluations(instance, "raw_transactions", "deliveries_do_not_overlap")
     (check,) = [check for key, check in checks.items() if key.startswith("b.csv")]
     assert not check.passed
     assert check.severity is dg.AssetCheckSeverity.ERROR
     assert nothing_to_do(pipeline), "it waits for a person and is not tried again and again"
-    decide(pipeline, "b.csv", "accept")
+    make_days(pipeline, instance, DAYS)
+    assert rows(pipeline, "transactions") == expected(both, sales(DAYS[2]))
+    for verdict, days, counts in (
+        ("accept", (), (both, sales(DAYS[1]), sales(DAYS[2]))),
+        ("replace", (), (sales(DAYS[0]), sales(DAYS[1]), sales(DAYS[2]))),
+        ("reject", (DAYS[1],), (both, sales(DAYS[2]))),
+        ("accept", (), (both, sales(DAYS[1]), sales(DAYS[2]))),
+        ("reject", (), (both,)),
+    ):
+        decide(pipeline, "b.csv", verdict, *days)
+        assert not pipeline.state().quarantined
+        if not nothing_to_do(pipeline):
+            assert land(pipeline, instance).success
+        stale = plan(pipeline.state(), pipeline.recipe, DAYS[2]).days
+        make_days(pipeline, instance, stale)
+        assert rows(pipeline) == rows(pipeline, "transactions") == expected(*counts)
+
+
+def test_the_whole_file_under_the_name_of_its_half_takes_its_place_by_default(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+):
+    landing, lines = pipeline.settings.landing, [*sales(DAYS[0]), *sales(DAYS[1])]
+    write(landing / "other.csv", sales(DAYS[2]))
+    half = write(landing / "today.csv", lines[:7])
+    # cut in its last field, which still reads
+    half.write_text(half.read_text()[:-2])
+    land(pipeline, instance)
+    assert len(rows(pipeline)) == 7 + len(sales(DAYS[2]))
+    write(landing / "today.csv", lines)
     assert land(pipeline, instance).success
-    assert rows(pipeline) == expected(both, sales(DAYS[1]), sales(DAYS[2]))
-    checks = evaluations(instance, "raw_transactions", "deliveries_do_not_overlap")
-    (check,) = [check for key, check in checks.items() if key.startswith("b.csv")]
-    assert check.severity is dg.AssetCheckSeverity.WARN
-    decide(pipeline, "b.csv", "reject")
-    assert land(pipeline, instance).success
-    assert rows(pipeline) == expected(both)
+    assert rows(pipeline) == expected(lines, sales(DAYS[2]))
+    assert not pipeline.state().quarantined
+    # and half of it once more is no correction
+    write(landing / "today.csv", lines[:9])
+    assert not land(pipeline, instance).success
+    assert rows(pipeline) == expected(lines, sales(DAYS[2]))
+
+
+def test_a_line_of_another_age_waits_and_no_day_is_planned_for_it(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+):
+    old = open_pipeline(pipeline.settings.lake.parent, first_day="2010-01-01")
+    stray = sales(DAYS[0])[0] | {"at": "2010-06-01 10:00:00"}
+    deliver(old.settings.landing, DAYS[:2])
+    write(old.settings.landing / "mixed.csv", [*sales(DAYS[2]), stray])
+    assert "mixed.csv" in said(land(old, instance))
+    assert rows(old) == expected(*map(sales, DAYS))
+    assert plan(old.state(), old.recipe, DAYS[2]).days == tuple(DAYS)
+    assert len(old.state().quarantined) == 1
+    decide(old, "mixed.csv", "accept")
+    assert plan(old.state(), old.recipe, DAYS[2]).days[0] == date(2010, 6, 1)
 
 
 def test_lines_that_one_file_has_twice_in_itself_are_no_overlap(

@@ -162,10 +162,9 @@ def _overlapping(state: State, source_id: str) -> list[Failure]:
     manifest, held = state.landed[source_id], state.deliveries.held.get(source_id)
     lines = sum(overlap.lines for overlap in manifest.arrival.overlaps.values())
     twins = held.overlaps if held else ()
-    blocking = sum(manifest.arrival.overlaps[s].lines for s in twins if s in manifest.arrival.overlaps)
     samples = [{"file": state.landed[s].arrival.path or s} for s in twins]
-    if twins:
-        return counted("no line is in another file that counts", max(1, blocking), True, samples, "lines")
+    if held and twins:
+        return counted("no line is in another file that counts", held.lines, True, samples, "lines")
     return counted("no line is in another file", lines, False, of="lines")
 
 
