@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Decide about files that could not be used.", no_args_is_help=True)
 MOST_ROWS = 20
+DONE = {"accept": "accepted", "replace": "takes the place of what it repeats", "reject": "rejected"}
 
 File = Annotated[str, typer.Argument(help="The file: its path in landing, or the beginning of its id.")]
 Files = Annotated[list[str], typer.Argument(help="The files: paths in landing, or beginnings of ids.")]
@@ -166,7 +167,7 @@ def _decide(
                 {"source_id": source_id, "verdict": verdict, "days": days, "why": why, "by": by}
             )
             path = write_file_decision(pipeline.lake, decision)
-            name, done = escape(_path(state, source_id)), f"{verdict.removesuffix('e')}ed"
+            name, done = escape(_path(state, source_id)), DONE[verdict]
             of_days = f" for {len(days):,} days, its others count (`--whole`: all of it)" if days else ""
             out.print(f"{name}: {done}{of_days} ({path}); `retail-pipeline run` does the rest")
             held = state.deliveries.held.get(source_id)

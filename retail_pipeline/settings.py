@@ -494,6 +494,8 @@ def expected(settings: Settings) -> Expected:
 
 def _content(path: str) -> str:
     try:
+        if not os.path.isfile(path):  # a pipe would be waited for
+            return "unreadable"
         with open(path, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
     except OSError:
@@ -537,4 +539,5 @@ def recipe(settings: Settings) -> Recipe:
             {name: c.model_dump(mode="json") for name, c in settings.campaigns_in_force.items()},
         ),
         report_each_run=settings.report.each_run,
+        patterns=frozenset(profile.files for profile in settings.profiles.values() if profile.files),
     )

@@ -101,8 +101,16 @@ def print_summary(console: Console, pipeline: Pipeline, day: date, up_to_date: b
     console.print("everything was up to date" if up_to_date else f"up to date through {day}")
     print_deliveries(console, state)
     orphans = without_profile(state, pipeline.recipe)
-    for line in (*orphans, *in_quarantine(state)[:MOST_LINES], *unreadable(pipeline, state)[:MOST_LINES]):
+    waiting_files = in_quarantine(state)
+    more = len(waiting_files) - MOST_LINES
+    tail = (
+        [f"and {more:,} more in quarantine; `retail-pipeline quarantine list` shows all"] if more > 0 else []
+    )
+    bad = unreadable(pipeline, state)
+    for line in (*orphans, *waiting_files[:MOST_LINES], *tail, *bad[:MOST_LINES]):
         console.print(line)
+    if len(bad) > MOST_LINES:
+        console.print(f"and {len(bad) - MOST_LINES:,} more files with unreadable rows; `status` shows all")
     if state.first_day is None or state.first_day > day:
         console.print(
             f"[yellow]nothing delivered[/yellow] through {day}; landing is {pipeline.settings.landing}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from retail_pipeline.cli import app
 from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.show import print_summary
 from retail_pipeline_tests.defs.support import land, open_pipeline
 from retail_pipeline_tests.shop import FIRST, sales, settings_file, span, write
 
@@ -75,7 +78,7 @@ def test_what_is_accepted_counts_after_the_next_run_and_what_is_rejected_is_no_m
     ("verdict", "counts", "said"),
     [
         (["accept"], {"first.csv": (0, 1), "second.csv": (1, 2)}, "lines then count twice"),
-        (["replace"], {"first.csv": (0,), "second.csv": (1, 2)}, "replaced ("),
+        (["replace"], {"first.csv": (0,), "second.csv": (1, 2)}, "takes the place of what it repeats ("),
         (["reject"], {"first.csv": (0, 1), "second.csv": (2,)}, "rejected for 1 days, its others count"),
         (["reject", "--whole"], {"first.csv": (0, 1)}, "rejected ("),
     ],
@@ -126,3 +129,17 @@ def test_a_name_that_is_not_there_is_refused_with_those_that_are(shop: Pipeline)
     assert said.exit_code == 2
     assert "whole.csv is not in quarantine; files there: " in said.output
     assert "cut.csv" in said.output
+
+
+def test_a_run_says_how_many_more_wait_than_it_prints(tmp_path: Path):
+    write(tmp_path / "landing" / "whole.csv", sales(FIRST))
+    for number in range(8):
+        (tmp_path / "landing" / f"{number}.csv").write_bytes(bytes([0, number]) * 99)
+    pipeline = open_pipeline(tmp_path)
+    with dg.DagsterInstance.ephemeral() as instance:
+        land(pipeline, instance)
+    console = Console(record=True, width=200, quiet=False, file=io.StringIO())
+    assert print_summary(console, pipeline, FIRST, up_to_date=False)
+    said = console.export_text()
+    assert said.count("quarantine show") == 5
+    assert "and 3 more in quarantine; `retail-pipeline quarantine list` shows all" in said

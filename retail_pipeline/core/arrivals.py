@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
+from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 from pydantic import Field
 
@@ -41,13 +43,22 @@ class FileSeen(Frozen):
 
 
 class Refusal(Frozen):
-    """A file of which nothing could be read, and why; it is tried again under other profiles only."""
+    """A file of which nothing could be read, and why; it is tried again under other profiles or names only.
+
+    ``also`` are other names under which the same content was tried: a profile may be for files by name.
+    """
 
     path: str
+    also: tuple[str, ...] = ()
     size_bytes: int
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     reason: str
     tried_with: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every path under which the content was tried."""
+        return (self.path, *self.also)
 
     @property
     def source_id(self) -> str:
@@ -71,12 +82,18 @@ def reading(profiles: Mapping[str, str]) -> str:
     return fingerprint(sorted(profiles.items()), TABLES["landed_files"].code_version)
 
 
-def in_landing(seen: Iterable[FileSeen], landed: Mapping[str, Manifest]) -> dict[str, FileSeen]:
+def in_landing(
+    seen: Iterable[FileSeen],
+    landed: Mapping[str, Manifest],
+    refused: Mapping[str, Refusal] = MappingProxyType({}),
+    patterns: Collection[str] = (),
+) -> dict[str, FileSeen]:
     """The contents in the landing folder by source_id, each under one of its paths.
 
     A content that has landed keeps the path it landed under while it lies there; otherwise it is where it
-    first appeared. A copy made later is no later delivery; what lies at a path now came after what is gone
-    from there, whatever its time says.
+    first appeared, but rather under a name under which it was not ``refused``, and under one that a profile
+    is for (``patterns``). A copy made later is no later delivery; what lies at a path now came after what is
+    gone from there, whatever its time says.
     """
     seen = list(seen)
     present = {file.source_id for file in seen}
@@ -85,21 +102,34 @@ def in_landing(seen: Iterable[FileSeen], landed: Mapping[str, Manifest]) -> dict
         if source_id not in present:
             path, changed = manifest.arrival.path, manifest.arrival.modified_ns
             gone[path] = max(gone.get(path, 0), changed)
-    ordered = (
-        file.model_copy(update={"modified_ns": gone[file.path] + 1})
-        if gone.get(file.path, -1) >= file.modified_ns
-        else file
-        for file in seen
-    )
+    places: dict[str, list[FileSeen]] = {}
+    for file in seen:
+        since = max(file.modified_ns, gone.get(file.path, -1) + 1)
+        places.setdefault(file.source_id, []).append(file.model_copy(update={"modified_ns": since}))
     found: dict[str, FileSeen] = {}
-    for file in sorted(ordered, key=lambda f: (f.modified_ns, f.path)):
-        known = landed[file.source_id].arrival if file.source_id in landed else None
-        if known and file.path == known.path:
-            found[file.source_id] = file
-        elif file.source_id not in found:
-            moved = min(file.modified_ns, known.modified_ns) if known else file.modified_ns
-            found[file.source_id] = file.model_copy(update={"modified_ns": moved})
+    for source_id, there in places.items():
+        known = landed[source_id].arrival if source_id in landed else None
+        tried = refused[source_id].names if source_id in refused else ()
+        file = min(
+            there,
+            key=lambda f: (
+                not (known and f.path == known.path),
+                f.path in tried,
+                not any(is_named(f.path, pattern) for pattern in patterns),
+                f.modified_ns,
+                f.path,
+            ),
+        )
+        if not known or file.path != known.path:
+            first = min(f.modified_ns for f in there)
+            file = file.model_copy(update={"modified_ns": min(first, known.modified_ns) if known else first})
+        found[source_id] = file
     return found
+
+
+def is_named(path: str, pattern: str) -> bool:
+    """True when a pattern such as ``sales_*.csv`` is for a file: its name, or with a ``/`` its path."""
+    return fnmatchcase(path if "/" in pattern else path.rpartition("/")[2], pattern)
 
 
 def new_files(files: Mapping[str, FileSeen], known: Collection[str]) -> list[FileSeen]:

@@ -13,6 +13,7 @@ from datetime import date, timedelta
 
 from retail_pipeline.core.arrivals import (
     FileSeen,
+    Refusal,
     came_otherwise,
     in_landing,
     must_land_again,
@@ -240,22 +241,38 @@ def _tables_of(state: State, day: date) -> tuple[str, ...]:
 def files_to_land(state: State, recipe: Recipe) -> list[FileSeen]:
     """The files in landing to read, and the landed ones whose rows must change their place; by path.
 
-    Left alone are those that landed well, those refused under these profiles, and those somebody rejected.
+    Left alone are those that landed well, those refused under these profiles and all their names, and those
+    somebody rejected.
     """
-    there = in_landing(state.seen, state.landed)
+    there = lying(state, recipe)
     settled = {
         source_id
         for source_id, landed in state.landed.items()
         if not must_land_again(landed, recipe.profiles, recipe.first_day, recipe.last_day)
         and not (source_id in there and came_otherwise(landed, there[source_id]))
     }
-    hopeless = {s for s, refusal in state.refused.items() if refusal.tried_with == reading(recipe.profiles)}
+    hopeless = {
+        source_id
+        for source_id, refusal in _refused(state, recipe).items()
+        if source_id in there and there[source_id].path in refusal.names
+    }
     rejected = {s for s, d in state.file_decisions.items() if d.leaves_all_out}
     found = {file.source_id: file for file in new_files(there, settled | hopeless | rejected)}
     for source_id, manifest in state.landed.items():
         if state.deliveries.counts(source_id) == (source_id in state.set_aside) and source_id not in found:
             found[source_id] = landed_file(manifest)
     return sorted(found.values(), key=lambda file: file.path)
+
+
+def lying(state: State, recipe: Recipe) -> dict[str, FileSeen]:
+    """The contents in landing by source_id, each under the name under which it is read or tried next."""
+    return in_landing(state.seen, state.landed, _refused(state, recipe), recipe.patterns)
+
+
+def _refused(state: State, recipe: Recipe) -> dict[str, Refusal]:
+    """The refusals that hold as long as these profiles do, but those of files that landed."""
+    tried = reading(recipe.profiles)
+    return {s: r for s, r in state.refused.items() if r.tried_with == tried and s not in state.landed}
 
 
 def landed_file(manifest: Manifest) -> FileSeen:

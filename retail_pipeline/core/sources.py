@@ -8,7 +8,6 @@ judging a readable row (``sql/judged_rows.sql``).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -17,6 +16,7 @@ import sqlglot
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from sqlglot import exp
 
+from retail_pipeline.core.arrivals import is_named
 from retail_pipeline.core.cleaning import CleaningRules
 from retail_pipeline.core.manifests import Frozen, fingerprint
 from retail_pipeline.core.readiness import Delivers
@@ -190,8 +190,7 @@ class SourceProfile(Frozen):
 
     def is_for(self, path: str) -> bool:
         """True when a file under this path may be read by the profile."""
-        name = path if "/" in (self.files or "") else path.rpartition("/")[2]
-        return self.files is None or fnmatchcase(name, self.files)
+        return self.files is None or is_named(path, self.files)
 
 
 @cache

@@ -32,6 +32,7 @@ class Recipe:
     """The settings that shape the tables, as fingerprints by what they shape.
 
     ``profiles`` and ``cleaning`` go by the profile's name; the shop's own cleaning rules stand under "".
+    ``patterns`` are the names of files that profiles are for.
     """
 
     profiles: Mapping[str, str]
@@ -49,6 +50,7 @@ class Recipe:
     restate: int | None
     report: str
     report_each_run: bool
+    patterns: frozenset[str] = frozenset()
 
     def cleaning_of(self, landed: Manifest) -> str:
         """The cleaning rules for a landed file's rows: its profile's, or the shop's own if that is gone."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -29,6 +30,9 @@ SUFFIXES = (
     *(f"{kind}.{packing}" for kind, of in KINDS.items() if of in PACKED_KINDS for packing in ("gz", "zst")),
     ".zip",
 )
+# what spreadsheets and systems leave beside files; what is hidden is passed over anyway
+DROPPINGS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
+DROPPED_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload")
 MEMORY_FILE = ".landing.json"
 NANO = 1_000_000_000
@@ -80,10 +84,11 @@ def list_files(
 ) -> Listing:
     """List the landing folder, with its folders, ordered by path.
 
-    Files that can land end in one of ``SUFFIXES``. Hidden files and unfinished ones (.tmp, .part and the
-    like) are passed over without a word; links that leave the folder and files of other kinds are named with
-    reasons. ``arrival`` says when a file is whole (None: all are), ``lake`` where hashes are remembered;
-    after ``seconds`` of hashing the rest waits for the next call, which goes on from there.
+    Files that can land end in one of ``SUFFIXES``. Hidden files, unfinished ones (.tmp, .part and the like)
+    and what spreadsheets and systems drop (~$orders.xlsx, Thumbs.db) are passed over without a word; links
+    that leave the folder, pipes and devices, and files of other kinds are named with reasons. ``arrival``
+    says when a file is whole (None: all are), ``lake`` where hashes are remembered; after ``seconds`` of
+    hashing the rest waits for the next call, which goes on from there.
 
     Raises:
         LandingError: the folder does not exist or cannot be read.
@@ -102,6 +107,10 @@ def list_files(
             continue
         try:
             found = path.stat()
+            if not stat.S_ISREG(found.st_mode):
+                # reading a pipe would wait for its writer for ever
+                ignored[shown] = "is a named pipe, socket or device and no file: passed over"
+                continue
             if arrival and (why := _unfinished(path, found, arrival, now)):
                 waiting[shown] = why
                 if not marker:
@@ -162,10 +171,11 @@ def _walk(landing: Path) -> Iterator[tuple[Path, str]]:
         ) from error
 
     for folder, folders, names in os.walk(landing, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if name[0] != "." and name not in DROPPED_FOLDERS)
         below = Path(folder).relative_to(landing)
         for name in sorted(names):
-            if not name.startswith(".") and not name.lower().endswith(UNFINISHED):
+            lower = name.lower()
+            if not (name.startswith((".", "~$")) or lower.endswith(UNFINISHED) or lower in DROPPINGS):
                 yield Path(folder, name), (below / name).as_posix()
 
 

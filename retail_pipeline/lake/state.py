@@ -103,6 +103,8 @@ def _name_of(suppression: Path | None) -> str:
     if suppression is None:
         return "none"
     try:
+        if not suppression.is_file():  # a pipe would be waited for
+            return "unreadable"
         return hashlib.sha256(suppression.read_bytes()).hexdigest()[:16]
     except OSError:
         # its absence is a state of its own; the campaign_lists asset says so and makes no list

@@ -11,6 +11,7 @@ import pytest
 
 from retail_pipeline.core.decisions import FileDecision
 from retail_pipeline.core.planner import files_to_land, plan
+from retail_pipeline.defs.driver import bring_up_to_date
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.lake.set_aside import SET_ASIDE
 from retail_pipeline.lake.state import write_file_decision
@@ -285,3 +286,35 @@ def test_nothing_is_set_aside_where_nothing_is_wrong(pipeline: Pipeline, instanc
 def _id(pipeline: Pipeline, name: str) -> str:
     (source_id,) = [s for s, m in pipeline.state().landed.items() if m.arrival.path == name]
     return source_id
+
+
+def test_a_refused_content_is_tried_under_every_name_that_it_lies_under(
+    tmp_path: Path, instance: dg.DagsterInstance
+):
+    (tmp_path / "landing").mkdir()
+    pipeline = open_pipeline(tmp_path, sources={"corner_shop": PROFILE | {"files": "sales_*.csv"}})
+    wrong = write(tmp_path / "landing" / "orders.csv", sales(DAYS[0]))
+    assert not land(pipeline, instance).success
+    assert nothing_to_do(pipeline)
+    (tmp_path / "landing" / "also wrong.csv").write_bytes(wrong.read_bytes())
+    assert not land(pipeline, instance).success
+    assert nothing_to_do(pipeline), "each name is tried once"
+    (tmp_path / "landing" / "sales_1.csv").write_bytes(wrong.read_bytes())
+    assert land(pipeline, instance).success
+    assert rows(pipeline) == expected(sales(DAYS[0]))
+    state = pipeline.state(tuple(pipeline.listing().files))
+    assert not state.quarantined
+    assert [m.arrival.path for m in state.landed.values()] == ["sales_1.csv"]
+    assert nothing_to_do(pipeline)
+
+
+def test_one_run_finds_the_name_that_a_profile_is_for(tmp_path: Path, instance: dg.DagsterInstance):
+    (tmp_path / "landing").mkdir()
+    settle = {"settle_seconds": 0}
+    sources = {"corner_shop": PROFILE | {"files": "sales_*.csv"}}
+    pipeline = open_pipeline(tmp_path, sources=sources, arrival=settle)
+    for name in ("a.csv", "sales_1.csv", "z.csv"):
+        write(tmp_path / "landing" / name, sales(DAYS[0]))
+    assert not bring_up_to_date(pipeline, instance, lambda: DAYS[0]).failures
+    assert rows(pipeline, "transactions") == expected(sales(DAYS[0]))
+    assert not pipeline.state(tuple(pipeline.listing().files)).quarantined

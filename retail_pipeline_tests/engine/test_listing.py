@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,6 +129,35 @@ def test_what_a_tick_has_no_time_for_waits_and_comes_next(landing: Path, lake: L
     assert len(none.waiting) == 3
     assert len(list_files(landing, lake=lake).files) == 3
     assert len(list_files(landing, lake=lake, seconds=-1).files) == 3, "what is known needs no time"
+
+
+def test_what_spreadsheets_and_systems_drop_beside_files_is_no_delivery(landing: Path):
+    for name in (
+        "~$orders.xlsx",
+        ".~lock.orders.ods#",
+        "Thumbs.db",
+        "desktop.ini",
+        ".DS_Store",
+        "._orders.csv",
+    ):
+        put(landing / name)
+    put(landing / "__MACOSX" / "orders.csv")
+    put(landing / "~orders.csv")
+    found = list_files(landing)
+    assert paths(found) == ["~orders.csv"]
+    assert not found.ignored
+
+
+def test_a_pipe_a_socket_and_a_device_are_passed_over_with_a_word_and_never_opened(landing: Path):
+    put(landing / "whole.csv")
+    os.mkfifo(landing / "orders.csv")
+    (landing / "linked.csv").symlink_to(landing / "orders.csv")
+    with socket.socket(socket.AF_UNIX) as listening, contextlib.chdir(landing):
+        listening.bind("day.csv")
+    for found in (list_files(landing), list_files(landing, Arrival("renamed"))):
+        assert paths(found) == ["whole.csv"]
+        assert found.ignored.keys() == {"orders.csv", "linked.csv", "day.csv"}
+        assert all("no file: passed over" in why for why in found.ignored.values())
 
 
 def test_odd_names_are_taken_and_links_that_leave_are_not(landing: Path, tmp_path: Path):

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterator, Sequence
 
 import dagster as dg
 
-from retail_pipeline.core.arrivals import FileSeen, Refusal, in_landing, reading, source_of
+from retail_pipeline.core.arrivals import FileSeen, Refusal, reading, source_of
 from retail_pipeline.core.deliveries import unfit
 from retail_pipeline.core.manifests import Manifest
-from retail_pipeline.core.planner import landed_file
+from retail_pipeline.core.planner import landed_file, lying
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.state import State
 from retail_pipeline.defs.events import Log, asset_spec, check_spec, log_check
@@ -57,8 +57,8 @@ def landing_assets(pipeline: Pipeline) -> dg.AssetsDefinition:
         wanted = {source_of(key): key for key in context.partition_keys}
         with writing_step(context, pipeline):
             prepare(pipeline.lake)
-            state = pipeline.state()
-            there = in_landing(list_files(pipeline.settings.landing, lake=pipeline.lake).files, state.landed)
+            state = pipeline.state(tuple(list_files(pipeline.settings.landing, lake=pipeline.lake).files))
+            there = lying(state, pipeline.recipe)
             bad: Bad[str] = {
                 key: "is no longer in landing: deliver it again"
                 for source_id, key in wanted.items()
@@ -105,8 +105,11 @@ def land_all(pipeline: Pipeline, state: State, files: Sequence[FileSeen], log: L
             log_check(log, "raw_transactions", "rows_are_readable", file.partition_key, unreadable, {})
         if isinstance(outcome, Refused) and outcome.lasting:
             identity = file.model_dump(exclude={"modified_ns"})
-            tried = reading(pipeline.recipe.profiles)
-            write_refusal(pipeline.lake, Refusal(**identity, reason=outcome.reason, tried_with=tried))
+            tried, known = reading(pipeline.recipe.profiles), state.refused.get(file.source_id)
+            also = known.names if known and known.tried_with == tried else ()
+            also = tuple(name for name in also if name != file.path)
+            refusal = Refusal(**identity, also=also, reason=outcome.reason, tried_with=tried)
+            write_refusal(pipeline.lake, refusal)
         pipeline.on_made("raw_transactions", file.partition_key)
     return bad
 
