@@ -84,6 +84,12 @@ def split(text: str, delimiter: str) -> list[str]:
     return fields
 
 
+def ends_open(content: bytes, delimiter: str) -> bool:
+    """Whether UTF-8 text ends inside a quoted field, or may."""
+    start = f"[{re.escape(delimiter)}\r\n]".encode()
+    return re.search(b"(?:^|\xef\xbb\xbf|" + start + b') *+"(?:[^"]++|"")*+\\Z', content) is not None
+
+
 def lines_of(stream: BinaryIO, encoding: str = "utf-8", end: str = "\n") -> Iterator[bytes]:
     """The stream's lines in their encoding (UTF-16 with its byte order named), without a byte order mark.
 

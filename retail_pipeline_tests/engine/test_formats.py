@@ -614,6 +614,16 @@ def test_the_sample_of_a_sap_export_lands(shop):
     assert by_id["0090000125"]["description"] == "Lackfarbe weiß"
 
 
+def test_columns_of_a_parquet_file_that_differ_by_letter_case_only_are_two(shop):
+    table = pa.table({name: [row[n] for row in ROWS] for n, name in enumerate(HEADER)})
+    for n, place in enumerate((0, table.num_columns)):
+        out = io.BytesIO()
+        pq.write_table(table.add_column(place, "BILL", pa.array(["x", "y", "z"])), out)
+        deliver(shop, f"{n}.parquet", out.getvalue())
+    shop.land(profile())
+    assert landed(shop)[::2] == landed(shop)[1::2] == WHOLE
+
+
 # damage
 
 

@@ -425,6 +425,20 @@ def test_an_open_quote_costs_its_own_line_only(shop):
     assert [r["description"] for r in shop.raw() if r["country"] == "France"] == ['HAND, "WARM"\nER']
 
 
+@pytest.mark.parametrize("end", ["", "\n"])
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_an_open_quote_costs_its_own_line_only_among_many_files(shop, suffix, end):
+    names = [f"{n}{suffix}" for n in range(9)]
+    for n, name in enumerate(names):
+        shop.deliver(name, UCI, f'{n},A,"TWO\nLINES",1,2010-12-01 08:26:00,1,{n},', end=b"\n")
+    lines = [UCI, GOOD, OTHER.rpartition(",")[0] + ',"open', GOOD]
+    shop.deliver(names[4], ("\n".join(lines) + end).encode(), end=b"")
+    outcomes = shop.land()
+    assert counts(outcomes[names[4]]) == {"rows_read": 3, "raw": 2, "unreadable": 1}
+    assert [r["reasons"] for r in shop.unreadable()] == [["a quote opens and never closes"]]
+    assert sum(counts(o)["raw"] for o in outcomes.values()) == 10
+
+
 def test_rows_of_a_day_come_in_the_files_order_however_many_chunks_it_took(shop, monkeypatch):
     monkeypatch.setattr(landing, "CHUNK_ROWS", 70)
     monkeypatch.setattr(reading, "CHUNK_ROWS", 70)
