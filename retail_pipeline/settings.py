@@ -62,6 +62,18 @@ class Features(Frozen):
     adjustments: Literal["exclude", "include"] = Field(
         "exclude", description="Postage, fees and discounts count?"
     )
+    invoice_days: int = Field(
+        31,
+        ge=0,
+        le=366,
+        description="An invoice seen on one of so many days before is the same order; 0: another each day",
+    )
+    visits: Literal["sales", "sales_and_returns"] = Field(
+        "sales", description="What frequency counts and recency counts from"
+    )
+    customers: Literal["buyers", "all"] = Field(
+        "buyers", description="Who only returned is no customer, or is one"
+    )
 
 
 class Suppression(Frozen):
@@ -522,8 +534,11 @@ def recipe(settings: Settings) -> Recipe:
             for name in ("", *settings.profiles)
         },
         checks=fingerprint(settings.checks.model_dump(), settings.currency),
-        customer_days=settings.features.adjustments,
-        features=fingerprint(settings.features.window_days, settings.features.returns),
+        customer_days=fingerprint(settings.features.adjustments, settings.features.invoice_days),
+        invoice_days=settings.features.invoice_days,
+        features=fingerprint(
+            settings.features.model_dump(include={"window_days", "returns", "visits", "customers"})
+        ),
         segmentations={n: fingerprint(p.model_dump(mode="json")) for n, p in settings.segmentations.items()},
         campaigns={
             name: (c.segmentation, fingerprint(c.model_dump(mode="json"), settings.campaign_salt))

@@ -63,12 +63,18 @@ def columns(table: Table, suite: Iterable[Expectation]) -> list[str]:
 
 
 def suite(
-    table: Table, *, currency: str, segments: Collection[str] = (), adjustments_in_net: bool = False
+    table: Table,
+    *,
+    currency: str,
+    segments: Collection[str] = (),
+    adjustments_in_net: bool = False,
+    returns_are_visits: bool = False,
 ) -> tuple[Expectation, ...]:
     """Everything that must hold for the rows of ``table``, partition by partition.
 
     ``currency`` is the lake's ISO 4217 code and ``segments`` the names a row may carry (none: any name). With
-    ``adjustments_in_net`` a net amount counts adjustments, so it need not be sales less returns.
+    ``adjustments_in_net`` a net amount counts adjustments, so it need not be sales less returns. With
+    ``returns_are_visits`` recency counts from returns, too.
     """
     specific: tuple[Expectation, ...] = ()
     match table.name:
@@ -81,7 +87,7 @@ def suite(
         case "customer_days":
             specific = _customer_days(adjustments_in_net)
         case "rfm_features":
-            specific = _rfm_features()
+            specific = _rfm_features(returns_are_visits)
         case "segment_assignments":
             specific = _segment_assignments(segments)
         case "campaign_lists":
@@ -173,21 +179,32 @@ def _customer_days(adjustments_in_net: bool) -> tuple[Expectation, ...]:
     return (
         _between("returned_amount is at least 0", "returned_amount", min_value=0),
         _at_least("a customer has no more orders than lines", "lines", "orders"),
+        _at_least("a customer has no more visits than lines", "lines", "visits"),
         _first_before_last(),
-        _true("a day with orders, and no other, has a first sale", "(orders = 0) = (first_sold_at is null)"),
+        _true("a day with orders has a first sale", "orders = 0 or first_sold_at is not null"),
+        _true("a day with a first sale has a visit", "first_sold_at is null or first_visit_at is not null"),
         *(() if adjustments_in_net else (net,)),
     )
 
 
-def _rfm_features() -> tuple[Expectation, ...]:
-    return (
-        _zero(
+def _rfm_features(returns_are_visits: bool) -> tuple[Expectation, ...]:
+    since_last_sale = "date_diff('day', cast(last_sold_at as date), cast(snapshot_date as date))"
+    recency = (
+        _true(
+            "recency_days is not above the days since the last sale, and nothing is known of later days",
+            f"recency_days <= {since_last_sale}",
+        )
+        if returns_are_visits
+        else _zero(
             "recency_days counts from the last sale to the snapshot, and nothing is known of later days",
             "recency_days_off",
-            "date_diff('day', cast(last_sold_at as date), cast(snapshot_date as date)) - recency_days",
-        ),
+            f"{since_last_sale} - recency_days",
+        )
+    )
+    return (
+        recency,
         _at_least("recency_days is at most tenure_days", "tenure_days", "recency_days"),
-        _at_least("a customer has an order on every active day", "frequency", "active_days"),
+        _true("who has an active day has an order", "(frequency = 0) = (active_days = 0)"),
         _between("avg_order_value is at least 0", "avg_order_value", min_value=0),
         _true(
             "avg_order_value is null at frequency 0 and only there",

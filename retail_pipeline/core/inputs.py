@@ -40,7 +40,16 @@ def read_by_no_profile(state: State, recipe: Recipe) -> dict[str, Manifest]:
 
 def customer_days_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
     """What a day of customer_days is made from."""
-    return {"transactions": state.transactions[day].content, "features": recipe.customer_days}
+    return {
+        "transactions": state.transactions[day].content,
+        "earlier": earlier_invoices(state, recipe, day),
+        "features": recipe.customer_days,
+    }
+
+
+def earlier_invoices(state: State, recipe: Recipe, day: date) -> str:
+    """Names the transactions of the days before in which an invoice of the day may have begun."""
+    return fingerprint(state.sold_before(day, recipe.invoice_days))
 
 
 def features_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:

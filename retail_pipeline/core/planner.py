@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import groupby
 
 from retail_pipeline.core.arrivals import (
     FileSeen,
@@ -43,8 +44,9 @@ from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.schema import REPORT, TABLES
 from retail_pipeline.core.state import Recipe, State
 
+DAY_TABLES = ("transactions", "customer_days")
 SNAPSHOT_TABLES = ("rfm_features", "segment_assignments", "campaign_lists")
-RANGE_TABLES = ("transactions", "customer_days", *SNAPSHOT_TABLES)
+RANGE_TABLES = (*DAY_TABLES, *SNAPSHOT_TABLES)
 # Rough seconds on two cores, read off the progress bars of runs over 374 days of 541,909 lines; only to tell
 # a minute from an hour.
 _SECONDS = {"files": 0.02, "days": 0.04, "months": 0.8, "snapshots": 1.5, "reports": 8}
@@ -80,8 +82,9 @@ def plan(state: State, recipe: Recipe, through: date, given_up: Collection[date]
     ``through``, and the stale ones of the snapshots made before it that ``restate`` reaches back to. A
     partition must run when it is missing, when an input's fingerprint differs from the one in its manifest,
     when the code that makes it has another version, or when something it is made from must run; but of the
-    snapshots before ``through`` those that planned days and months will change are known when these are made.
-    Days that are ``given_up``, because their inputs are bad, stay as they are: the rest is made without them.
+    snapshots before ``through`` those that planned days and months will change are known when these are made,
+    and so are the customer_days that rest on a planned day before them. Days that are ``given_up``, because
+    their inputs are bad, stay as they are: the rest is made without them.
     """
     files = tuple(files_to_land(state, recipe))
     if state.first_day is None or through < state.first_day:
@@ -123,6 +126,8 @@ def plan_range(
     wanted = every_day(max(first, state.first_day), last)
     is_snapshot = table in SNAPSHOT_TABLES
     stale = _stale_days(state, recipe, every_day(state.first_day, last) if is_snapshot else wanted, given_up)
+    if not is_snapshot:
+        stale = _stale_for(state, recipe, wanted, stale, table, given_up)
     days = tuple(sorted({*stale, *wanted} - set(given_up))) if again else stale
     if not is_snapshot:
         return Work(files, days)
@@ -171,6 +176,38 @@ def _stale_days(
     state: State, recipe: Recipe, days: Iterable[date], given_up: Collection[date]
 ) -> tuple[date, ...]:
     return tuple(day for day in days if day not in given_up and not _day_is_current(state, recipe, day))
+
+
+def _stale_for(
+    state: State,
+    recipe: Recipe,
+    wanted: Sequence[date],
+    stale: Sequence[date],
+    table: str,
+    given_up: Collection[date],
+) -> tuple[date, ...]:
+    """Of a range's stale days those that a day's table needs, with the days before that it reads."""
+    if table == DAY_TABLES[0]:
+        return tuple(day for day in stale if not _transactions_are_current(state, recipe, day))
+    before = (wanted[0] - timedelta(days=n) for n in range(recipe.invoice_days, 0, -1))
+    read = (day for day in before if state.first_day and day >= state.first_day and day not in given_up)
+    return (*(day for day in read if not _transactions_are_current(state, recipe, day)), *stale)
+
+
+def day_ranges(
+    state: State, recipe: Recipe, days: Iterable[date], table: str = DAY_TABLES[-1], again: bool = False
+) -> list[tuple[date, date, tuple[str, ...]]]:
+    """Days to make as contiguous ranges in order, each with the tables to make, up to ``table``.
+
+    Transactions that are right stay as they are, unless ``again``.
+    """
+    end = DAY_TABLES.index(table) + 1
+
+    def tables(day: date) -> tuple[str, ...]:
+        first = end - 1 if not again and _transactions_are_current(state, recipe, day) else 0
+        return DAY_TABLES[first:end]
+
+    return [(*span, made) for made, of_them in groupby(sorted(days), tables) for span in ranges(of_them)]
 
 
 def _stale_months(state: State, recipe: Recipe, through: date, days: Sequence[date]) -> tuple[str, ...]:
@@ -286,9 +323,13 @@ def landed_file(manifest: Manifest) -> FileSeen:
     )
 
 
-def _day_is_current(state: State, recipe: Recipe, day: date) -> bool:
+def _transactions_are_current(state: State, recipe: Recipe, day: date) -> bool:
     made = state.transactions.get(day)
-    if not made or not made.is_current(TABLES["transactions"], transactions_inputs(state, recipe, day)):
+    return bool(made and made.is_current(TABLES["transactions"], transactions_inputs(state, recipe, day)))
+
+
+def _day_is_current(state: State, recipe: Recipe, day: date) -> bool:
+    if not _transactions_are_current(state, recipe, day):
         return False
     if state.is_held(day):
         return day not in state.customer_days

@@ -209,7 +209,13 @@ TABLES: Mapping[str, Table] = {
             ("customer_id",),
             (
                 CUSTOMER,
-                Column("orders", INTEGER, "Distinct sale invoices, per source system", "orders", minimum=0),
+                Column(
+                    "orders",
+                    INTEGER,
+                    "Distinct sale invoices that begin on the day, per source system",
+                    "orders",
+                    minimum=0,
+                ),
                 Column("lines", INTEGER, "Lines of any kind", "lines", minimum=1),
                 Column("units", QUANTITY, "Units sold, returns not taken off", "units"),
                 Column("gross_amount", MONEY, "Value of the sales", "currency", minimum=0),
@@ -226,12 +232,22 @@ TABLES: Mapping[str, Table] = {
                 Column(
                     "last_sold_at", TIMESTAMP, "Last sale of the day; null if only returns", nullable=True
                 ),
+                Column(
+                    "visits",
+                    INTEGER,
+                    "Distinct invoices with a sale or a return that begin on the day, per source system",
+                    "visits",
+                    minimum=0,
+                ),
+                Column("first_visit_at", TIMESTAMP, "First sale or return of the day", nullable=True),
+                Column("last_visit_at", TIMESTAMP, "Last sale or return of the day", nullable=True),
             ),
+            code_version="2",
             holds_customers=True,
         ),
         Table(
             "rfm_features",
-            "Recency, frequency and monetary value of all who ever bought, as of the end of a day.",
+            "Recency, frequency and monetary value of every customer, as of the end of a day.",
             "features",
             ("snapshot_date",),
             ("customer_id",),
@@ -253,9 +269,20 @@ TABLES: Mapping[str, Table] = {
                     "tenure_days", INTEGER, "Snapshot day minus the day of the first sale", "days", minimum=0
                 ),
                 Column("active_days", INTEGER, "Days with a sale in the window", "days", minimum=0),
-                Column("first_sold_at", TIMESTAMP, "First sale over all history"),
-                Column("last_sold_at", TIMESTAMP, "Last sale over all history"),
+                Column(
+                    "first_sold_at",
+                    TIMESTAMP,
+                    "First sale over all history; null if only returns",
+                    nullable=True,
+                ),
+                Column(
+                    "last_sold_at",
+                    TIMESTAMP,
+                    "Last sale over all history; null if only returns",
+                    nullable=True,
+                ),
             ),
+            code_version="2",
             holds_customers=True,
         ),
         Table(

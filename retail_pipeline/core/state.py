@@ -6,7 +6,7 @@ them alone: which files count, which days are held. Does not belong here: what m
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -41,6 +41,7 @@ class Recipe:
     cleaning: Mapping[str, str]
     checks: str
     customer_days: str
+    invoice_days: int
     features: str
     segmentations: Mapping[str, str]
     campaigns: Mapping[str, tuple[str, str]]
@@ -204,6 +205,21 @@ class State:
         """True when the day's customer_days may be read: made, and the day is not held."""
         return day in self.customer_days and self._is_delivered(day) and not self.is_held(day)
 
+    @cached_property
+    def _sold(self) -> tuple[list[date], list[str]]:
+        days = [
+            day
+            for day, made in sorted(self.transactions.items())
+            if made.rows and self._is_delivered(day) and not self.holds(day, made)
+        ]
+        return days, [self.transactions[day].content for day in days]
+
+    def sold_before(self, day: date, days: int) -> list[tuple[date, str]]:
+        """Those of so many days before a day whose transactions count, with their contents."""
+        known, contents = self._sold
+        found = slice(bisect_left(known, day - timedelta(days=days)), bisect_left(known, day))
+        return list(zip(known[found], contents[found], strict=True))
+
     def _is_delivered(self, day: date) -> bool:
         # what was made of days before the first delivery is left from other settings
         return self.first_day is not None and day >= self.first_day
@@ -246,6 +262,7 @@ class State:
         after = replace(self, **made)
         kept = {"deliveries", "quarantined", "first_day", "readiness"}
         kept |= set() if made.keys() & {"transactions", "customer_days"} else {"_histories"}
+        kept |= set() if "transactions" in made else {"_sold"}
         after.__dict__.update({name: self.__dict__[name] for name in kept & self.__dict__.keys()})
         return after
 

@@ -15,7 +15,14 @@ from uuid import uuid4
 import dagster as dg
 
 from retail_pipeline.core.calendar import ranges
-from retail_pipeline.core.planner import Work, plan, plan_range, snapshot_ranges, spans_with_tables
+from retail_pipeline.core.planner import (
+    Work,
+    day_ranges,
+    plan,
+    plan_range,
+    snapshot_ranges,
+    spans_with_tables,
+)
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.instance import owner_of, process_tag
 from retail_pipeline.defs.jobs import (
@@ -51,9 +58,9 @@ class Outcome:
     failures: list[str] = field(default_factory=list)
 
 
-def look(pipeline: Pipeline, through: date) -> Work:
-    """What must run so that the lake is right through a day."""
-    return plan(pipeline.state(tuple(pipeline.listing().files)), pipeline.recipe, through)
+def look(pipeline: Pipeline, through: date, given_up: Collection[date] = ()) -> Work:
+    """What must run so that the lake is right through a day, without the days that are given up."""
+    return plan(pipeline.state(tuple(pipeline.listing().files)), pipeline.recipe, through, given_up)
 
 
 def bring_up_to_date(
@@ -75,9 +82,7 @@ def bring_up_to_date(
         execute = _executor(pipeline, instance, outcome)
         _land(pipeline, instance, execute, on_layer, on_wait)
         last = through()
-        if days := look(pipeline, last).days:
-            on_layer("days", len(days))
-            execute(daily_job.name, _texts(ranges(days)), DAY_TABLES)
+        _make_days(pipeline, execute, on_layer, lambda made: look(pipeline, last, made).days)
         if months := look(pipeline, last).months:
             on_layer("months", len(months))
             execute(monthly_model_job.name, [(f"{months[0]}-01", f"{months[-1]}-01")])
@@ -126,9 +131,15 @@ def backfill(
         _land(pipeline, instance, execute, on_layer, on_wait)
         work = look_at_range(pipeline, first, last, table, again)
         on_plan(work)
-        if days := work.days:
-            on_layer("days", len(days))
-            execute(daily_job.name, _texts(ranges(days)), DAY_TABLES[: 1 if table == DAY_TABLES[0] else 2])
+        last_table = table if table in DAY_TABLES else DAY_TABLES[-1]
+        days = _make_days(
+            pipeline,
+            execute,
+            on_layer,
+            lambda made: look_at_range(pipeline, first, last, table, again, made).days if made else work.days,
+            last_table,
+            again,
+        )
         if months := look_at_range(pipeline, first, last, table, again, days).months:
             on_layer("months", len(months))
             execute(monthly_model_job.name, [(f"{months[0]}-01", f"{months[-1]}-01")])
@@ -138,6 +149,29 @@ def backfill(
             for start, end, tables in spans_with_tables(state, recipe, snapshots, table, again):
                 execute(daily_job.name, _texts([(start, end)]), tables)
     return outcome
+
+
+def _make_days(
+    pipeline: Pipeline,
+    execute: Callable[..., None],
+    on_layer: OnLayer,
+    stale: Callable[[Collection[date]], Sequence[date]],
+    table: str = DAY_TABLES[-1],
+    again: bool = False,
+) -> Collection[date]:
+    """Make the stale days, then those that have become so by that, each once; return them.
+
+    ``stale`` says which are, but for those given. In a day that became one because of an earlier day an
+    invoice may have gone on that began there.
+    """
+    made: set[date] = set()
+    while days := stale(made):
+        on_layer("days", len(days))
+        spans = day_ranges(pipeline.state(), pipeline.recipe, days, table, again and not made)
+        for first, last, tables in spans:
+            execute(daily_job.name, _texts([(first, last)]), tables)
+        made |= {*days}
+    return made
 
 
 def _land(

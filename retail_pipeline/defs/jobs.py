@@ -11,7 +11,7 @@ import dagster as dg
 from retail_pipeline.core import planner
 from retail_pipeline.core.schema import REPORT, TABLES
 
-DAY_TABLES = ("transactions", "customer_days")
+DAY_TABLES = planner.DAY_TABLES
 MODEL_TABLES = ("model_candidates", "segmentation_models")
 SNAPSHOT_TABLES = planner.SNAPSHOT_TABLES
 REPORT_TABLES = tuple(name for name, table in TABLES.items() if table.layer == REPORT.layer)

@@ -103,4 +103,5 @@ class Pipeline:
             currency=self.currency(state),
             segments={LAPSED, *(s for name in named for s in segments(self.settings.segmentations[name]))},
             adjustments_in_net=self.settings.features.adjustments == "include",
+            returns_are_visits=self.settings.features.visits == "sales_and_returns",
         )

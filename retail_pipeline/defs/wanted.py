@@ -14,11 +14,17 @@ from itertools import groupby
 import dagster as dg
 
 from retail_pipeline.core.arrivals import FileSeen, source_of
-from retail_pipeline.core.calendar import close_before, month_of, ranges
-from retail_pipeline.core.inputs import features_inputs, model_source, report_inputs, transactions_inputs
-from retail_pipeline.core.planner import plan, snapshot_ranges
+from retail_pipeline.core.calendar import close_before, month_of
+from retail_pipeline.core.inputs import (
+    earlier_invoices,
+    features_inputs,
+    model_source,
+    report_inputs,
+    transactions_inputs,
+)
+from retail_pipeline.core.planner import day_ranges, plan, snapshot_ranges
 from retail_pipeline.core.state import State
-from retail_pipeline.defs.jobs import DAY_TABLES, daily_job, landing_job, monthly_model_job, report_job
+from retail_pipeline.defs.jobs import daily_job, landing_job, monthly_model_job, report_job
 from retail_pipeline.defs.partitions import SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import Asked, Wanted, ask, file_ranges
@@ -113,13 +119,14 @@ def _days(pipeline: Pipeline, state: State, days: Iterable[date]) -> list[Wanted
     recipe = pipeline.recipe
 
     def made_from(day: date) -> object:
-        summed = [recipe.customer_days, state.released.get(day), *map(str, state.readiness.of(day))]
-        return [transactions_inputs(state, recipe, day), *summed]
+        summed = [recipe.customer_days, earlier_invoices(state, recipe, day), state.released.get(day)]
+        return [transactions_inputs(state, recipe, day), *summed, *map(str, state.readiness.of(day))]
 
     return [
-        Wanted(daily_job.name, str(span[0]), str(span[-1]), [*map(made_from, span)], len(span), DAY_TABLES)
+        Wanted(daily_job.name, str(first), str(last), [*map(made_from, span)], len(span), tables)
         for _, of_year in groupby((d for d in days if d >= recipe.first_day), key=lambda day: day.year)
-        for span in map(_each, ranges(of_year))
+        for first, last, tables in day_ranges(state, recipe, of_year)
+        for span in [_each((first, last))]
     ]
 
 

@@ -56,6 +56,9 @@ CUSTOMER_DAYS = {
     "net_amount": (MONEY, False),
     "first_sold_at": (TIMESTAMP, True),
     "last_sold_at": (TIMESTAMP, True),
+    "visits": (pa.int64(), False),
+    "first_visit_at": (TIMESTAMP, True),
+    "last_visit_at": (TIMESTAMP, True),
 }
 RFM_FEATURES = {
     "customer_id": (pa.string(), False),
@@ -65,8 +68,8 @@ RFM_FEATURES = {
     "avg_order_value": (MONEY, True),
     "tenure_days": (pa.int64(), False),
     "active_days": (pa.int64(), False),
-    "first_sold_at": (TIMESTAMP, False),
-    "last_sold_at": (TIMESTAMP, False),
+    "first_sold_at": (TIMESTAMP, True),
+    "last_sold_at": (TIMESTAMP, True),
 }
 SEGMENTS = {name: (pa.string(), False) for name in ("customer_id", "behaviour", "rfm_grid")}
 
@@ -104,16 +107,25 @@ where regexp_matches(trim(InvoiceNo), '^[0-9]{6}$')
 
 CUSTOMER_DAYS_SQL = """
 create table customer_days as
+with known as (
+    select
+        *, min(day) over (partition by customer_id, invoice_id) as began,
+        min(day) filter (where line_kind = 'sale') over (partition by customer_id, invoice_id) as ordered
+    from transactions where customer_id is not null
+)
 select
     day, customer_id,
-    count(distinct invoice_id) filter (where line_kind = 'sale') as orders, count(*) as lines,
+    count(distinct invoice_id) filter (where line_kind = 'sale' and ordered = day) as orders,
+    count(*) as lines,
     coalesce(sum(quantity) filter (where line_kind = 'sale'), 0) as units,
     coalesce(sum(amount) filter (where line_kind = 'sale'), 0) as gross_amount,
     coalesce(-sum(amount) filter (where line_kind = 'return'), 0) as returned_amount,
     sum(amount) as net_amount,
     min(sold_at) filter (where line_kind = 'sale') as first_sold_at,
-    max(sold_at) filter (where line_kind = 'sale') as last_sold_at
-from transactions where customer_id is not null group by day, customer_id
+    max(sold_at) filter (where line_kind = 'sale') as last_sold_at,
+    count(distinct invoice_id) filter (where began = day) as visits,
+    min(sold_at) as first_visit_at, max(sold_at) as last_visit_at
+from known group by day, customer_id
 """
 
 FEATURES_SQL = """

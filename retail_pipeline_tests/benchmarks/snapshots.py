@@ -60,7 +60,8 @@ def make_lake(root: Path, lines: int, customers: int, days: int) -> int:
         for number in range(days):
             day = FIRST + timedelta(days=number)
             rows = connection.sql(
-                "select *, gross_amount as net_amount from made_up where day = $day order by customer_id",
+                "select *, gross_amount as net_amount, orders as visits, first_sold_at as first_visit_at, "
+                "last_sold_at as last_visit_at from made_up where day = $day order by customer_id",
                 params={"day": number},
             ).to_arrow_table()
             keys = {"date": str(day)}

@@ -77,7 +77,7 @@ def test_a_late_file_restates_the_snapshots_after_it_that_the_policy_reaches(
 
 def test_what_planned_days_change_of_earlier_snapshots_is_planned_once_they_are_made():
     lost = replace(EVERY_DAY, transactions={d: m for d, m in EVERY_DAY.transactions.items() if d != THROUGH})
-    assert plan(lost, EVERYTHING, LAST).days == (THROUGH,)
+    assert plan(lost, EVERYTHING, LAST).days == tuple(days(THROUGH, LAST))
     assert plan(lost, EVERYTHING, LAST).snapshots == (LAST,)
 
 

@@ -39,6 +39,7 @@ RECIPE = Recipe(
     cleaning={"till": "rules", "": "the shop's"},
     checks="checks",
     customer_days="exclude",
+    invoice_days=31,
     features="window",
     segmentations={"behaviour": "4 clusters", "rfm_grid": "5 bins"},
     campaigns={"pamper": ("behaviour", "phone"), "champions": ("rfm_grid", "mail")},
@@ -183,8 +184,9 @@ def bring_up_to_date(
     """Do what is planned, layer after layer, planning anew before each: as the command does."""
     state = replace(state, seen=tuple(listing(shop)))
     state = land(state, recipe, shop, plan(state, recipe, through).files)
-    for day in plan(state, recipe, through).days:
-        state = make_day(state, recipe, day)
+    while again := plan(state, recipe, through).days:
+        for day in again:
+            state = make_day(state, recipe, day)
     for month in plan(state, recipe, through).months:
         state = make_month(state, recipe, month)
     for day in plan(state, recipe, through).snapshots:
@@ -294,6 +296,29 @@ def test_a_corrected_day_makes_exactly_that_day_stale_and_what_reads_it():
     )
 
 
+def test_the_customer_days_in_reach_of_a_corrected_day_are_made_anew_from_the_same_transactions():
+    through, reach = date(2024, 4, 2), 31
+    state = bring_up_to_date(State(), through=through)
+    corrected = {**SHOP, "again.csv": {THROUGH: "corrected"}}
+    state = land(replace(state, seen=tuple(listing(corrected))), RECIPE, corrected, tuple(listing(corrected)))
+    assert plan(state, RECIPE, through).days == (THROUGH,)
+    state = make_day(state, RECIPE, THROUGH)
+    after = tuple(days(THROUGH + timedelta(1), THROUGH + timedelta(reach)))
+    assert plan(state, RECIPE, through).days == after
+    assert planner.day_ranges(state, RECIPE, after) == [(after[0], after[-1], ("customer_days",))]
+
+
+def test_a_day_of_customer_days_needs_the_transactions_of_the_days_before_that_it_reads():
+    day, near = THROUGH, replace(RECIPE, invoice_days=2)
+    before = (date(2024, 2, 1), date(2024, 2, 2))
+    assert plan_range(LANDED, near, day, day, "customer_days") == Work(days=(*before, day))
+    assert plan_range(LANDED, replace(near, invoice_days=0), day, day, "customer_days") == Work(days=(day,))
+    made = LANDED
+    for each in (*before, day):
+        made = make_day(made, near, each)
+    assert not plan_range(made, near, day, day, "customer_days")
+
+
 def test_a_late_day_leaves_the_months_closed_before_it_alone():
     state = bring_up_to_date(State(), through=date(2024, 4, 2))
     late = {**SHOP, "late.csv": {date(2024, 2, 20): "late"}}
@@ -336,7 +361,9 @@ def test_a_held_day_is_read_by_nothing_and_is_not_tried_again():
 def test_a_release_lets_the_day_in_and_holds_for_that_content_only():
     state = bring_up_to_date(State(), shop=broken(CLOSE))
     released = replace(state, released={CLOSE: state.transactions[CLOSE].content})
-    assert plan(released, RECIPE, THROUGH) == Work((), (CLOSE,), ("2024-02",), (THROUGH,), (THROUGH,))
+    after = tuple(days(CLOSE, THROUGH))
+    assert plan(released, RECIPE, THROUGH) == Work((), after, ("2024-02",), (THROUGH,), (THROUGH,))
+    assert planner.day_ranges(released, RECIPE, after) == [(CLOSE, THROUGH, ("customer_days",))]
     released = bring_up_to_date(released, shop=broken(CLOSE))
     assert CLOSE in released.history(THROUGH)
     worse = {**broken(CLOSE), "worse.csv": {CLOSE: "more"}}
@@ -348,7 +375,7 @@ def test_a_release_taken_back_takes_the_day_out_again():
     released = bring_up_to_date(
         replace(state, released={CLOSE: state.transactions[CLOSE].content}), shop=broken(CLOSE)
     )
-    assert plan(replace(released, released={}), RECIPE, THROUGH).days == (CLOSE,)
+    assert plan(replace(released, released={}), RECIPE, THROUGH).days == tuple(days(CLOSE, THROUGH))
 
 
 def test_a_failed_check_that_does_not_block_holds_nothing():
@@ -440,12 +467,14 @@ def make_range(
     broken: Collection[date] = (),
 ) -> State:
     """Do what is planned for a range, planning anew before each layer; the broken days cannot be made."""
-    work = plan_range(state, recipe, first, last, table, again)
-    for day in set(work.days) - set(broken):
-        state = make_day(state, recipe, day)
-    for month in plan_range(state, recipe, first, last, table, again, work.days).months:
+    tried: set[date] = set()
+    while stale := plan_range(state, recipe, first, last, table, again, tried).days:
+        for day in stale:
+            state = state if day in broken else make_day(state, recipe, day)
+        tried |= {*stale}
+    for month in plan_range(state, recipe, first, last, table, again, tried).months:
         state = make_month(state, recipe, month)
-    snapshots = plan_range(state, recipe, first, last, table, again, work.days).snapshots
+    snapshots = plan_range(state, recipe, first, last, table, again, tried).snapshots
     for begin, end, tables in planner.spans_with_tables(state, recipe, snapshots, table, again):
         for day in days(begin, end):
             if "rfm_features" in tables:
@@ -477,7 +506,7 @@ def test_a_range_in_the_middle_needs_the_days_before_it_and_none_after_it():
         snapshots=(first, last),
     )
     assert plan_range(LANDED, RECIPE, first, last, "rfm_features").months == ()
-    assert plan_range(LANDED, RECIPE, first, last, "customer_days") == Work(days=(first, last))
+    assert plan_range(LANDED, RECIPE, first, last, "transactions") == Work(days=(first, last))
     assert not plan_range(LANDED, RECIPE, FIRST - timedelta(9), FIRST - timedelta(1))
 
 

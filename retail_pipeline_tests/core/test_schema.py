@@ -25,7 +25,8 @@ CONTRACT = {
     "rejected_rows": ("date", f"{RAW} reasons"),
     "customer_days": (
         "date",
-        "customer_id orders lines units gross_amount returned_amount net_amount first_sold_at last_sold_at",
+        "customer_id orders lines units gross_amount returned_amount net_amount first_sold_at last_sold_at "
+        "visits first_visit_at last_visit_at",
     ),
     "rfm_features": (
         "snapshot_date",

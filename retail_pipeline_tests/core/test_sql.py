@@ -270,9 +270,20 @@ lines = st.fixed_dictionaries(
         "invoice_id": st.sampled_from(["10", "11", "12"]),
         "quantity": st.integers(1, 9_000).map(lambda n: Decimal(n) / 1000),
         "amount": cents,
-        "sold_at": st.datetimes(datetime(2011, 3, 4), datetime(2011, 3, 6)).map(lambda t: t.replace(fold=0)),
+        "sold_at": st.datetimes(datetime(2011, 3, 2), datetime(2011, 3, 7)).map(lambda t: t.replace(fold=0)),
     }
 )
+
+
+def summed(
+    engine: DuckDB, rows: list[Row], earlier: Sequence[Row] = (), days: int = 31, adjustments: bool = False
+) -> list[Row]:
+    """The customer_days of some lines, the lines of the days before being known."""
+    inputs = {"transactions": table("transactions", rows), "earlier": table("transactions", earlier)}
+    found = engine.run("customer_days", inputs, include_adjustments=adjustments, invoice_days=days)
+    found.drop_columns(["date"]).cast(TABLES["customer_days"].arrow)
+    result: list[Row] = found.to_pylist()
+    return result
 
 
 def signed(line: Row) -> Row:
@@ -280,13 +291,33 @@ def signed(line: Row) -> Row:
     return {**line, "quantity": sign * line["quantity"], "amount": sign * line["amount"]}
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.lists(lines.map(signed), max_size=25), st.booleans())
-def test_customer_days_are_the_sums_of_the_lines(engine: DuckDB, given_lines: list[Row], adjustments: bool):
-    rows = [{**LINE, "source_row": n, **line} for n, line in enumerate(given_lines, 1)]
-    found = engine.run(
-        "customer_days", {"transactions": table("transactions", rows)}, include_adjustments=adjustments
-    )
+def begun(rows: list[Row], day: date, customer: str, kinds: set[str], reach: int) -> int:
+    """How many of a customer's invoices have a line on a day, and none on one of ``reach`` days before."""
+    days = defaultdict(set)
+    for row in rows:
+        if row["customer_id"] == customer and row["line_kind"] in kinds:
+            days[row["source_system"], row["invoice_id"]].add(row["sold_at"].date())
+    before = {day - timedelta(n) for n in range(1, reach + 1)}
+    return sum(day in of_invoice and not of_invoice & before for of_invoice in days.values())
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(lines.map(signed), max_size=25),
+    st.booleans(),
+    st.sampled_from([0, 1, 2, 31]),
+    st.integers(0, 5),
+    st.integers(0, 5),
+)
+def test_customer_days_are_the_sums_of_the_lines_and_an_invoice_counts_on_its_first_day(
+    engine: DuckDB, given_lines: list[Row], adjustments: bool, reach: int, start: int, length: int
+):
+    every = [{**LINE, "source_row": n, **line} for n, line in enumerate(given_lines, 1)]
+    first = date(2011, 3, 2) + timedelta(start)
+    last = first + timedelta(length)
+    rows = [row for row in every if first <= row["sold_at"].date() <= last]
+    earlier = [row for row in every if row["sold_at"].date() < first]
+    found = summed(engine, rows, earlier, reach, adjustments)
     expected = []
     groups: dict[tuple[date, str], list[Row]] = defaultdict(list)
     for row in rows:
@@ -299,7 +330,7 @@ def test_customer_days_are_the_sums_of_the_lines(engine: DuckDB, given_lines: li
             {
                 "date": day,
                 "customer_id": customer,
-                "orders": len({(row["source_system"], row["invoice_id"]) for row in sales}),
+                "orders": begun([*earlier, *rows], day, customer, {"sale"}, reach),
                 "lines": len(group),
                 "units": sum((row["quantity"] for row in sales), Decimal(0)),
                 "gross_amount": sum((row["amount"] for row in sales), Decimal(0)),
@@ -307,9 +338,12 @@ def test_customer_days_are_the_sums_of_the_lines(engine: DuckDB, given_lines: li
                 "net_amount": sum((row["amount"] for row in group), Decimal(0)),
                 "first_sold_at": min((row["sold_at"] for row in sales), default=None),
                 "last_sold_at": max((row["sold_at"] for row in sales), default=None),
+                "visits": begun([*earlier, *rows], day, customer, {"sale", "return"}, reach),
+                "first_visit_at": min((row["sold_at"] for row in [*sales, *returns]), default=None),
+                "last_visit_at": max((row["sold_at"] for row in [*sales, *returns]), default=None),
             }
         )
-    assert found.to_pylist() == expected
+    assert found == expected
 
 
 def test_an_invoice_number_in_two_systems_is_two_orders(engine: DuckDB):
@@ -317,10 +351,33 @@ def test_an_invoice_number_in_two_systems_is_two_orders(engine: DuckDB):
         {**LINE, "amount": Decimal(1), "line_kind": "sale", "source_system": s}
         for s in ("till", "web", "web")
     ]
-    (found,) = engine.run(
-        "customer_days", {"transactions": table("transactions", rows)}, include_adjustments=False
-    ).to_pylist()
+    (found,) = summed(engine, rows)
     assert (found["orders"], found["lines"]) == (2, 3)
+
+
+def lines_of(invoice: str, customer: str, *offsets: int, kind: str = "sale") -> list[Row]:
+    """One line of an invoice on each of some days."""
+    common = {**LINE, "amount": Decimal(5), "line_kind": kind, "invoice_id": invoice, "customer_id": customer}
+    return [{**common, "sold_at": datetime(2011, 3, 5, 23, 59) + timedelta(n)} for n in offsets]
+
+
+@pytest.mark.parametrize("batches", [[[0, 1, 2, 40]], [[0], [1], [2], [40]], [[0, 1], [2, 40]]])
+def test_an_order_over_midnight_or_by_dispatch_is_one_however_its_days_are_made(
+    engine: DuckDB, batches: list[list[int]]
+):
+    every = [*lines_of("1", "over midnight", 0, 1), *lines_of("2", "by dispatch", 0, 2, 40)]
+    every += lines_of("1", "another customer with the number", 1)
+    orders: dict[str, list[int]] = defaultdict(list)
+    for batch in batches:
+        dates = {DAY + timedelta(n) for n in batch}
+        rows = [row for row in every if row["sold_at"].date() in dates]
+        earlier = [row for row in every if row["sold_at"].date() < min(dates)]
+        for row in summed(engine, rows, earlier):
+            orders[row["customer_id"]].append(row["orders"])
+    # 38 days are more than 31
+    assert orders == {
+        "over midnight": [1, 0], "by dispatch": [1, 0, 1], "another customer with the number": [1],
+    }  # fmt: skip
 
 
 # rfm_features
@@ -334,11 +391,13 @@ def customer_days(draw: st.DrawFn) -> list[Row]:
     rows = []
     for offset, customer in sorted(keys):
         day = D0 + timedelta(offset)
-        orders = draw(st.integers(0, 3))
-        gross = draw(cents) if orders else Decimal(0)
-        returned = draw(cents)
+        sold, came_back = draw(st.sampled_from([(True, True), (True, False), (False, True), (False, False)]))
+        orders = draw(st.integers(0, 3)) if sold else 0  # the invoice of a sale may have begun before
+        gross = draw(cents) if sold else Decimal(0)
+        returned = draw(cents) if came_back else Decimal(0)
         hours = sorted((draw(st.integers(0, 23)), draw(st.integers(0, 23))))
-        first, last = (datetime(day.year, day.month, day.day, hour) if orders else None for hour in hours)
+        first, last = (datetime(day.year, day.month, day.day, hour) for hour in hours)
+        visited = sold or came_back
         rows.append(
             {
                 "date": day,
@@ -349,15 +408,24 @@ def customer_days(draw: st.DrawFn) -> list[Row]:
                 "gross_amount": gross,
                 "returned_amount": returned,
                 "net_amount": gross - returned,
-                "first_sold_at": first,
-                "last_sold_at": last,
+                "first_sold_at": first if sold else None,
+                "last_sold_at": last if sold else None,
+                "visits": draw(st.integers(orders, 4)) if visited else 0,
+                "first_visit_at": first if visited else None,
+                "last_visit_at": last if visited else None,
             }
         )
     return rows
 
 
 def features(
-    engine: DuckDB, rows: list[Row], snapshots: Sequence[date], window: int | None, net: bool = True
+    engine: DuckDB,
+    rows: list[Row],
+    snapshots: Sequence[date],
+    window: int | None,
+    net: bool = True,
+    returns_are_visits: bool = False,
+    everybody: bool = False,
 ) -> list[Row]:
     engine.keep(
         "feature_changes",
@@ -366,35 +434,45 @@ def features(
         window_days=window,
         first=min(snapshots),
         through=max(snapshots),
+        returns_are_visits=returns_are_visits,
+        everybody=everybody,
     )
     days = pa.table({"snapshot_date": pa.array(snapshots, pa.date32())})
-    found = engine.run("rfm_features", {"snapshots": days}, net_of_returns=net)
+    found = engine.run(
+        "rfm_features", {"snapshots": days}, net_of_returns=net, returns_are_visits=returns_are_visits
+    )
     found.select(TABLES["rfm_features"].names).cast(TABLES["rfm_features"].arrow)
     result: list[Row] = found.to_pylist()
     return result
 
 
-def expected_features(rows: list[Row], day: date, window: int | None, net: bool) -> Iterator[Row]:
+def expected_features(
+    rows: list[Row], day: date, window: int | None, net: bool, returns_are_visits: bool, everybody: bool
+) -> Iterator[Row]:
     for customer in sorted({row["customer_id"] for row in rows}):
         past = [row for row in rows if row["customer_id"] == customer and row["date"] <= day]
-        bought = [row for row in past if row["orders"]]
-        if not bought:
+        bought = [row for row in past if row["first_sold_at"]]
+        came = [row for row in past if row["first_visit_at"]]
+        if not (came if everybody else bought):
             continue
         recent = [row for row in past if window is None or (day - row["date"]).days < window]
-        frequency = sum(row["orders"] for row in recent)
+        active = [row for row in recent if row["first_visit_at" if returns_are_visits else "first_sold_at"]]
+        begun = sum(row["visits" if returns_are_visits else "orders"] for row in recent)
+        frequency = max(begun, 1 if active else 0)
+        counted = came if returns_are_visits else bought or came
         gross = sum((row["gross_amount"] for row in recent), Decimal(0))
         amounts = [row["net_amount" if net else "gross_amount"] for row in recent]
         yield {
             "snapshot_date": day,
             "customer_id": customer,
-            "recency_days": (day - max(row["date"] for row in bought)).days,
+            "recency_days": (day - max(row["date"] for row in counted)).days,
             "frequency": frequency,
             "monetary": sum(amounts, Decimal(0)),
             "avg_order_value": round(gross / frequency, 4) if frequency else None,
-            "tenure_days": (day - min(row["date"] for row in bought)).days,
-            "active_days": sum(row["orders"] > 0 for row in recent),
-            "first_sold_at": min(row["first_sold_at"] for row in bought),
-            "last_sold_at": max(row["last_sold_at"] for row in bought),
+            "tenure_days": (day - min(row["date"] for row in counted)).days,
+            "active_days": len(active),
+            "first_sold_at": min((row["first_sold_at"] for row in bought), default=None),
+            "last_sold_at": max((row["last_sold_at"] for row in bought), default=None),
         }
 
 
@@ -403,14 +481,14 @@ def expected_features(rows: list[Row], day: date, window: int | None, net: bool)
     customer_days(),
     st.sets(st.integers(0, 60), min_size=1, max_size=4),
     st.sampled_from([None, 1, 7, 30]),
-    st.booleans(),
+    st.tuples(st.booleans(), st.booleans(), st.booleans()),
 )
 def test_features_of_several_days_at_once_are_what_python_makes_of_the_days_before_each(
-    engine: DuckDB, rows: list[Row], offsets: set[int], window: int | None, net: bool
+    engine: DuckDB, rows: list[Row], offsets: set[int], window: int | None, chosen: tuple[bool, bool, bool]
 ):
     snapshots = [D0 + timedelta(offset) for offset in sorted(offsets)]
-    found = features(engine, rows, snapshots, window, net)
-    expected = [row for day in snapshots for row in expected_features(rows, day, window, net)]
+    found = features(engine, rows, snapshots, window, *chosen)
+    expected = [row for day in snapshots for row in expected_features(rows, day, window, *chosen)]
     # a quotient that ends in exactly half a unit may go either way
     for ours, theirs in zip(found, expected, strict=True):
         value, wanted = ours.pop("avg_order_value"), theirs.pop("avg_order_value")
@@ -433,7 +511,7 @@ def one_day(offset: int, gross: str, customer: str = "1") -> Row:
     amounts = {"gross_amount": Decimal(gross), "returned_amount": Decimal(0), "net_amount": Decimal(gross)}
     return {
         "date": day, "customer_id": customer, "orders": 1, "lines": 1, "units": Decimal(1), **amounts,
-        "first_sold_at": at, "last_sold_at": at,
+        "first_sold_at": at, "last_sold_at": at, "visits": 1, "first_visit_at": at, "last_visit_at": at,
     }  # fmt: skip
 
 
@@ -457,6 +535,31 @@ def test_who_only_brought_goods_back_is_no_customer_yet(engine: DuckDB):
     returned = {**one_day(0, "0"), "orders": 0, "returned_amount": Decimal(5), "net_amount": Decimal(-5)}
     returned |= {"first_sold_at": None, "last_sold_at": None}
     assert features(engine, [returned], [D0], None) == []
+    found = features(engine, [returned], [D0 + timedelta(3)], None, everybody=True)
+    figures = ("recency_days", "tenure_days", "frequency", "monetary", "avg_order_value", "first_sold_at")
+    assert [tuple(row[name] for name in figures) for row in found] == [(3, 3, 0, -5, None, None)]
+
+
+def test_returns_are_visits_when_the_shop_says_so(engine: DuckDB):
+    returned = {**one_day(3, "0"), "orders": 0, "returned_amount": Decimal(4), "net_amount": Decimal(-4)}
+    returned |= {"first_sold_at": None, "last_sold_at": None}
+    rows = [one_day(0, "4"), returned, {**returned, "customer_id": "2"}]
+    figures = ("customer_id", "recency_days", "tenure_days", "frequency", "monetary", "avg_order_value")
+    found = features(engine, rows, [D0 + timedelta(4)], None, returns_are_visits=True, everybody=True)
+    assert [tuple(row[name] for name in figures) for row in found] == [
+        ("1", 1, 4, 2, 0, 2),
+        ("2", 1, 1, 1, -4, 0),
+    ]
+    buyers = features(engine, rows, [D0 + timedelta(4)], None, returns_are_visits=True)
+    assert [row["customer_id"] for row in buyers] == ["1"]
+
+
+def test_who_has_sales_in_the_window_of_an_invoice_begun_before_it_has_not_lapsed(engine: DuckDB):
+    rows = [one_day(0, "5"), {**one_day(3, "7"), "orders": 0, "visits": 0}]
+    (row,) = features(engine, rows, [D0 + timedelta(4)], 2)
+    assert (row["frequency"], row["active_days"], row["monetary"], row["avg_order_value"]) == (1, 1, 7, 7)
+    (row,) = features(engine, rows, [D0 + timedelta(4)], 5)
+    assert (row["frequency"], row["active_days"], row["monetary"], row["avg_order_value"]) == (1, 2, 12, 12)
 
 
 # segment_assignments

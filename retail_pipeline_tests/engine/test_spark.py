@@ -55,6 +55,8 @@ RAW, DAYS, FEATURES, ASSIGNMENTS = (
 )
 FIRST, LAST = date(2011, 1, 30), date(2011, 2, 12)
 CHANGING = {"first": LAST - timedelta(days=5), "through": LAST}
+BUYERS = {"returns_are_visits": False, "everybody": False}
+EVERYBODY = {"returns_are_visits": True, "everybody": True}
 SYSTEM = "uci_online_retail"
 
 
@@ -211,7 +213,10 @@ def made(duckdb: Engine, lake: Path) -> dict[str, Any]:
     made: dict[str, Any] = {"raw_transactions": files}
     duckdb.keep("judged_rows", "judged_rows", made, **judging())
     made["transactions"] = duckdb.run("transactions")
-    summed = duckdb.run("customer_days", made, include_adjustments=True)
+    before = pa.compute.subtract(made["transactions"]["sold_at"], pa.scalar(timedelta(days=30)))
+    place = made["transactions"].column_names.index("sold_at")
+    made["earlier"] = made["transactions"].set_column(place, "sold_at", before.cast(pa.timestamp("us")))
+    summed = duckdb.run("customer_days", made, include_adjustments=True, invoice_days=31)
     made["customer_days"] = []
     for day in sorted(set(summed["date"].to_pylist())):
         folder = lake / "customer_days" / f"date={day}"
@@ -224,8 +229,8 @@ def made(duckdb: Engine, lake: Path) -> dict[str, Any]:
             "snapshot_date": pa.array([LAST, LAST - timedelta(days=5)], pa.date32()),
         }
     )
-    duckdb.keep("feature_changes", "feature_changes", made, **CHANGING, window_days=9)
-    features = duckdb.run("rfm_features", made, net_of_returns=True)
+    duckdb.keep("feature_changes", "feature_changes", made, **CHANGING, **BUYERS, window_days=9)
+    features = duckdb.run("rfm_features", made, net_of_returns=True, returns_are_visits=False)
     last = features.filter(pa.compute.equal(features["snapshot_date"], pa.scalar(LAST)))
     made["rfm_features"] = last.drop_columns(["snapshot_date"]).cast(FEATURES.arrow)
     model = fit(frame(made["rfm_features"]), BehaviourParameters())
@@ -334,15 +339,25 @@ def calls(made: Mapping[str, Any]) -> dict[str, Call]:
         "till_figures": Call({}),
         "till_counts": Call(reading("transactions")),
         "customer_days": Call(
-            reading("transactions"), [{"include_adjustments": True}, {"include_adjustments": False}]
+            reading("transactions", "earlier"),
+            [
+                {"include_adjustments": True, "invoice_days": 31},
+                {"include_adjustments": False, "invoice_days": 0},
+            ],
         ),
         "feature_changes": Call(
             reading("customer_days"),
-            [{**CHANGING, "window_days": days} for days in (None, 9)],
+            [{**CHANGING, **BUYERS, "window_days": None}, {**CHANGING, **EVERYBODY, "window_days": 9}],
             kept_by=("place",),
             read_by=("rfm_features",),
         ),
-        "rfm_features": Call(reading("snapshots"), [{"net_of_returns": True}, {"net_of_returns": False}]),
+        "rfm_features": Call(
+            reading("snapshots"),
+            [
+                {"net_of_returns": True, "returns_are_visits": False},
+                {"net_of_returns": False, "returns_are_visits": True},
+            ],
+        ),
         "segment_assignments": Call(reading("assigned", "previous"), closing),
         "campaign_lists": Call(
             reading("candidates", "suppressed"),

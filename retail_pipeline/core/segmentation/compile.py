@@ -219,7 +219,7 @@ def _lapsed() -> Sql:
         """select customer_id, :lapsed as segment, cast(null as double) as score, :reason as reason
            from rfm_features where frequency = 0""",
         lapsed=text(LAPSED),
-        reason=joined("no order in the window; last bought ", counted("recency_days", "day"), " ago"),
+        reason=joined("no order in the window; last seen ", counted("recency_days", "day"), " ago"),
     )
 
 

@@ -6,6 +6,7 @@ cleaning rules (``core/sql/judged_rows.sql``), the expectations (``core/expectat
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -149,9 +150,12 @@ def make_customer_days(run: Run, clean: Mapping[date, pa.Table]) -> Bad[date]:
     lake, state = run.pipeline.lake, run.state
     if not clean:
         return {}
-    included = run.pipeline.settings.features.adjustments == "include"
+    features = run.pipeline.settings.features
     rows = run.engine.run(
-        "customer_days", {"transactions": pa.concat_tables(clean.values())}, include_adjustments=included
+        "customer_days",
+        {"transactions": pa.concat_tables(clean.values()), "earlier": _earlier(run, clean)},
+        include_adjustments=features.adjustments == "include",
+        invoice_days=features.invoice_days,
     )
     by_day = slices(rows, "date", list(clean))
     suite = run.pipeline.suite("customer_days", state)
@@ -170,6 +174,15 @@ def make_customer_days(run: Run, clean: Mapping[date, pa.Table]) -> Bad[date]:
             log_made(run.log, lake, "customer_days", str(day), manifest.rows)
         run.pipeline.on_made("customer_days", str(day))
     return bad
+
+
+def _earlier(run: Run, clean: Mapping[date, pa.Table]) -> pa.Table | list[Path]:
+    """The transactions of the days before and between those given in which an invoice may have begun."""
+    reach = (max(clean) - min(clean)).days + run.pipeline.settings.features.invoice_days
+    days = [day for day, _ in run.state.sold_before(max(clean), reach) if day not in clean]
+    if not days or not run.pipeline.settings.features.invoice_days:
+        return TABLES["transactions"].arrow.empty_table()
+    return [run.pipeline.lake.data("transactions", {"date": str(day)}) for day in days]
 
 
 def _by_day(table: str, pieces: Sequence[pa.Table], days: Sequence[date]) -> Mapping[date, pa.Table]:

@@ -126,6 +126,7 @@ def features_of(run: Run, days: Sequence[date]) -> Snapshots:
         FEATURES.name,
         {"snapshots": pa.table({"snapshot_date": pa.array(days, pa.date32())})},
         net_of_returns=run.pipeline.settings.features.returns == "net",
+        returns_are_visits=run.pipeline.settings.features.visits == "sales_and_returns",
     )
     rows = rows.select(["snapshot_date", *FEATURES.names]).cast(_with_day(FEATURES.arrow))
     return slices(rows, "snapshot_date", days)
@@ -147,6 +148,8 @@ def _keep_changes(run: Run, first: date, last: date) -> None:
                 "feature_changes",
                 {"customer_days": _history(run, span[1])},
                 window_days=run.pipeline.settings.features.window_days,
+                returns_are_visits=run.pipeline.settings.features.visits == "sales_and_returns",
+                everybody=run.pipeline.settings.features.customers == "all",
                 first=span[0],
                 through=span[1],
             )

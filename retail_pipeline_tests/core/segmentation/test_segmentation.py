@@ -117,8 +117,8 @@ def test_the_order_of_the_rows_changes_nothing(parameters: Parameters) -> None:
 def test_lapsed_customers_are_told_how_long_ago_they_bought() -> None:
     features = snapshot([*SHOP, (812, 0, 0), (1, 0, -5)])
     found = assign(fit(features, BehaviourParameters()), features)
-    assert found["reason"].iloc[-2] == "no order in the window; last bought 812 days ago"
-    assert found["reason"].iloc[-1] == "no order in the window; last bought 1 day ago"
+    assert found["reason"].iloc[-2] == "no order in the window; last seen 812 days ago"
+    assert found["reason"].iloc[-1] == "no order in the window; last seen 1 day ago"
 
 
 @pytest.mark.parametrize("parameters", METHODS)
