@@ -7,14 +7,13 @@ profile may say (``sources.py``), reading a file's rows (``engine/``), or judgin
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
 
 from sqlglot import exp
 
-from retail_pipeline.core.dialects import DateOrder, date_order_of
+from retail_pipeline.core.dialects import DateOrder
 from retail_pipeline.core.sources import CANONICAL, DIALECT, SourceProfile, clean_header, parsed, references
 
 TEXTS = ("invoice_id", "product_id", "description", "customer_id", "country", "currency")
@@ -34,8 +33,6 @@ _SIGNS = MappingProxyType({"€": "EUR", "£": "GBP", "₹": "INR", "₺": "TRY"
 # beyond these Python and Parquet readers have no dates; `infinity` lies beyond them as well
 _READABLE_DATE = "coalesce(sold_at between timestamp '0001-01-01' and timestamp '9999-12-31', false)"
 
-_NUMERIC_DATE = re.compile(r"\s*(\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{8})(?!\d)")
-_PLAIN_ISO = re.compile(r"\d{4}[/-]\d")
 # year, month and day in the texts of each order, and the rest; RE2 counts them
 _ORDERED: Mapping[DateOrder, tuple[str, str]] = MappingProxyType(
     {
@@ -49,10 +46,6 @@ _COMPACT = "([0-9]{4})([0-9]{2})([0-9]{2})"
 _YEARS = (("([0-9]{4})", ""), ("([0-6][0-9])", "20"), ("([7-9][0-9])", "19"))
 
 
-class AmbiguousDatesError(ValueError):
-    """A column's dates could be read in two orders, or in none; the message shows two of them."""
-
-
 def positions(profile: SourceProfile, header: Sequence[str]) -> list[int]:
     """Where the columns that the profile reads stand in the header, ascending from 0."""
     names = clean_header(header)
@@ -60,33 +53,9 @@ def positions(profile: SourceProfile, header: Sequence[str]) -> list[int]:
 
 
 def date_column(profile: SourceProfile) -> str | None:
-    """The column whose dates' order has to be found out, if there is one."""
+    """The column whose texts are the dates, if there is one."""
     expression = parsed(profile.columns["sold_at"])
-    return expression.name if profile.date_order is None and isinstance(expression, exp.Column) else None
-
-
-def dates_to_order(texts: Iterable[str | None]) -> set[str]:
-    """Of a date column's texts the dates that are not plain ISO, each once and without the time."""
-    found = ((text, _NUMERIC_DATE.match(text)) for text in texts if text)
-    return {
-        date[1] for text, date in found if date and not (_PLAIN_ISO.match(date[1]) and text[-1] not in "mM")
-    }
-
-
-def order_of(column: str, dates: Collection[str]) -> DateOrder:
-    """The one order in which all these dates (of ``dates_to_order``) can be read.
-
-    Raises:
-        AmbiguousDatesError: there is none, or several; it names the column, two dates and the remedy.
-    """
-    order = date_order_of(sorted(dates))
-    if order is None:
-        shown = " and ".join(repr(text) for text in (min(dates), max(dates)))
-        raise AmbiguousDatesError(
-            f"the dates in the column {column}, such as {shown}, fit several orders of day, month and "
-            "year, or none: say `date_order: day_first`, `month_first` or `year_first` in the profile"
-        )
-    return order
+    return expression.name if isinstance(expression, exp.Column) else None
 
 
 def canonical_select(

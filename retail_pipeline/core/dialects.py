@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from retail_pipeline.core.manifests import Frozen
+from retail_pipeline.core.western import may_be_central
 
 DateOrder = Literal["day_first", "month_first", "year_first"]
 
@@ -115,6 +116,8 @@ def _narrow(head: bytes, first_wrong: int) -> tuple[str, str]:
     # a Macintosh's letters lie where DOS has others; they are never taken for those of cp1252
     if fitting == ["cp850"] and _plausible(head, "mac_roman"):
         fitting.append("mac_roman")
+    if fitting == ["cp1252"] and may_be_central(head):
+        fitting.append("cp1250")
     readings = {codec: _shown(head.decode(codec, "replace")) for codec in fitting or ("cp1252", "cp850")}
     if len(fitting) == 1:
         alike = "" if re.search(rb"[\x80-\x9f]", head) else ", latin-1 reads it alike"
@@ -247,14 +250,18 @@ def _even_fields(text: str, delimiter: str) -> tuple[int, float]:
 # dates
 
 
-def date_order_of(texts: Iterable[str]) -> DateOrder | None:
-    """In which order days, months and years are written; None when several orders fit, or none does.
+def date_order_of(texts: Mapping[str, int] | Iterable[str]) -> DateOrder | None:
+    """In which order days, months and years are written; None when several fit, none does, or few tell.
 
-    Texts that begin with no numeric date (``5 March 2024``) show nothing and are passed over. ISO dates and
-    ``20240305`` are year first.
+    ``texts`` may come with how often each stands there. Those that begin with no numeric date
+    (``5 March 2024``) show nothing and are passed over. ISO dates and ``20240305`` are year first.
+
+    Whether the day or the month comes first is told by days above 12. If the other dates gather in far fewer
+    months when read the other way, or less than a tenth of the rows tell and the others gather no better,
+    they are not believed.
     """
-    compact = (_COMPACT.sub(r"\1-\2-\3", text.strip()) for text in texts)
-    dates = [found.group(1, 3, 4) for text in compact if (found := _DATE.match(text))]
+    counted = _dates(texts)
+    dates = list(counted)
     fitting = [order for order in _PLACES if all(_fits(order, parts) for parts in dates)]
     if len(fitting) > 1 and "year_first" in fitting:
         # two digits each: of many days those that hardly change are the year
@@ -263,9 +270,41 @@ def date_order_of(texts: Iterable[str]) -> DateOrder | None:
             fitting.remove("year_first")
         elif first <= 2 and last > 12:
             fitting = ["year_first"]
-    return fitting[0] if dates and len(fitting) == 1 else None
+    order = fitting[0] if dates and len(fitting) == 1 else None
+    return order if order in (None, "year_first") or _believed(order, counted) else None
 
 
+def dates_by_order(texts: Mapping[str, int] | Iterable[str]) -> dict[DateOrder, int]:
+    """How many of these texts are dates in one order alone, by order."""
+    found: dict[DateOrder, int] = dict.fromkeys(_PLACES, 0)
+    for parts, count in _dates(texts).items():
+        fitting = [order for order in _PLACES if _fits(order, parts)]
+        if len(fitting) == 1:
+            found[fitting[0]] += count
+    return found
+
+
+def _dates(texts: Mapping[str, int] | Iterable[str]) -> Counter[tuple[str, ...]]:
+    """The three numbers of each date, as they come, and how often they stand there."""
+    dates: Counter[tuple[str, ...]] = Counter()
+    for text, count in Counter(texts).items():
+        if found := _DATE.match(_COMPACT.sub(r"\1-\2-\3", text.strip())):
+            dates[found.group(1, 3, 4)] += count
+    return dates
+
+
+def _believed(order: DateOrder, counted: Counter[tuple[str, ...]]) -> bool:
+    """Whether as many rows tell the order as one would expect, and the others do not speak against it."""
+    swapped: DateOrder = "month_first" if order == "day_first" else "day_first"
+    open_ = {parts: count for parts, count in counted.items() if _fits(swapped, parts)}
+    months, others = ({(p[_PLACES[o][0]], p[_PLACES[o][1]]) for p in open_} for o in (order, swapped))
+    if len(others) * _GATHERED < len(months):
+        return False
+    telling = counted.total() - sum(open_.values())
+    return telling >= _TELLING * counted.total() or len(months) < len(others)
+
+
+_TELLING, _GATHERED = 0.1, 3
 _COMPACT = re.compile(r"^((?:19|20)\d\d)([01]\d)([0-3]\d)(?!\d)")
 _DATE = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})(?!\d)")
 # where year, month and day stand

@@ -27,6 +27,8 @@ CANONICAL = (
     "country", "currency",
 )  # fmt: skip
 REQUIRED = ("invoice_id", "product_id", "quantity", "sold_at", "customer_id")
+# what a row may lack
+OPTIONAL = ("customer_id", "description", "country", "currency")
 _WIDE = ("utf-16-le", "utf-16-be", "utf-16")
 REMEDY = "add a profile for this file under `sources:` in retail_pipeline.yaml (docs/sources.md)"
 
@@ -178,6 +180,15 @@ class SourceProfile(Frozen):
         filled = (self.fill_down.by, *self.fill_down.columns) if self.fill_down else ()
         keys = (lookup.of for name, lookup in self.lookups.items() if name in used)
         return tuple(sorted({c for c in self._read if c not in looked_up} | {*filled, *keys}))
+
+    @property
+    def optional(self) -> frozenset[str]:
+        """The columns that serve nothing but what a row may lack."""
+        other = [text for name, text in self.columns.items() if name not in OPTIONAL]
+        kept = {column for text in other for column in _columns_of(text)}
+        kept |= {lookup.of for lookup in self.lookups.values()}
+        kept |= {self.fill_down.by} if self.fill_down else set()
+        return frozenset(set(self.needs) - kept)
 
     @property
     def lookup_columns(self) -> tuple[str, ...]:

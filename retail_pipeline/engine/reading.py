@@ -26,17 +26,15 @@ import pyarrow as pa
 from sqlglot import exp
 
 from retail_pipeline.core.canonical import (
-    AmbiguousDatesError,
     canonical_select,
     date_column,
-    dates_to_order,
-    order_of,
     positions,
 )
+from retail_pipeline.core.date_orders import AmbiguousDatesError, DateTexts
 from retail_pipeline.core.dialects import DateOrder
 from retail_pipeline.core.sources import DIALECT, SourceProfile, profile_fingerprint
 from retail_pipeline.engine.files.lookups import Table, looked_up, read_lookups
-from retail_pipeline.engine.files.records import Layout, filled_down, open_records
+from retail_pipeline.engine.files.records import Layout, filled_down, open_records, parquet_schema
 from retail_pipeline.engine.files.shapes import Shape, shape_of
 from retail_pipeline.engine.files.texts import settled_encoding
 from retail_pipeline.engine.files.unpacked import BLOCK, RefusalError, unpacked
@@ -236,7 +234,7 @@ def _scan(
         connection.execute("drop table if exists broken; drop table if exists broken_scans")
         # a null text that no field holds: a field too many is passed over when it reads as null
         texts = ", ".join(f"nullif({name}, '') as {name}" for name in columns)
-        problem = _problem(shape, reader.profiles[shape.profile].needs)
+        problem = _problem(shape, reader.profiles[shape.profile])
         source = """read_csv($files, columns = $columns, delim = $delimiter, compression = $compression,
             auto_detect = false, header = $header, skip = $skip, quote = '"', escape = '"', nullstr = chr(31),
             strict_mode = true, hive_partitioning = false, store_rejects = true, rejects_limit = 0,
@@ -251,6 +249,10 @@ def _scan(
             keys = [exp.Literal.string(name).sql(DIALECT) for name in shape.header]
             pairs = ", ".join(f"{key}, {cell}" for key, cell in zip(keys, cells, strict=True))
             payload = f"json_object({pairs})::varchar"
+        elif (at := _may_be_swapped(shape, reader.profiles[shape.profile])) is not None and (
+            pa.types.is_string(parquet_schema(paths[0]).types[at])
+        ):
+            problem = f"case when substr({cells[at]}, 5, 1) = '-' then 'doubtful' end"
     # made of the profile's parsed expressions, and of identifiers and literals that sqlglot quotes
     lines = f"select file_index as file_no, {problem} as problem, {payload} as payload, {texts}"
     connection.execute(
@@ -273,9 +275,9 @@ def _scan(
     }
 
 
-def _problem(shape: Shape, needed: Sequence[str]) -> str:
+def _problem(shape: Shape, profile: SourceProfile) -> str:
     """SQL: why the careful reader has to look at a row that could be split, or null."""
-    header, surplus = shape.header, shape.layout.surplus
+    header, surplus, needed = shape.header, shape.layout.surplus, profile.needs
     beyond = [f"c{n} <> ''" for n in range(len(header), len(header) + surplus)]
     again = " and ".join(f"trim(c{header.index(n)}) = {exp.Literal.string(n).sql(DIALECT)}" for n in needed)
     # a quote that opens inside a field and closes in another hides a delimiter that was lost
@@ -284,6 +286,8 @@ def _problem(shape: Shape, needed: Sequence[str]) -> str:
             and regexp_matches(c{n}, '"[^\s"]') end"""
         for n in range(len(header))
     ]
+    if (at := _may_be_swapped(shape, profile)) is not None:
+        stray.append(f"substr(c{at}, 5, 1) = '-'")
     return f"case when {' or '.join([*beyond, f'({again or False})', *stray])} then 'doubtful' end"
 
 
@@ -300,40 +304,59 @@ def _breaks_off(path: Path, compression: str, layout: Layout, lines: int) -> boo
     return b'"' in content and ends != lines and ends_open(content, layout.delimiter)
 
 
+def _may_be_swapped(shape: Shape, profile: SourceProfile) -> int | None:
+    """Where the dates stand whose order is declared: ISO dates among them may be a spreadsheet's swap."""
+    column = date_column(profile)
+    if column is None or column not in shape.header or profile.date_order in (None, "year_first"):
+        return None
+    return shape.header.index(column)
+
+
 def _order_in_parquet(reader: Reader, shape: Shape, path: Path) -> DateOrder | None:
-    column = date_column(reader.profiles[shape.profile])
+    profile = reader.profiles[shape.profile]
+    column = date_column(profile)
     if column is None:
         return None
     places = ", ".join(f"p{n}" for n in range(len(shape.header)))
-    texts = reader.connection.execute(
-        f"select distinct cast(p{shape.header.index(column)} as varchar) "  # noqa: S608
-        f"from read_parquet($files, hive_partitioning = false) as file({places})",
+    found = reader.connection.execute(
+        f"select cast(p{shape.header.index(column)} as varchar), count(*) "  # noqa: S608
+        f"from read_parquet($files, hive_partitioning = false) as file({places}) group by all",
         {"files": [glob.escape(str(path))]},
     ).fetchall()
-    dates = dates_to_order(text for (text,) in texts)
-    return order_of(column, dates) if dates else None
+    dates = DateTexts(column)
+    for text, rows in found:
+        dates.add([text], rows)
+    return _order(profile, dates)
+
+
+def _order(profile: SourceProfile, dates: DateTexts) -> DateOrder | None:
+    """The order of a column's dates, if it has to be found out."""
+    if profile.date_order is None:
+        return dates.order()
+    dates.check()
+    return None
 
 
 # the careful reader
 
 
 def _read(reader: Reader, shape: Shape, path: Path) -> DateOrder | None:
-    column = date_column(reader.profiles[shape.profile])
-    dates = _map(reader, shape, path, None, watched=column)
-    if column is None or not dates:
-        return None
-    order = order_of(column, dates)
-    if not shape.plain or scan(reader, shape, [path], order):
+    profile = reader.profiles[shape.profile]
+    column = date_column(profile)
+    dates = None if column is None else DateTexts(column)
+    _map(reader, shape, path, None, dates)
+    order = _order(profile, dates) if dates else None
+    if order and (not shape.plain or scan(reader, shape, [path], order)):
         _map(reader, shape, path, order)
     return order
 
 
 def _map(
-    reader: Reader, shape: Shape, path: Path, order: DateOrder | None, watched: str | None = None
-) -> set[str]:
+    reader: Reader, shape: Shape, path: Path, order: DateOrder | None, dates: DateTexts | None = None
+) -> None:
     """Read a file's records into ``mapped``; it stays incomplete when dates come to light that need an order.
 
-    ``watched`` is the column whose dates to look at; returns those that need an order.
+    ``dates`` gathers those of the column that is to be looked at.
     """
     profile, header = reader.profiles[shape.profile], reader.columns(shape)
     columns = positions(profile, header)
@@ -341,14 +364,13 @@ def _map(
         [("file_no", pa.uint64()), ("problem", pa.string()), ("payload", pa.string())]
         + [(f"c{n}", pa.string()) for n in columns]
     )
-    dates: set[str] = set()
     statement = f"create or replace table mapped as {reader.select(shape, order)}"
     with open_records(path, shape.layout, reader.folder) as (_, records):
         for chunk in _chunks(_joined(reader, shape, profile, records)):
-            if watched is not None:
-                at = header.index(watched)
-                dates |= dates_to_order(r.fields[at] for r in chunk if r.fields)
-                if dates:
+            if dates is not None:
+                at = header.index(dates.column)
+                dates.add(r.fields[at] for r in chunk if r.fields)
+                if dates.dates and profile.date_order is None:
                     continue
             texts = [[r.fields[n] or None if r.fields else None for r in chunk] for n in columns]
             data = [[0] * len(chunk), [r.problem for r in chunk], [r.payload for r in chunk], *texts]
@@ -357,7 +379,6 @@ def _map(
             reader.connection.execute(statement)
             statement = f"insert into mapped {reader.select(shape, order)}"
             reader.connection.unregister("lines")
-    return dates
 
 
 def _joined(

@@ -16,7 +16,7 @@ from pathlib import Path
 from retail_pipeline.core.dialects import Evidence
 from retail_pipeline.core.draft_columns import Fact, scalar
 from retail_pipeline.core.widths import widths_of
-from retail_pipeline.engine.files.records import Layout, open_records
+from retail_pipeline.engine.files.records import Layout, open_records, refused_lists
 from retail_pipeline.engine.files.shapes import generic_layout
 from retail_pipeline.engine.files.texts import encoding_at, head_of
 from retail_pipeline.engine.files.unpacked import RefusalError, package
@@ -59,6 +59,8 @@ def sample(path: Path, folder: Path, rows: int = DRAFT_ROWS) -> Sample:
     if above:
         facts.append(Fact("skip_rows", above))
     with open_records(path, layout, folder) as (header, records):
+        if lists := refused_lists(header):
+            raise lists
         read = [record.fields for record in islice(records, rows) if record.fields is not None]
     is_text = layout.kind == "text"
     return Sample(

@@ -250,3 +250,32 @@ def test_the_style_of_numbers_is_found_or_left_open(
 )
 def test_a_mark_before_three_digits_alone_proves_nothing(texts: list[str], style: tuple[str, str] | None):
     assert number_style_of(texts) == style
+
+
+@pytest.mark.parametrize(
+    "words", ["Dvořák", "Jiří", "Němec", "Zieliński", "Bučko Březina", "Křečková Dvořák Říha"]
+)
+def test_names_of_central_europe_are_not_read_as_western_ones(words: str):
+    with pytest.raises(DialectError, match=r"in cp1250|neither makes sense"):
+        encoding_of(file_of(words.split()).encode("cp1250"), whole=True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "crème brûlée",
+        "señor",
+        "città",
+        "smørrebrød rødgrød",
+        "på håndsæbe",
+        "Müller Citroën",
+        "forêt hôtel être",
+    ],
+)
+def test_western_words_need_no_declaration(words: str):
+    assert encoding_of(file_of(words.split()).encode("cp1252"), whole=True)[0] == "cp1252"
+
+
+def test_one_name_whose_letters_both_encodings_have_is_asked():
+    with pytest.raises(DialectError, match="ø in cp1252, ř in cp1250; both may be meant"):
+        encoding_of(file_of(["Sørensen"]).encode("cp1252"), whole=True)

@@ -34,6 +34,8 @@ from retail_pipeline.engine.text_rows import (
 DELIMITERS = ",;\t|"
 HEADER_LINES = 20
 SAMPLE_OBJECTS = 1000
+# ends the name of a column that holds lists, so that no profile takes it for one of values
+LIST = "[]"
 _SEPARATOR = re.compile(r"""(["']?)sep=(.)\1""")
 
 
@@ -78,7 +80,7 @@ def open_records(
     try:
         with unpacked(path, layout.packing) as stream:
             lines = lines_of(stream, layout.encoding, layout.line_end)
-            yield _of_objects(lines, layout.encoding) if layout.kind == "json" else _of_text(lines, layout)
+            yield (_of_objects if layout.kind == "json" else _of_text)(lines, layout)
     except LongLineError as error:
         raise RefusalError(f"is no text ({error}): have it delivered again") from error
 
@@ -203,11 +205,18 @@ def parquet_schema(path: Path) -> pa.Schema:
         return pq.read_schema(path)
 
 
+def parquet_header(schema: pa.Schema) -> tuple[str, ...]:
+    """The names of a Parquet file's columns; those of lists are marked."""
+    lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list, pa.types.is_map)
+    names = (f"{f.name}{LIST}" if any(is_one(f.type) for is_one in lists) else f.name for f in schema)
+    return clean_header(list(names))
+
+
 def _of_parquet(path: Path) -> tuple[tuple[str, ...], Iterator[Record]]:
     with _whole_parquet():
         file = pq.ParquetFile(path)
         batches = file.iter_batches()
-    header = clean_header(file.schema_arrow.names)
+    header = parquet_header(file.schema_arrow)
     return header, _of_batches(batches, header)
 
 
@@ -237,10 +246,10 @@ def _whole_parquet() -> Iterator[None]:
 # JSON lines
 
 
-def _of_objects(lines: Iterator[bytes], encoding: str) -> tuple[tuple[str, ...], Iterator[Record]]:
-    found = (_object(line, encoding) for line in lines if line.strip())
+def _of_objects(lines: Iterator[bytes], layout: Layout) -> tuple[tuple[str, ...], Iterator[Record]]:
+    found = (_object(line, layout.encoding) for line in lines if line.strip())
     sample = list(islice(found, SAMPLE_OBJECTS))
-    header = tuple(dict.fromkeys(name for row, _ in sample for name in row))
+    header = layout.header or tuple(dict.fromkeys(name for row, _ in sample for name in row))
     if sample and not header:
         raise RefusalError("holds no JSON objects, one a line: have it delivered as such")
     if not sample:
@@ -257,27 +266,57 @@ def _object(line: bytes, encoding: str) -> tuple[Mapping[str, str | None], Recor
         return {}, text
     try:
         # numbers stay as they are written
-        found = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+        found = json.loads(
+            text, parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=_each_once
+        )
         if not isinstance(found, dict):
             return {}, Record(None, "the row is no JSON object", text)
-        row = dict(_flat("", found))
+        row = _each_once(list(_flat("", found)))
         if "\\u" in text:
             json.dumps(row, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         problem = f"the row is no JSON object ({error.msg} at position {error.pos + 1})"
         return {}, Record(None, problem, text)
+    except _TwiceError:
+        return {}, Record(None, "the row is a JSON object with a key twice", text)
     except (RecursionError, UnicodeEncodeError):
         return {}, Record(None, "the row is JSON, but nested too deeply or with half a character", text)
     return row, Record([], None, text)
 
 
+class _TwiceError(Exception):
+    """An object has a key twice."""
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _TwiceError
+    return found
+
+
+def refused_lists(header: Sequence[str]) -> RefusalError | None:
+    """Why a file cannot be read whose columns hold lists: of lines, most often; None if none does."""
+    lists = [name.removesuffix(LIST) for name in header if name.endswith(LIST)]
+    return (
+        RefusalError(
+            f"holds nested lists in {', '.join(lists[:10])}: lists of lines are not read; have it delivered "
+            "with one row a line of an order, the order's own fields repeated in each"
+        )
+        if lists
+        else None
+    )
+
+
 def _flat(prefix: str, value: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
-    """Nested objects as columns named ``outer.inner``; lists as JSON."""
+    """Nested objects as columns named ``outer.inner``; lists as JSON, those of objects under a name apart."""
     for name, inner in value.items():
         if isinstance(inner, dict):
             yield from _flat(f"{prefix}{name}.", inner)
         elif isinstance(inner, str) or inner is None:
             yield prefix + name, inner
+        elif isinstance(inner, list) and any(isinstance(entry, dict | list) for entry in inner):
+            yield prefix + name + LIST, json.dumps(inner, ensure_ascii=False)
         else:
             yield prefix + name, json.dumps(inner, ensure_ascii=False)
 

@@ -7,8 +7,9 @@ Belongs here: that decision, with the evidence for it. Does not belong here: rea
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
 from functools import partial
 from itertools import islice
 from math import inf
@@ -18,7 +19,7 @@ from typing import TypeVar
 
 from retail_pipeline.core.dialects import DialectError, Evidence, delimiter_of
 from retail_pipeline.core.headers import Columns, is_sure
-from retail_pipeline.core.sources import SourceProfile, UnknownColumnsError, clean_header, match
+from retail_pipeline.core.sources import SourceProfile, UnknownColumnsError, match
 from retail_pipeline.engine.files.headers import columns_below, lines_above, settled_header
 from retail_pipeline.engine.files.records import (
     DELIMITERS,
@@ -26,7 +27,9 @@ from retail_pipeline.engine.files.records import (
     Layout,
     after_skipped,
     open_records,
+    parquet_header,
     parquet_schema,
+    refused_lists,
 )
 from retail_pipeline.engine.files.texts import (
     encoding_at,
@@ -192,6 +195,8 @@ def _chosen(candidates: list[_Candidate | RefusalError]) -> tuple[str, _Candidat
         try:
             profile = headless[0] if headless else match(candidate.header, candidate.profiles)
         except UnknownColumnsError as error:
+            if lists := refused_lists(candidate.header):
+                raise lists from error
             refusals.append((len(candidate.header), RefusalError(str(error))))
         else:
             # a profile for files without a header is for this name alone, which says more than columns
@@ -221,7 +226,7 @@ def _in_parquet(
         with open_records(path, layout, folder) as (header, _):
             yield _Candidate(header, layout, _with_header(profiles), False, partial(_same, (layout, ())))
         return
-    header = clean_header(parquet_schema(path).names)
+    header = parquet_header(parquet_schema(path))
     yield _Candidate(header, layout, _with_header(profiles), True, partial(_same, (layout, ())))
 
 
@@ -232,7 +237,32 @@ def _in_objects(
     layout = Layout(*found, encoding)
     with open_records(path, layout, folder) as (header, _):
         said = (_evidence("encoding", encoding, why),)
-        yield _Candidate(header, layout, _with_header(profiles), False, partial(_same, (layout, said)))
+        known = _with_header(profiles)
+        yield _Candidate(header, layout, known, False, partial(_same, (layout, said)))
+    if any(set(profile.needs) <= set(header) for profile in known.values()):
+        return
+    # what is null in every row is often left out of every object
+    for name, profile in known.items():
+        lacking = [column for column in profile.needs if column not in header]
+        other = [column for column in header if column not in profile.needs]
+        if set(lacking) <= profile.optional and not _renamed(lacking, other):
+            whole = (*header, *lacking)
+            why = "no object has it: not given in any row"
+            nulls = tuple(_evidence("column", column, why) for column in lacking)
+            settled = (replace(layout, header=whole), (*said, *nulls))
+            yield _Candidate(whole, layout, {name: profile}, False, partial(_same, settled))
+
+
+def _renamed(lacking: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether one of the columns that are lacking may be there under another name."""
+    return any(
+        SequenceMatcher(None, a.lower(), b.lower()).ratio() > _ALIKE or a.lower() in b.lower()
+        for a in lacking
+        for b in other
+    )
+
+
+_ALIKE = 0.6
 
 
 def _in_workbook(
