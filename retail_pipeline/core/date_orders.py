@@ -56,7 +56,8 @@ class DateTexts:
         """
         said = dates_by_order(self.dates)
         for order in ("day_first", "month_first"):
-            if self.early and not self.late and said[order] and said[order] >= 0.9 * self.dates.total():
+            # one alone proves nothing
+            if self.early > 1 and not self.late and said[order] and said[order] >= 0.9 * self.dates.total():
                 raise AmbiguousDatesError(
                     f"the dates in the column {self.column} were swapped by a spreadsheet: the {self.early} "
                     "that it took for real dates lie on the 1st to 12th of a month, the "
@@ -79,9 +80,10 @@ class DateTexts:
             shown = " and ".join(repr(text) for text in (min(self.dates), max(self.dates)))
             said = dates_by_order(self.dates)
             counts = ", ".join(f"{n} can only be {o.replace('_', ' ')}" for o, n in said.items() if n)
+            why = "fit several orders of day, month and year, or none"
+            if counts:
+                why = f"do not tell their order for certain ({counts}, of {self.dates.total()})"
             raise AmbiguousDatesError(
-                f"the dates in the column {self.column}, such as {shown}, fit several orders of day, month "
-                f"and year, or none, or too few of them tell ({counts or 'none can be one alone'}, of "
-                f"{self.dates.total()}): {_REMEDY}"
+                f"the dates in the column {self.column}, such as {shown}, {why}: {_REMEDY}"
             )
         return order
