@@ -150,7 +150,8 @@ def print_deliveries(console: Console, state: State) -> None:
     """Files and rows: read, unreadable, refused by reason."""
     counts = Counter[str]()
     for manifest in state.counting.values():
-        counts.update({name: manifest.counts[name] for name in ("rows_read", "unreadable")})
+        names = ("rows_read", "unreadable", "left_out", "value_left_out")
+        counts.update({name: manifest.counts.get(name, 0) for name in names})
     refused = Counter[str]()
     for manifest in state.transactions.values():
         counts.update({"refused": manifest.counts.get("rejected", 0), "transactions": manifest.rows})
@@ -160,6 +161,11 @@ def print_deliveries(console: Console, state: State) -> None:
         f"transactions {counts['transactions']:,}, refused {counts['refused']:,}, "
         f"unreadable {counts['unreadable']:,}"
     )
+    if counts["left_out"]:
+        console.print(
+            f"  left out by keep_rows or as totals: {counts['left_out']:,}, "
+            f"worth {counts['value_left_out']:,}"
+        )
     for reason, rows in refused.most_common():
         console.print(f"  refused by {reason.removeprefix('rejected: ')}: {rows:,}")
 

@@ -151,8 +151,10 @@ def _print_preview(seen: Preview, profile: SourceProfile) -> None:
         out.print(f"\n{first} as they would land")
         columns = [column for column in seen.after[0] if column in profile.columns]
         _print_rows(columns, [_landed(row, columns) for row in seen.after])
-    readable = seen.rows - seen.unreadable
+    readable = seen.rows - seen.unreadable - seen.left_out
     out.print(f"\nrows {seen.rows:,}: {readable:,} can be read, {seen.unreadable:,} cannot")
+    if seen.left_out:
+        out.print(f"left out by keep_rows or as totals: {seen.left_out:,}, worth {seen.value_left_out:,}")
     if days := list(seen.till.by_day):
         out.print(f"days {len(days):,}: {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else ""))
     for tally in seen.tallies:
@@ -182,6 +184,8 @@ def _print_till(seen: Preview) -> None:
 def _landed(row: Mapping[str, Any], columns: Sequence[str]) -> list[str | None]:
     if row["reasons"]:
         return ["(unreadable)"]
+    if row["left_out"]:
+        return ["(left out)"]
     return [None if row[column] is None else str(row[column]) for column in columns]
 
 

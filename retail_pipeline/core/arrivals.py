@@ -138,36 +138,49 @@ def new_files(files: Mapping[str, FileSeen], known: Collection[str]) -> list[Fil
 
 
 def landing_inputs(
-    file: FileSeen, read_by: str, profile: str, outside: int, first_day: date, last_day: date | None
+    file: FileSeen,
+    read_by: str,
+    profile: str,
+    outside: int,
+    late: int,
+    first_day: date,
+    last_day: date | None,
 ) -> dict[str, str]:
     """What a landed file was made from; the bounds of the days only if they kept rows out.
 
     ``read_by`` is the profile's name, ``profile`` its ``sources.profile_fingerprint``, ``outside`` the number
-    of rows out of bounds.
+    of rows out of bounds, ``late`` that of rows later than a file changed when it was can know of.
     """
     bounds = {"days": _bounds(first_day, last_day)} if outside else {}
-    return {"file": file.sha256, "read_by": read_by, "profile": profile, **bounds}
+    changed = {"changed": str(file.modified_ns)} if late else {}
+    return {"file": file.sha256, "read_by": read_by, "profile": profile, **bounds, **changed}
 
 
 def must_land_again(
     landed: Manifest, profiles: Mapping[str, str], first_day: date, last_day: date | None
 ) -> bool:
-    """True when today's settings would read a landed file otherwise.
+    """True when today's settings and code would read a landed file otherwise.
 
     ``profiles`` are the fingerprints of all profiles in force by name: rules go by the profile that read the
     file, so that one with another name is another. Other bounds matter only to files they cut.
     """
     return (
-        profiles.get(landed.read_by) != landed.inputs["profile"]
+        landed.code_version != TABLES["landed_files"].code_version
+        or profiles.get(landed.read_by) != landed.inputs["profile"]
         or landed.inputs.get("days", _bounds(first_day, last_day)) != _bounds(first_day, last_day)
         or any(day < first_day or (last_day is not None and day > last_day) for day in landed.parts)
     )
 
 
 def came_otherwise(landed: Manifest, file: FileSeen) -> bool:
-    """True when a landed file lies elsewhere or was delivered anew, and its profile makes that matter."""
-    arrival = landed.arrival
-    return bool(arrival.replaces) and ((arrival.path, arrival.modified_ns) != (file.path, file.modified_ns))
+    """True when a landed file lies elsewhere or was delivered anew, and its profile makes that matter.
+
+    Or when it has rows later than its time of last change allowed, and that is another now.
+    """
+    arrival, changed = landed.arrival, str(file.modified_ns)
+    return landed.inputs.get("changed", changed) != changed or (
+        bool(arrival.replaces) and ((arrival.path, arrival.modified_ns) != (file.path, file.modified_ns))
+    )
 
 
 def _bounds(first_day: date, last_day: date | None) -> str:

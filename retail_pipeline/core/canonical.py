@@ -13,37 +13,19 @@ from types import MappingProxyType
 
 from sqlglot import exp
 
+from retail_pipeline.core import amounts, totals
 from retail_pipeline.core.dialects import DateOrder
+from retail_pipeline.core.ids import MARK, id_sql, literal
+from retail_pipeline.core.moments import ABBREVIATED, READABLE, expression_moment, text_moment
 from retail_pipeline.core.sources import CANONICAL, DIALECT, SourceProfile, clean_header, parsed, references
 
-TEXTS = ("invoice_id", "product_id", "description", "customer_id", "country", "currency")
+IDS = ("invoice_id", "product_id", "customer_id")
+TEXTS = ("description", "country", "currency")
 NUMBERS = MappingProxyType(
     {"quantity": "decimal(18, 3)", "unit_price": "decimal(18, 4)", "amount": "decimal(18, 4)"}
 )
 
-# a time of day followed by an offset or the name of a zone: `04:01:00Z`, `04:01+02`, `04:01:00 Europe/London`
-_ZONED = r":[0-9.]+ *[A-Za-z+-]"
-_HALF_DAY = r"(?i)[0-9] *[ap]m *$"
-# what may stand around a number's parts
-_AROUND = r"[\s\pZ\p{Sc}]*"
-_MARKS = MappingProxyType({" ": r"[ \x{a0}\x{2009}\x{202f}]", "'": r"['\x{2019}]"})
-_MARKED = r"[0-9][.,\s\pZ\x{2019}]+[0-9]"
-# the signs of one currency each; a dollar or a crown may be several countries'
-_SIGNS = MappingProxyType({"€": "EUR", "£": "GBP", "₹": "INR", "₺": "TRY", "₽": "RUB", "₩": "KRW"})
-# beyond these Python and Parquet readers have no dates; `infinity` lies beyond them as well
-_READABLE_DATE = "coalesce(sold_at between timestamp '0001-01-01' and timestamp '9999-12-31', false)"
-
-# year, month and day in the texts of each order, and the rest; RE2 counts them
-_ORDERED: Mapping[DateOrder, tuple[str, str]] = MappingProxyType(
-    {
-        "day_first": (r"([0-9]{1,2})[./-]([0-9]{1,2})[./-]YEAR", r"\3-\2-\1"),
-        "month_first": (r"([0-9]{1,2})[./-]([0-9]{1,2})[./-]YEAR", r"\3-\1-\2"),
-        "year_first": (r"YEAR[./-]([0-9]{1,2})[./-]([0-9]{1,2})", r"\1-\2-\3"),
-    }
-)
-_COMPACT = "([0-9]{4})([0-9]{2})([0-9]{2})"
-# of a year's last two digits, those from 70 are of the last century (as POSIX has it)
-_YEARS = (("([0-9]{4})", ""), ("([0-6][0-9])", "20"), ("([7-9][0-9])", "19"))
+_LATE = f"({READABLE} and coalesce(sold_at >= latest, false))"
 
 
 def positions(profile: SourceProfile, header: Sequence[str]) -> list[int]:
@@ -70,133 +52,126 @@ def canonical_select(
 ) -> str:
     """The SELECT that types the rows of ``lines`` (DuckDB; the session's TimeZone must be UTC).
 
-    ``lines`` has file_no, problem (why a reader could not even split the row, or null), payload, and the
-    header's n-th column as ``c<n>`` (text, null when empty; those of ``positions`` suffice). The result has
-    file_no, the canonical columns, ``reasons`` (null for a readable row), ``outside`` (true when a day out of
-    bounds is among them) and payload (null for a readable row). ``date_order`` is that found in the file;
-    without it and the profile's, dates are ISO.
+    ``lines`` has file_no, latest (the business time from which on the file cannot know of sales, or null),
+    problem (why a reader could not even split the row, or null), payload, and the header's n-th column as
+    ``c<n>`` (text, null when empty; those of ``positions`` suffice). The result has file_no, the canonical
+    columns, ``reasons`` (null for a readable row), ``outside`` and ``late`` (true when a day out of bounds,
+    or from ``latest`` on, is among them), ``left_out`` (a row that ``keep_rows`` does not keep, or that is no
+    line of a sale; it has no reasons) and payload (null without reasons). ``date_order`` is that found in the
+    file; without it and the profile's, dates are ISO.
     """
     names = clean_header(header)
     expressions = {name: parsed(text) for name, text in profile.columns.items()}
     read = {name: [f"c{names.index(c)}" for c in references(e)] for name, e in expressions.items()}
     bare = {name for name, e in expressions.items() if isinstance(e, exp.Column)}
+    order, zone = profile.date_order or date_order, profile.time_zone and literal(profile.time_zone)
+
+    def positional(expression: exp.Expr) -> exp.Expr:
+        return expression.transform(
+            lambda node: exp.column(f"c{names.index(node.name)}") if isinstance(node, exp.Column) else node
+        )
 
     def given(name: str) -> str:
         if name in bare:
             return read[name][0]
         # a struct tells an expression that fails (no struct) from one that says "not given" (a null inside)
-        positional = expressions[name].transform(
-            lambda node: exp.column(f"c{names.index(node.name)}") if isinstance(node, exp.Column) else node
-        )
-        return f"try({{'v': {positional.sql(DIALECT, comments=False)}}})"
+        expression = positional(expressions[name])
+        if name == "sold_at":
+            value = expression_moment(expression, profile.date_order, zone, business_zone)
+        else:
+            value = expression.sql(DIALECT, comments=False)
+        return f"try({{'v': {value}}})"
 
     def value(name: str) -> str:
         if name not in expressions:
             return "null"
         return f"given_{name}" if name in bare else f"given_{name}.v"
 
+    def text(name: str) -> str:
+        return f"cast({value(name)} as varchar)"
+
+    def number(name: str) -> str:
+        """The plain number that stands there; an expression gives one itself."""
+        if name not in expressions:
+            return "cast(null as varchar)"
+        if name in bare:
+            of = None if name == "quantity" else typed["currency"]
+            return amounts.number_sql(value(name), profile.decimal_mark, profile.thousands_mark, of)
+        plain = amounts.number_sql(f"trim({text(name)})", ".", None, None)
+        return f"case when typeof({value(name)}) = 'VARCHAR' then {plain} else {text(name)} end"
+
+    typed = {name: text(name) for name in TEXTS}
     fallback = profile.currency or currency
-    typed = {name: f"cast({value(name)} as varchar)" for name in TEXTS}
-    typed["currency"] = f"coalesce(nullif(upper(trim({typed['currency']})), ''), {_literal(fallback)})"
-    typed |= {name: f"try_cast({value(name)} as {kind})" for name, kind in NUMBERS.items()}
-    typed |= {name: _number(name, profile, typed["currency"]) for name in bare & NUMBERS.keys()}
-    typed["sold_at"] = _sold_at(
-        value("sold_at"),
-        "sold_at" in bare,
-        profile.date_order or date_order,
-        profile.time_zone,
-        business_zone,
+    typed["currency"] = (
+        f"coalesce(nullif(upper(trim({typed['currency']})), ''), "
+        f"{'cast(null as varchar)' if fallback is None else literal(fallback)})"
     )
-    reasons = list(_reasons(expressions, read, bare, first_day, last_day))
+    typed |= {name: f"case when not {_is_marked(name)} then read_{name} end" for name in IDS}
+    typed |= {name: f"try_cast(read_{name} as {kind})" for name, kind in NUMBERS.items()}
+    if "sold_at" in bare:
+        typed["sold_at"] = text_moment(value("sold_at"), order, zone, business_zone)
+    else:
+        typed["sold_at"] = f"try_cast({value('sold_at')} as timestamp)"
+    readings = {name: id_sql(text(name)) for name in IDS} | {name: number(name) for name in NUMBERS}
+    keep, not_kept = "true", "false"
+    if profile.keep_rows is not None:
+        keep = f"try({{'v': ({positional(parsed(profile.keep_rows)).sql(DIALECT, comments=False)})}})"
+        not_kept = "(problem is null and keep is not null and not coalesce(keep.v, false))"
+    reasons = list(_reasons(profile, expressions, read, bare, first_day, last_day))
     outside = _outside(first_day, last_day)
     # made of parsed expressions, of names fixed above and of dates: no text of a file or a setting as it came
     return f"""
-with given as (select *, {", ".join(f"{given(name)} as given_{name}" for name in expressions)} from lines),
-typed as (select *, {", ".join(f"{typed[name]} as {name}" for name in CANONICAL)} from given),
-judged as (select *, problem is not null or {" or ".join(c for c, _ in reasons)} as bad from typed)
+with given as (
+    select *, {", ".join(f"{given(name)} as given_{name}" for name in expressions)}, {keep} as keep from lines
+),
+readings as (select *, {", ".join(f"{sql} as read_{name}" for name, sql in readings.items())} from given),
+typed as (select *, {", ".join(f"{typed[name]} as {name}" for name in CANONICAL)} from readings),
+whole as (select * replace ({_amount(expressions)} as amount) from typed),
+kept as (
+    select *, {not_kept} or {totals.is_none(read["sold_at"])} as left_out from whole
+),
+judged as (
+    select *, not left_out and (problem is not null or {" or ".join(c for c, _ in reasons)}) as bad from kept
+)
 select
     file_no, {", ".join(CANONICAL)},
-    case when problem is not null then [problem] when bad then list_filter(
+    case when bad and problem is not null then [problem] when bad then list_filter(
         [{", ".join(f"case when {condition} then {text} end" for condition, text in reasons)}],
         lambda reason: reason is not null
     ) end as reasons,
-    coalesce(problem is null and ({outside}), false) as outside,
+    coalesce(bad and problem is null and ({outside}), false) as outside,
+    coalesce(bad and problem is null and {_LATE}, false) as late,
+    left_out,
     case when bad then payload end as payload
 from judged"""  # noqa: S608
 
 
-def _literal(value: str | None) -> str:
-    return "cast(null as varchar)" if value is None else exp.Literal.string(value).sql(DIALECT)
+def _amount(expressions: Mapping[str, exp.Expr]) -> str:
+    """The line's total: as given, or quantity x price where one of them has more decimals than are kept."""
+    if "unit_price" not in expressions:
+        return "amount"
+    # spice at 0.00349 a gram; a double's 2.5500000000000003 gives the same product as 2.55
+    finer = " or ".join(
+        f"(length(read_{name}) > {kept + 1} and regexp_matches(read_{name}, '[.][0-9]{{{kept + 1}}}|[eE]-'))"
+        for name, kept in (("unit_price", 4), ("quantity", 3))
+    )
+    exact = "round(try_cast(read_quantity as double) * try_cast(read_unit_price as double), 4)"
+    rounded = "try_cast(quantity * unit_price as decimal(18, 4))"
+    return f"""coalesce(amount, case when {finer}
+        then nullif(try_cast({exact} as decimal(18, 4)), {rounded}) end)"""
 
 
-def _number(name: str, profile: SourceProfile, currency: str) -> str:
-    """A number as people write it: marks, currency signs, a sign on either side, accountants' parentheses."""
-    value, kind = f"given_{name}", NUMBERS[name]
-    decimal, thousands = profile.decimal_mark, profile.thousands_mark
-    whole = "[0-9]+"
-    if thousands:
-        mark = _MARKS.get(thousands, f"[{thousands}]")
-        # the last group has three digits, so that 1.50 is not taken for 150
-        whole = f"(?:[0-9]{{1,3}}(?:{mark}[0-9]{{2,3}})*{mark}[0-9]{{3}}|[0-9]+)"
-    number = f"(?:{whole}(?:[{decimal}][0-9]*)?|[{decimal}][0-9]+)"
-    pattern = _literal(_AROUND.join(("^", "[-+(]?", number, "[-)]?", "$")))
-    digits = f"replace(regexp_replace({value}, '[^0-9{decimal}]', '', 'g'), '{decimal}', '.')"
-    foreign = (f"contains({value}, '{sign}') and {currency} <> '{code}'" for sign, code in _SIGNS.items())
-    written = f"""case when not regexp_matches({value}, {pattern}) or {" or ".join(foreign)} then null
-        else case regexp_replace({value}, '[^-+()]', '', 'g') when '' then 1 when '+' then 1 when '-' then -1
-            when '()' then -1 end * try_cast({digits} as {kind}) end"""
-    # the short way serves nearly all numbers of nearly all files
-    is_plain = (decimal, thousands) == (".", None)
-    number = f"coalesce(try_cast({value} as {kind}), {written})" if is_plain else written
-    return f"try_cast({number} as {kind})"
-
-
-def _sold_at(value: str, is_text: bool, order: DateOrder | None, zone: str | None, business_zone: str) -> str:
-    def convert(moment: str) -> str:
-        return f"timezone({_literal(business_zone)}, {moment})"
-
-    local = f"try_cast({value} as timestamp)"
-    if is_text and order is not None:
-        value = _as_iso(value, order)
-        # a cast to timestamp would take 1:05 PM for five past one at night
-        halves = ", ".join(f"'%Y-%m-%d %I:{minutes} %p'" for minutes in ("%M", "%M:%S"))
-        local = (
-            f"case when regexp_matches({value}, {_literal(_HALF_DAY)}) "
-            f"then try_strptime({value}, [{halves}]) else try_cast({value} as timestamp) end"
-        )
-    if zone is not None and zone != business_zone:
-        local = convert(f"timezone({_literal(zone)}, {local})")
-    if not is_text:
-        return local
-    # a cast to timestamp would drop the offset that a text carries without a word; one to timestamptz wants
-    # no blank before it and a colon in it
-    offset = rf"regexp_replace({value}, '\s+([+-][0-9])', '\1')"
-    offset = rf"regexp_replace({offset}, '([+-][0-9][0-9])([0-9][0-9])$', '\1:\2')"
-    zoned = convert(f"try_cast({offset} as timestamptz)")
-    is_zoned = f"regexp_matches({value}, {_literal(_ZONED)})"
-    if order is not None:
-        is_zoned += f" and not regexp_matches({value}, {_literal(_HALF_DAY)})"
-    return f"case when {is_zoned} then {zoned} else {local} end"
-
-
-def _as_iso(value: str, order: DateOrder) -> str:
-    pattern, iso = _ORDERED[order]
-    year_at = iso.index(r"\1" if order == "year_first" else r"\3")
-    ways = [
-        (pattern.replace("YEAR", year), iso[:year_at] + century + iso[year_at:]) for year, century in _YEARS
-    ]
-    for way, written in [*ways, (_COMPACT, r"\1-\2-\3")]:
-        whole, written = _literal(rf"^\s*{way}($|[^0-9].*)"), _literal(rf"{written}\4")
-        value = f"regexp_replace({value}, {whole}, {written})"
-    return value
+def _is_marked(name: str) -> str:
+    return f"coalesce(starts_with(read_{name}, chr({ord(MARK)})), false)"
 
 
 def _outside(first_day: date, last_day: date | None) -> str:
     after = f" or sold_at >= date '{last_day}' + interval 1 day" if last_day else ""
-    return f"{_READABLE_DATE} and (sold_at < date '{first_day}'{after})"
+    return f"{READABLE} and (sold_at < date '{first_day}'{after})"
 
 
 def _reasons(
+    profile: SourceProfile,
     expressions: Mapping[str, exp.Expr],
     read: Mapping[str, Sequence[str]],
     bare: set[str],
@@ -208,50 +183,74 @@ def _reasons(
     personal = set(read.get("customer_id", ()))
 
     def shown(name: str) -> str:
-        texts = ["'***'" if c in personal else f"'''' || left({c}, 80) || ''''" for c in read[name]]
+        texts = [
+            "'***'"
+            if c in personal
+            else rf"'''' || regexp_replace(left({c}, 80), '\p{{Cc}}', ' ', 'g') || ''''"
+            for c in read[name]
+        ]
         return f"concat_ws(', ', {', '.join(texts) or 'null'})"
 
     def unread(name: str, expected: str) -> str:
         blank = " and ".join(f"coalesce(trim({c}), '') = ''" for c in read[name]) or "true"
-        wrong = f"'{name}: ' || {shown(name)} || {expected}"
+        wrong = f"'{name}: ' || {shown(name)} || ' ' || {expected}"
         return f"case when {blank} then '{name} is missing' else {wrong} end"
-
-    def no_number(name: str) -> str:
-        if name not in bare:
-            return "' is not a number'"
-        signs, value = "".join(_SIGNS), f"given_{name}"
-        return f"""case when regexp_matches({value}, '[{signs}]') then ' is not an amount in ' || currency
-            when regexp_matches({value}, '{_MARKED}') then
-                ' is not a number as the profile writes them (decimal_mark, thousands_mark)'
-            else ' is not a number' end"""
 
     def failed(name: str) -> str:
         return "false" if name in bare else f"given_{name} is null"
 
-    def not_a_number(name: str) -> str:
-        stated = f"trim(given_{name}) <> ''" if name in bare else f"given_{name}.v is not null"
-        return f"({failed(name)} or ({name} is null and coalesce({stated}, false)))"
+    def why(name: str, otherwise: str) -> str:
+        return f"case when {_is_marked(name)} then substr(read_{name}, 2) else {literal(otherwise)} end"
 
+    def not_a_number(name: str) -> str:
+        return f"({failed(name)} or ({name} is null and read_{name} is not null))"
+
+    if profile.keep_rows is not None:
+        yield "keep is null", "'keep_rows cannot be worked out for this row: mend it in the profile'"
+    for name in IDS:
+        yield (
+            f"({failed(name)} or {_is_marked(name)})",
+            unread(name, why(name, "cannot be read by the profile")),
+        )
     for name in TEXTS:
         if name in expressions and name not in bare:
-            yield failed(name), unread(name, "' cannot be read by the profile'")
+            yield failed(name), unread(name, "'cannot be read by the profile'")
     yield "currency is null", "'currency is missing: set currency in retail_pipeline.yaml or in the source'"
-    yield "quantity is null", unread("quantity", no_number("quantity"))
+    otherwise = {
+        name: "has more digits than are kept" if name in bare else amounts.NO_NUMBER for name in NUMBERS
+    }
+    yield "quantity is null", unread("quantity", why("quantity", otherwise["quantity"]))
     prices = [name for name in ("unit_price", "amount") if name in expressions]
     for name in prices:
-        yield not_a_number(name), unread(name, no_number(name))
+        yield not_a_number(name), unread(name, why(name, otherwise[name]))
     none_bad = " and ".join(f"not {not_a_number(name)}" for name in prices)
     missing = "unit_price and amount are both missing" if len(prices) > 1 else f"{prices[0]} is missing"
     yield f"(unit_price is null and amount is null and {none_bad})", f"'{missing}'"
-    yield f"not {_READABLE_DATE}", unread("sold_at", "' is no date'")
+    if "unit_price" in prices:
+        yield (
+            "(unit_price = 0 and try_cast(read_unit_price as double) <> 0)",
+            unread("unit_price", "'is less than is kept of a price (0.0001): give the line total as amount'"),
+        )
+    zone = (
+        f"regexp_matches(concat_ws(' ', '', {', '.join(read['sold_at']) or 'null'}), {literal(ABBREVIATED)})"
+    )
+    no_date = f"""case when {zone} then 'names a zone by letters that several zones share: have an offset '
+            'such as +01:00 written, or cut the letters off and say time_zone in the profile'
+        else 'is no date' end"""
+    yield f"not {READABLE}", unread("sold_at", no_date)
     day = "'sold_at ' || cast(cast(sold_at as date) as varchar) || "
     yield (
-        f"({_READABLE_DATE} and sold_at < date '{first_day}')",
+        f"({READABLE} and sold_at < date '{first_day}')",
         f"{day}' is before the first day {first_day}: "
         "set first_day in retail_pipeline.yaml to an earlier day'",
     )
     if last_day:
         yield (
-            f"({_READABLE_DATE} and sold_at >= date '{last_day}' + interval 1 day)",
+            f"({READABLE} and sold_at >= date '{last_day}' + interval 1 day)",
             f"{day}' is after the last day {last_day}: set last_day in retail_pipeline.yaml to a later day'",
         )
+    yield (
+        _LATE,
+        f"{day}' is later than the day after the file was last changed (' "
+        "|| cast(cast(latest - interval 2 day as date) as varchar) || '): mend the date'",
+    )

@@ -134,9 +134,9 @@ def _from_schema(table: Table) -> Iterable[Expectation]:
 def _landed_files() -> tuple[Expectation, ...]:
     return (
         _zero(
-            "rows read are rows accepted and rows rejected",
+            "rows read are rows accepted, rows rejected and rows left out",
             "rows_unaccounted_for",
-            "rows_read - rows_accepted - rows_rejected",
+            "rows_read - rows_accepted - rows_rejected - rows_left_out",
         ),
     )
 

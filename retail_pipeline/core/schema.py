@@ -70,8 +70,13 @@ _RAW = (
     Column("source_id", STRING, "First 16 hex digits of the sha256 of the file the row came in"),
     Column("source_row", INTEGER, "Row number in the file; 1 is the first data row", minimum=1),
     Column("source_system", STRING, "The shop or till system, as the source profile names it"),
-    Column("invoice_id", STRING, "Invoice, basket or order number as the shop writes it", nullable=True),
-    Column("product_id", STRING, "Product code; case and padding as delivered until cleaning", nullable=True),
+    Column("invoice_id", STRING, "Invoice, basket or order number, without decoration", nullable=True),
+    Column(
+        "product_id",
+        STRING,
+        "Product code, without decoration; letter case as delivered until cleaning",
+        nullable=True,
+    ),
     Column("description", STRING, "Product text", nullable=True),
     Column("quantity", QUANTITY, "Units sold; negative when goods come back", "units"),
     Column(
@@ -127,10 +132,18 @@ TABLES: Mapping[str, Table] = {
                 Column("rows_read", INTEGER, "Data rows in the file", "rows", minimum=0),
                 Column("rows_accepted", INTEGER, "Rows in raw_transactions", "rows", minimum=0),
                 Column("rows_rejected", INTEGER, "Rows in unreadable_rows", "rows", minimum=0),
+                Column(
+                    "rows_left_out",
+                    INTEGER,
+                    "Rows that `keep_rows` does not keep, and totals: in no table",
+                    "rows",
+                    minimum=0,
+                ),
                 Column("first_day", DAY, "First business day in the file", nullable=True),
                 Column("last_day", DAY, "Last business day in the file", nullable=True),
                 Column("days_touched", pa.list_(DAY), "Every business day in the file, ascending"),
             ),
+            code_version="2",
         ),
         Table(
             "raw_transactions",
@@ -139,6 +152,7 @@ TABLES: Mapping[str, Table] = {
             ("date",),
             ("source_id", "source_row"),
             _RAW,
+            code_version="2",
             holds_customers=True,
         ),
         Table(
@@ -153,6 +167,7 @@ TABLES: Mapping[str, Table] = {
                 Column("reasons", pa.list_(STRING), "Everything that is wrong with the row"),
                 Column("payload", STRING, "The row's text as it stood"),
             ),
+            code_version="2",
             holds_customers=True,
         ),
         Table(

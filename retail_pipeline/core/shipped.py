@@ -12,7 +12,6 @@ from types import MappingProxyType
 from retail_pipeline.core.cleaning import CleaningRules
 from retail_pipeline.core.sources import REQUIRED, FillDown, SourceProfile
 
-_CUSTOMER = r"regexp_replace(nullif(trim({}), ''), '^([0-9]+)[.]0$', '\1')"
 _UCI_SOLD_AT = (
     "coalesce(try_strptime(InvoiceDate, '%Y-%m-%d %H:%M:%S'), try_strptime(InvoiceDate, '%m/%d/%Y %H:%M'))"
 )
@@ -41,7 +40,7 @@ SHIPPED: Mapping[str, SourceProfile] = MappingProxyType(
                 "quantity": "Quantity",
                 "unit_price": "UnitPrice",
                 "sold_at": _UCI_SOLD_AT,
-                "customer_id": _CUSTOMER.format("CustomerID"),
+                "customer_id": "CustomerID",
                 "country": "Country",
             },
             currency="GBP",
@@ -57,7 +56,7 @@ SHIPPED: Mapping[str, SourceProfile] = MappingProxyType(
                 "quantity": "Quantity",
                 "unit_price": "Price",
                 "sold_at": _UCI_SOLD_AT,
-                "customer_id": _CUSTOMER.format('"Customer ID"'),
+                "customer_id": '"Customer ID"',
                 "country": "Country",
             },
             currency="GBP",
@@ -71,7 +70,7 @@ SHIPPED: Mapping[str, SourceProfile] = MappingProxyType(
                 "quantity": "quantity",
                 "amount": "sales_value",
                 "sold_at": "transaction_timestamp",
-                "customer_id": _CUSTOMER.format("household_id"),
+                "customer_id": "household_id",
             },
             currency="USD",
             time_zone="UTC",

@@ -88,7 +88,8 @@ class SourceProfile(Frozen):
     ``encoding`` is that of text that is not Unicode beyond doubt; it and ``delimiter`` are found out where
     they are null. ``skip_rows`` stand before the header. ``header`` names the columns of a file that has
     none; ``widths`` are their characters where no delimiter parts them. ``lookups`` are second files, whose
-    columns expressions call ``"name.COLUMN"``.
+    columns expressions call ``"name.COLUMN"``. ``keep_rows`` is a condition; rows for which it is not true
+    are left out: counted, but no transactions.
     """
 
     source_system: str = Field(pattern=r"^[^|\s]+$")
@@ -106,6 +107,7 @@ class SourceProfile(Frozen):
     widths: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(default=None, min_length=1)
     sheet: str | None = None
     fill_down: FillDown | None = None
+    keep_rows: str | None = None
     lookups: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Lookup] = Field(default={})
     cleaning: CleaningRules | None = None
     replaces: Literal["same_name", "same_days"] | None = None
@@ -128,6 +130,16 @@ class SourceProfile(Frozen):
             except ValueError as error:
                 raise ValueError(f"source {source}, {name}: {text!r} {error}") from error
         return columns
+
+    @field_validator("keep_rows")
+    @classmethod
+    def _condition(cls, condition: str | None) -> str | None:
+        if condition is not None:
+            try:
+                parsed(condition)
+            except ValueError as error:
+                raise ValueError(f"keep_rows: {condition!r} {error}") from error
+        return condition
 
     @field_validator("time_zone")
     @classmethod
@@ -197,7 +209,8 @@ class SourceProfile(Frozen):
 
     @property
     def _read(self) -> set[str]:
-        return {column for text in self.columns.values() for column in _columns_of(text)}
+        texts = (*self.columns.values(), *([self.keep_rows] if self.keep_rows else []))
+        return {column for text in texts for column in _columns_of(text)}
 
     def is_for(self, path: str) -> bool:
         """True when a file under this path may be read by the profile."""

@@ -30,7 +30,7 @@ from retail_pipeline.engine.files.shapes import Shape
 from retail_pipeline.engine.files.unpacked import RefusalError
 from retail_pipeline.engine.listing import identity
 from retail_pipeline.engine.overlaps import Candidate, overlaps
-from retail_pipeline.engine.reading import CHUNK_ROWS, DoubtError, Reader, read_alone, scan, session
+from retail_pipeline.engine.reading import CENTS, CHUNK_ROWS, DoubtError, Reader, read_alone, scan, session
 from retail_pipeline.lake.partitions import (
     STAGING,
     Lake,
@@ -147,7 +147,8 @@ def _batches(files: Sequence[FileSeen]) -> Iterator[list[FileSeen]]:
 def _land_together(job: _Landing, shape: Shape, batch: Sequence[FileSeen]) -> Iterator[Landed | Refused]:
     """Read alike files in one scan; those in which it met anything wrong are landed one by one."""
     try:
-        doubtful = scan(job.reader, shape, [job.path(file) for file in batch])
+        latest = [job.reader.latest(file.modified_ns) for file in batch]
+        doubtful = scan(job.reader, shape, [job.path(file) for file in batch], latest)
     except DoubtError:
         if len(batch) == 1:
             yield from _land_alone(job, shape, batch[0])
@@ -166,7 +167,7 @@ def _land_together(job: _Landing, shape: Shape, batch: Sequence[FileSeen]) -> It
 def _land_alone(job: _Landing, shape: Shape, file: FileSeen) -> Iterator[Landed | Refused]:
     """Read one file so that every row is accounted for, with the text of those that cannot be read."""
     try:
-        shape, _ = read_alone(job.reader, shape, job.path(file))
+        shape, _ = read_alone(job.reader, shape, job.path(file), job.reader.latest(file.modified_ns))
     except RefusalError as refusal:
         yield Refused(file, str(refusal), refusal.lasting)
     else:
@@ -182,7 +183,10 @@ class _Counts:
 
     read: int = 0
     readable: int = 0
+    left_out: int = 0
+    value_left_out: int = 0
     outside: int = 0
+    late: int = 0
     first_rowid: int = 0
 
 
@@ -200,9 +204,10 @@ def _write(job: _Landing, shape: Shape, files: Mapping[int, FileSeen]) -> Iterat
     counts = dict.fromkeys(unchanged, _Counts()) | {
         n: _Counts(*figures)
         for n, *figures in job.connection.execute(
-            """select file_no, count(*), count(*) filter (reasons is null), count(*) filter (outside),
-                min(rowid)
-            from mapped group by file_no"""
+            f"""select file_no, count(*), count(*) filter (reasons is null and not left_out),
+                count(*) filter (left_out), coalesce(sum({CENTS}) filter (left_out), 0) // 100,
+                count(*) filter (outside), count(*) filter (late), min(rowid)
+            from mapped group by file_no"""  # noqa: S608
         ).fetchall()
     }
     job.connection.execute(
@@ -219,7 +224,7 @@ def _write(job: _Landing, shape: Shape, files: Mapping[int, FileSeen]) -> Iterat
     raw = job.connection.sql(
         f"""select file_no, cast(sold_at as date) as day, {columns}
         from (select *, $system as source_system, rowid from mapped) as mapped join sources using (file_no)
-        where reasons is null order by file_no, day, source_row""",  # noqa: S608 - the schema's columns
+        where reasons is null and not left_out order by file_no, day, source_row""",  # noqa: S608 - the schema's columns
         params={"system": job.profile(shape).source_system},
     ).to_arrow_reader(CHUNK_ROWS)
     parts: dict[int, dict[date, Part]] = {n: {} for n in unchanged}
@@ -240,12 +245,9 @@ def _write(job: _Landing, shape: Shape, files: Mapping[int, FileSeen]) -> Iterat
 
 def _values(connection: duckdb.DuckDBPyConnection) -> dict[tuple[int, date], int | None]:
     """The value of the lines of each file and day in ``mapped``, in whole currency units."""
-    # cents as integers add up to the same in any order; a line beyond all reason is left to the cleaning
     sums = connection.execute(
-        """select file_no, cast(sold_at as date) as day, sum(try_cast(round(
-            100 * coalesce(cast(amount as double), cast(quantity as double) * cast(unit_price as double))
-        ) as bigint)) as cents
-        from mapped where reasons is null group by file_no, day"""
+        f"""select file_no, cast(sold_at as date) as day, sum({CENTS}) as cents
+        from mapped where reasons is null and not left_out group by file_no, day"""  # noqa: S608
     ).fetchall()
     return {(n, day): None if cents is None else int(cents) // 100 for n, day, cents in sums}
 
@@ -314,13 +316,15 @@ def _commit(
         shape.profile,
         job.reader.fingerprint(shape.profile),
         counts.outside,
+        counts.late,
         job.reader.first_day,
         job.reader.last_day,
     ) | {"source_system": profile.source_system}
     before = job.landed.get(file.source_id)
     old_days = before.parts if before else {}
     names = before.arrival.names if before else {}
-    unreadable = _write_unreadable(job, keys, inputs) if counts.readable < counts.read else 0
+    bad = counts.read - counts.readable - counts.left_out
+    unreadable = _write_unreadable(job, keys, inputs) if bad else 0
     raw = sum(part.rows for part in parts.values())
     days = sorted(parts)
     row = {
@@ -331,6 +335,7 @@ def _commit(
         "rows_read": counts.read,
         "rows_accepted": raw,
         "rows_rejected": unreadable,
+        "rows_left_out": counts.left_out,
         "first_day": days[0] if days else None,
         "last_day": days[-1] if days else None,
         "days_touched": days,
@@ -341,7 +346,13 @@ def _commit(
         keys,
         pa.Table.from_pylist([row], FILES.arrow),
         inputs,
-        counts={"rows_read": counts.read, "raw": raw, "unreadable": unreadable},
+        counts={
+            "rows_read": counts.read,
+            "raw": raw,
+            "unreadable": unreadable,
+            "left_out": counts.left_out,
+            "value_left_out": counts.value_left_out,
+        },
         parts=dict(parts),
         arrival=Arrival(
             path=file.path,

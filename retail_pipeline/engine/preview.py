@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from retail_pipeline.core.sources import CANONICAL
 from retail_pipeline.engine.duckdb import DuckDB
 from retail_pipeline.engine.files.records import open_records
 from retail_pipeline.engine.files.shapes import Shape
-from retail_pipeline.engine.reading import DoubtError, Reader, read_alone, scan
+from retail_pipeline.engine.reading import CENTS, DoubtError, Reader, read_alone, scan
 from retail_pipeline.engine.till import findings, judge
 
 MOST_REASONS = 20
@@ -52,6 +53,8 @@ class Preview:
     after: Sequence[Mapping[str, Any]]
     rows: int
     unreadable: int
+    left_out: int
+    value_left_out: int
     tallies: Sequence[Tally]
     till: Till
     currency: str
@@ -68,7 +71,7 @@ def preview(
     Raises:
         RefusalError: the file cannot be read at all; the message says why.
     """
-    shape, order = _read(reader, reader.shape(path, name), path)
+    shape, order = _read(reader, reader.shape(path, name), path, reader.latest(path.stat().st_mtime_ns))
     evidence = shape.evidence
     if order:
         evidence += (Evidence(what="dates", value=order, why="only so can all of them be read"),)
@@ -77,16 +80,17 @@ def preview(
     places = [shape.header.index(column) for column in columns]
     with open_records(path, shape.layout, reader.folder) as (_, records):
         before = [record.fields and [record.fields[n] for n in places] for record in islice(records, rows)]
-    count, unreadable, first_currency = reader.connection.sql(
-        """select count(*), count(reasons), arg_min(currency, (cast(sold_at as date), rowid))
-            filter (reasons is null)
-        from mapped"""
+    count, unreadable, left_out, value_left_out, first_currency = reader.connection.sql(
+        f"""select count(*), count(reasons), count(*) filter (left_out),
+            coalesce(sum({CENTS}) filter (left_out), 0) // 100,
+            arg_min(currency, (cast(sold_at as date), rowid)) filter (reasons is null and not left_out)
+        from mapped"""  # noqa: S608
     ).fetchall()[0]
     profile, engine = reader.profiles[shape.profile], DuckDB(reader.connection)
     till = judge(engine, profile.source_system, rules_for(cleaning, profile.cleaning))
     currency = reader.currency or first_currency or ""
     after = reader.connection.execute(
-        f"select {', '.join(CANONICAL)}, reasons from mapped order by rowid limit $rows",  # noqa: S608
+        f"select {', '.join(CANONICAL)}, reasons, left_out from mapped order by rowid limit $rows",  # noqa: S608
         {"rows": rows},
     ).fetchall()
     return Preview(
@@ -95,9 +99,11 @@ def preview(
         columns=columns,
         unread=tuple(column for column in shape.header if column not in needs),
         before=before,
-        after=[dict(zip((*CANONICAL, "reasons"), row, strict=True)) for row in after],
+        after=[dict(zip((*CANONICAL, "reasons", "left_out"), row, strict=True)) for row in after],
         rows=count,
         unreadable=unreadable,
+        left_out=left_out,
+        value_left_out=int(value_left_out),
         tallies=_tallies(reader),
         till=till,
         currency=currency,
@@ -105,13 +111,15 @@ def preview(
     )
 
 
-def _read(reader: Reader, shape: Shape, path: Path) -> tuple[Shape, DateOrder | None]:
+def _read(
+    reader: Reader, shape: Shape, path: Path, latest: datetime | None
+) -> tuple[Shape, DateOrder | None]:
     """Read a file into ``mapped`` as landing does: by one scan if nothing is wrong with it."""
     if shape.plain:
         with suppress(DoubtError):
-            if not scan(reader, shape, [path]):
+            if not scan(reader, shape, [path], [latest]):
                 return shape, None
-    return read_alone(reader, shape, path)
+    return read_alone(reader, shape, path, latest)
 
 
 def _tallies(reader: Reader) -> list[Tally]:

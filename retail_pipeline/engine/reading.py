@@ -17,9 +17,10 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
@@ -41,6 +42,13 @@ from retail_pipeline.engine.files.unpacked import BLOCK, RefusalError, unpacked
 from retail_pipeline.engine.text_rows import Record, ends_open
 
 CHUNK_ROWS = 20_000
+# archives without times unpack to 1970 or 1980
+NO_FILE_BEFORE = 1990
+# the value of a line of `mapped`: cents as integers add up to the same in any order; a line beyond all reason
+# is left to the cleaning
+CENTS = """try_cast(round(
+    100 * coalesce(cast(amount as double), cast(quantity as double) * cast(unit_price as double))
+) as bigint)"""
 _OF_EXPRESSIONS = (
     duckdb.BinderException,
     duckdb.CatalogException,
@@ -73,6 +81,16 @@ class Reader:
     def shape(self, path: Path, name: str) -> Shape:
         """How a file reads; RefusalError says why it does not."""
         return shape_of(path, name, self.profiles, self.folder)
+
+    def latest(self, modified_ns: int) -> datetime | None:
+        """The business time from which on a file changed then cannot know of sales: two days after its own.
+
+        None for a file whose time of last change says nothing, as some archives unpack them.
+        """
+        changed = datetime.fromtimestamp(modified_ns // 10**9, ZoneInfo(self.business_zone))
+        if changed.year < NO_FILE_BEFORE:
+            return None
+        return datetime.combine(changed.date() + timedelta(days=2), time())
 
     def lookups(self, profile: str) -> Mapping[str, Table]:
         """The second files of a profile, read once."""
@@ -124,10 +142,13 @@ def scan(
     reader: Reader,
     shape: Shape,
     paths: Sequence[Path],
+    latest: Sequence[datetime | None],
     order: DateOrder | None = None,
     with_payload: bool = False,
 ) -> set[int]:
     """Read plain files into ``mapped``; returns which of them hold broken records or rows with reasons.
+
+    ``latest`` are the files' ``Reader.latest``.
 
     Raises:
         DoubtError: one of them cannot be scanned.
@@ -137,7 +158,7 @@ def scan(
     try:
         for path, copy in zip(paths, copies, strict=bool(copies)):
             _copy_as_utf8(path, copy, shape)
-        return _scan(reader, shape, copies or paths, order, with_payload)
+        return _scan(reader, shape, copies or paths, latest, order, with_payload)
     except (duckdb.InvalidInputException, duckdb.IOException, UnicodeDecodeError, RefusalError) as error:
         raise DoubtError(_first_line(error)) from error
     except duckdb.Error as error:
@@ -147,7 +168,9 @@ def scan(
             copy.unlink(missing_ok=True)
 
 
-def read_alone(reader: Reader, shape: Shape, path: Path) -> tuple[Shape, DateOrder | None]:
+def read_alone(
+    reader: Reader, shape: Shape, path: Path, latest: datetime | None
+) -> tuple[Shape, DateOrder | None]:
     """Read one file into ``mapped`` so that every row is accounted for.
 
     Keeps the text of rows that cannot be read. Returns the shape as it turned out to be, and the order of the
@@ -158,14 +181,14 @@ def read_alone(reader: Reader, shape: Shape, path: Path) -> tuple[Shape, DateOrd
     """
     settled = _settled(shape, path, reader.profiles[shape.profile].encoding)
     try:
-        if settled != shape and settled.plain and not scan(reader, settled, [path]):
+        if settled != shape and settled.plain and not scan(reader, settled, [path], [latest]):
             return settled, None
         shape = settled
         if shape.layout.kind == "parquet" and shape.plain:
             order = _order_in_parquet(reader, shape, path)
-            scan(reader, shape, [path], order, with_payload=True)
+            scan(reader, shape, [path], [latest], order, with_payload=True)
             return shape, order
-        return shape, _read(reader, shape, path)
+        return shape, _read(reader, shape, path, latest)
     except DoubtError as error:
         raise RefusalError(f"cannot be read ({error}): have it delivered again") from error
     except AmbiguousDatesError as error:
@@ -216,10 +239,15 @@ def _copy_as_utf8(path: Path, copy: Path, shape: Shape) -> None:
 
 
 def _scan(
-    reader: Reader, shape: Shape, paths: Sequence[Path], order: DateOrder | None, with_payload: bool
+    reader: Reader,
+    shape: Shape,
+    paths: Sequence[Path],
+    latest: Sequence[datetime | None],
+    order: DateOrder | None,
+    with_payload: bool,
 ) -> set[int]:
     # the names come from a listing: they are no patterns
-    parameters: dict[str, Any] = {"files": [glob.escape(str(path)) for path in paths]}
+    parameters: dict[str, Any] = {"files": [glob.escape(str(path)) for path in paths], "latest": list(latest)}
     payload = problem = "null::varchar"
     connection, layout = reader.connection, shape.layout
     if layout.kind == "text":
@@ -254,7 +282,9 @@ def _scan(
         ):
             problem = f"case when substr({cells[at]}, 5, 1) = '-' then 'doubtful' end"
     # made of the profile's parsed expressions, and of identifiers and literals that sqlglot quotes
-    lines = f"select file_index as file_no, {problem} as problem, {payload} as payload, {texts}"
+    latest_of = "cast($latest as timestamp[])[cast(file_index as bigint) + 1] as latest"
+    fixed = f"file_index as file_no, {latest_of}, {problem} as problem, {payload} as payload"
+    lines = f"select {fixed}, {texts}"
     connection.execute(
         f"create or replace table mapped as with lines as ({lines} from {source}) "  # noqa: S608
         f"select * from ({reader.select(shape, order)})",
@@ -340,19 +370,24 @@ def _order(profile: SourceProfile, dates: DateTexts) -> DateOrder | None:
 # the careful reader
 
 
-def _read(reader: Reader, shape: Shape, path: Path) -> DateOrder | None:
+def _read(reader: Reader, shape: Shape, path: Path, latest: datetime | None) -> DateOrder | None:
     profile = reader.profiles[shape.profile]
     column = date_column(profile)
     dates = None if column is None else DateTexts(column)
-    _map(reader, shape, path, None, dates)
+    _map(reader, shape, path, latest, None, dates)
     order = _order(profile, dates) if dates else None
-    if order and (not shape.plain or scan(reader, shape, [path], order)):
-        _map(reader, shape, path, order)
+    if order and (not shape.plain or scan(reader, shape, [path], [latest], order)):
+        _map(reader, shape, path, latest, order)
     return order
 
 
 def _map(
-    reader: Reader, shape: Shape, path: Path, order: DateOrder | None, dates: DateTexts | None = None
+    reader: Reader,
+    shape: Shape,
+    path: Path,
+    latest: datetime | None,
+    order: DateOrder | None,
+    dates: DateTexts | None = None,
 ) -> None:
     """Read a file's records into ``mapped``; it stays incomplete when dates come to light that need an order.
 
@@ -361,7 +396,12 @@ def _map(
     profile, header = reader.profiles[shape.profile], reader.columns(shape)
     columns = positions(profile, header)
     schema = pa.schema(
-        [("file_no", pa.uint64()), ("problem", pa.string()), ("payload", pa.string())]
+        [
+            ("file_no", pa.uint64()),
+            ("latest", pa.timestamp("us")),
+            ("problem", pa.string()),
+            ("payload", pa.string()),
+        ]
         + [(f"c{n}", pa.string()) for n in columns]
     )
     statement = f"create or replace table mapped as {reader.select(shape, order)}"
@@ -373,7 +413,8 @@ def _map(
                 if dates.dates and profile.date_order is None:
                     continue
             texts = [[r.fields[n] or None if r.fields else None for r in chunk] for n in columns]
-            data = [[0] * len(chunk), [r.problem for r in chunk], [r.payload for r in chunk], *texts]
+            fixed = [[0] * len(chunk), [latest] * len(chunk)]
+            data = [*fixed, [r.problem for r in chunk], [r.payload for r in chunk], *texts]
             lines = [pa.array(values, kind) for values, kind in zip(data, schema.types, strict=True)]
             reader.connection.register("lines", pa.Table.from_arrays(lines, schema=schema))
             reader.connection.execute(statement)

@@ -42,7 +42,7 @@ def judge(engine: DuckDB, source_system: str, rules: CleaningRules) -> Till:
         "raw_transactions",
         f"""select 'this file' as source_id, rowid + 1 as source_row, $system as source_system, {names},
             cast(sold_at as date) as date
-        from mapped where reasons is null""",  # noqa: S608 - the schema's columns
+        from mapped where reasons is null and not left_out""",  # noqa: S608 - the schema's columns
         {},
         system=source_system,
     )

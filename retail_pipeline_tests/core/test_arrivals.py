@@ -17,6 +17,7 @@ from retail_pipeline.core.arrivals import (
     new_files,
 )
 from retail_pipeline.core.manifests import Arrival, Manifest, Part
+from retail_pipeline.core.schema import TABLES
 
 FIRST, LAST = date(2010, 12, 1), date(2011, 12, 9)
 
@@ -26,14 +27,14 @@ def seen(path: str, content: str, at: int = 0) -> FileSeen:
     return FileSeen(path=path, size_bytes=len(content), sha256=digest, modified_ns=at)
 
 
-def landed(file: FileSeen, *days: date, outside: int = 0) -> Manifest:
+def landed(file: FileSeen, *days: date, outside: int = 0, late: int = 0) -> Manifest:
     return Manifest(
         table="landed_files",
         partition={"file": file.source_id},
         rows=1,
         content="",
-        inputs=landing_inputs(file, "till", "profile-1", outside, FIRST, LAST),
-        code_version="1",
+        inputs=landing_inputs(file, "till", "profile-1", outside, late, FIRST, LAST),
+        code_version=TABLES["landed_files"].code_version,
         schema_fingerprint="",
         parts={day: Part(rows=1, content="") for day in days},
         arrival=Arrival(path=file.path, size_bytes=file.size_bytes, modified_ns=file.modified_ns),

@@ -106,7 +106,7 @@ def land(state: State, recipe: Recipe, shop: Shop, files: tuple[FileSeen, ...]) 
         outside = len(listing(shop)[file]) - len(kept)
         read_by, profile = min(recipe.profiles.items())
         bounds = recipe.first_day, recipe.last_day
-        inputs = landing_inputs(file, read_by, profile, outside, *bounds)
+        inputs = landing_inputs(file, read_by, profile, outside, 0, *bounds)
         made = manifest("landed_files", {"file": file.source_id}, {**inputs, "source_system": "till"})
         arrival = Arrival(path=file.path, size_bytes=file.size_bytes, modified_ns=file.modified_ns)
         counts = {"rows_read": 1, "unreadable": 0}

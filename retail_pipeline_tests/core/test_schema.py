@@ -17,7 +17,7 @@ CONTRACT = {
     "landed_files": (
         "file",
         "source_id path size_bytes sha256 profile encoding rows_read rows_accepted "
-        "rows_rejected first_day last_day days_touched",
+        "rows_rejected rows_left_out first_day last_day days_touched",
     ),
     "raw_transactions": ("date", RAW),
     "unreadable_rows": ("file", "source_id source_row reasons payload"),

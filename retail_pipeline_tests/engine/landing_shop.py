@@ -83,4 +83,4 @@ def refusal(outcome: Landed | Refused) -> str:
 
 def counts(outcome: Landed | Refused) -> dict[str, int]:
     assert isinstance(outcome, Landed), outcome
-    return outcome.manifest.counts
+    return {name: n for name, n in outcome.manifest.counts.items() if n or "left_out" not in name}

@@ -348,7 +348,7 @@ def test_json_lines_give_the_rows_of_the_text_file(shop):
     assert no_object["reasons"] == ["the row is no JSON object"]
 
 
-def test_json_numbers_are_taken_as_they_are_written(shop):
+def test_json_numbers_keep_all_their_digits(shop):
     line = (
         '{"bill":9007199254740993,"sku":"007","title":"","qty":1.10,"price":1e2,"day":"2011-01-31","who":1.0}'
     )
@@ -356,7 +356,7 @@ def test_json_numbers_are_taken_as_they_are_written(shop):
     shop.land(profile())
     (row,) = shop.raw()
     assert (row["invoice_id"], row["quantity"], row["unit_price"], row["customer_id"]) == (
-        "9007199254740993", Decimal("1.100"), Decimal("100.0000"), "1.0",
+        "9007199254740993", Decimal("1.100"), Decimal("100.0000"), "1",
     )  # fmt: skip
     assert len(shop.unreadable()) == 2
 
@@ -437,7 +437,7 @@ def test_blanks_and_apostrophes_part_thousands_in_all_their_forms(shop):
 
 
 def test_a_mark_that_was_not_declared_is_never_guessed(shop):
-    assert prices(shop, ["1,234", "1 234", "$5.00", "5.00-"]) == [None, None, Decimal(5), Decimal(-5)]
+    assert prices(shop, ["1,234", "1 234", "€5.00", "5.00-"]) == [None, None, Decimal(5), Decimal(-5)]
 
 
 def days(shop: Shop, texts: list[str], **options: Any) -> list[datetime | None]:

@@ -239,7 +239,7 @@ def test_a_header_alone_lands_as_a_file_of_no_rows(shop):
         (GOOD.replace(",6,", ",six,"), "quantity: 'six' is not a number"),
         (GOOD.replace(",6,", ",,"), "quantity is missing"),
         (GOOD.replace(",6,", ",NaN,"), "quantity: 'NaN' is not a number"),
-        (GOOD.replace(",6,", ",1e30,"), "quantity: '1e30' is not a number"),
+        (GOOD.replace(",6,", ",1e30,"), "quantity: '1e30' has lost digits to scientific notation"),
         (GOOD.replace("2.55", "inf"), "unit_price: 'inf' is not a number"),
         (GOOD.replace("2.55", " "), "unit_price is missing"),
         (GOOD.replace("2010-12-01 08", "2011-02-30 10"), "sold_at: '2011-02-30 10:26:00' is no date"),
@@ -410,8 +410,10 @@ def test_no_row_is_lost_whatever_the_dirt(lines, compressed):
         shop.deliver(name, UCI, *lines)
         found = counts(shop.land()[name])
         rows = [row["source_row"] for row in (*shop.raw(), *shop.unreadable())]
-        assert sorted(rows) == list(range(1, found["rows_read"] + 1))
-        assert found["rows_read"] == found["raw"] + found["unreadable"]
+        left_out = found.get("left_out", 0)
+        assert len(set(rows)) == len(rows) == found["rows_read"] - left_out
+        assert set(rows) <= set(range(1, found["rows_read"] + 1))
+        assert found["rows_read"] == found["raw"] + found["unreadable"] + left_out
         whole = sum(line in (OTHER.encode(), GOOD.encode()) for line in lines)
         assert found["raw"] >= whole or any(b'"' in line for line in lines)
 

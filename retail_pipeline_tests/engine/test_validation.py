@@ -35,6 +35,7 @@ GOOD: dict[str, Row] = {
         "rows_read": 10,
         "rows_accepted": 8,
         "rows_rejected": 2,
+        "rows_left_out": 0,
         "first_day": date(2011, 12, 9),
         "last_day": date(2011, 12, 9),
         "days_touched": [date(2011, 12, 9)],
@@ -144,7 +145,7 @@ def test_good_rows_meet_every_expectation_and_a_key_may_occur_in_every_partition
 
 
 BROKEN = [
-    ("landed_files", {"rows_rejected": 1}, "rows read are rows accepted and rows rejected"),
+    ("landed_files", {"rows_rejected": 1}, "rows read are rows accepted, rows rejected and rows left out"),
     ("raw_transactions", {"unit_price": None}, "unit_price or amount is known"),
     ("raw_transactions", {"quantity": None}, "quantity is never null"),
     ("rejected_rows", {"sold_at": at("2011-12-10 00:00")}, "sold_at lies within the partition's day"),

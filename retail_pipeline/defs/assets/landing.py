@@ -126,6 +126,8 @@ def log_landed(pipeline: Pipeline, state: State, manifest: Manifest, log: Log) -
                 metadata={
                     "dagster/partition_row_count": counts["raw"],
                     "unreadable_rows": counts["unreadable"],
+                    "rows left out": counts.get("left_out", 0),
+                    "value left out": counts.get("value_left_out", 0),
                     "first_day": str(days[0]) if days else "none",
                     "last_day": str(days[-1]) if days else "none",
                     "path in landing": manifest.arrival.path,
@@ -133,8 +135,8 @@ def log_landed(pipeline: Pipeline, state: State, manifest: Manifest, log: Log) -
                 },
             )
         )
-    lost = abs(counts["rows_read"] - counts["raw"] - counts["unreadable"])
-    accounting = counted("rows read = raw + unreadable rows", lost, True)
+    lost = abs(counts["rows_read"] - counts["raw"] - counts["unreadable"] - counts.get("left_out", 0))
+    accounting = counted("rows read = raw + unreadable rows + rows left out", lost, True)
     log_check(log, "raw_transactions", "no_row_is_lost", key, accounting, counts)
     unreadable = _unreadable(pipeline, state, manifest)
     log_check(log, "raw_transactions", "rows_are_readable", key, unreadable, counts)

@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from itertools import chain, islice
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from retail_pipeline.core.amounts import written_out
 from retail_pipeline.core.sources import FillDown, clean_header
 from retail_pipeline.engine.files.unpacked import Kind, Packing, RefusalError, check_size, on_disk, unpacked
 from retail_pipeline.engine.text_rows import (
@@ -162,7 +164,7 @@ def _text(cell: object) -> str | None:
     if isinstance(cell, bool):
         return str(cell).lower()
     if isinstance(cell, float):
-        return str(int(cell)) if cell.is_integer() else repr(cell)
+        return None if isnan(cell) else written_out(repr(cell))
     if isinstance(cell, datetime):
         return cell.isoformat(" ")
     if isinstance(cell, date | time):
@@ -265,9 +267,13 @@ def _object(line: bytes, encoding: str) -> tuple[Mapping[str, str | None], Recor
     if isinstance(text, Record):
         return {}, text
     try:
-        # numbers stay as they are written
+        # numbers keep their digits, but for exponents
         found = json.loads(
-            text, parse_float=str, parse_int=str, parse_constant=str, object_pairs_hook=_each_once
+            text,
+            parse_float=written_out,
+            parse_int=str,
+            parse_constant=_constant,
+            object_pairs_hook=_each_once,
         )
         if not isinstance(found, dict):
             return {}, Record(None, "the row is no JSON object", text)
@@ -306,6 +312,11 @@ def refused_lists(header: Sequence[str]) -> RefusalError | None:
         if lists
         else None
     )
+
+
+def _constant(name: str) -> str | None:
+    """What is no number in JSON, as Python writes it: pandas' NaN is its null."""
+    return None if name == "NaN" else name
 
 
 def _flat(prefix: str, value: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
