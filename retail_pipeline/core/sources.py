@@ -203,6 +203,12 @@ class SourceProfile(Frozen):
         return frozenset(set(self.needs) - kept)
 
     @property
+    def counted(self) -> frozenset[str]:
+        """The columns that numbers are made of."""
+        numbers = (self.columns.get(name) for name in ("quantity", "unit_price", "amount"))
+        return frozenset(column for text in numbers if text for column in _columns_of(text))
+
+    @property
     def lookup_columns(self) -> tuple[str, ...]:
         """The lookups' columns that the expressions read, as ``name.COLUMN``, sorted."""
         return tuple(sorted(column for column in self._read if column.partition(".")[0] in self.lookups))

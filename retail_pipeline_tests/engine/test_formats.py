@@ -9,12 +9,13 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
@@ -103,8 +104,13 @@ def zipped(name: str, content: bytes, *others: str) -> bytes:
     return out.getvalue()
 
 
-def workbook(rows: Sequence[Sequence[object]], merged: str = "") -> bytes:
-    """A small .xlsx with one sheet; a datetime becomes a cell with a date format, a number a number."""
+def workbook(
+    rows: Sequence[Sequence[object]],
+    merged: str = "",
+    others: Mapping[str, Sequence[Sequence[object]]] = MappingProxyType({}),
+    hidden: Collection[str] = (),
+) -> bytes:
+    """A small .xlsx with the sheet Sales, and others; a datetime becomes a date cell, a number a number."""
 
     def cell(value: object) -> str:
         if isinstance(value, datetime):
@@ -119,20 +125,35 @@ def workbook(rows: Sequence[Sequence[object]], merged: str = "") -> bytes:
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     related = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     package = "http://schemas.openxmlformats.org/package/2006/relationships"
-    body = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+    sheets = {"Sales": rows, **others}
+
+    def body(rows: Sequence[Sequence[object]]) -> str:
+        return "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+
+    states = dict.fromkeys(hidden, ' state="hidden"')
+    listed = "".join(
+        f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"{states.get(name, "")}/>'
+        for n, name in enumerate(sheets, 1)
+    )
     parts = {
         "_rels/.rels": f'<Relationships xmlns="{package}"><Relationship Id="r1" Target="xl/workbook.xml" '
         f'Type="{related}/officeDocument"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{related}"><sheets>'
-        '<sheet name="Sales" sheetId="1" r:id="r1"/></sheets></workbook>',
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{related}"><sheets>{listed}</sheets>'
+        "</workbook>",
         "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}">'
-        f'<Relationship Id="r1" Target="worksheets/sheet1.xml" Type="{related}/worksheet"/>'
-        f'<Relationship Id="r2" Target="styles.xml" Type="{related}/styles"/></Relationships>',
+        + "".join(
+            f'<Relationship Id="r{n}" Target="worksheets/sheet{n}.xml" Type="{related}/worksheet"/>'
+            for n in range(1, len(sheets) + 1)
+        )
+        + f'<Relationship Id="r0" Target="styles.xml" Type="{related}/styles"/></Relationships>',
         "xl/styles.xml": f'<styleSheet xmlns="{main}"><cellXfs>'
         '<xf numFmtId="0"/><xf numFmtId="22"/></cellXfs></styleSheet>',
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{body}</sheetData>'
-        f"{merged}</worksheet>",
     }
+    for n, rows_of in enumerate(sheets.values(), 1):
+        parts[f"xl/worksheets/sheet{n}.xml"] = (
+            f'<worksheet xmlns="{main}"><sheetData>{body(rows_of)}</sheetData>'
+            f"{merged if n == 1 else ''}</worksheet>"
+        )
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, content in parts.items():

@@ -15,7 +15,7 @@ from datetime import date, datetime, time
 from itertools import chain, islice
 from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,6 +36,7 @@ from retail_pipeline.engine.text_rows import (
 DELIMITERS = ",;\t|"
 HEADER_LINES = 20
 SAMPLE_OBJECTS = 1000
+TOP_ROWS = 50
 # ends the name of a column that holds lists, so that no profile takes it for one of values
 LIST = "[]"
 _SEPARATOR = re.compile(r"""(["']?)sep=(.)\1""")
@@ -59,7 +60,7 @@ class Layout:
     surplus: int = 0
     header: tuple[str, ...] | None = None
     widths: tuple[int, ...] | None = None
-    sheet: str | None = None
+    sheets: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -73,7 +74,7 @@ def open_records(
     """
     if layout.kind == "excel":
         with on_disk(path, layout.packing, folder) as book:
-            yield _of_table(_cells(book, layout.sheet), layout)
+            yield _of_book(book, layout)
         return
     if layout.kind == "parquet":
         with on_disk(path, layout.packing, folder) as whole:
@@ -135,20 +136,70 @@ def _no_header(row: Record, header: tuple[str, ...]) -> Record:
 # workbooks
 
 
-def _cells(path: Path, sheet: str | None) -> Iterator[list[str | None]]:
+class Sheet(NamedTuple):
+    """A sheet of a workbook as its first rows show it.
+
+    ``header`` is empty where the sheet is. ``merged`` are the columns with cells merged over several rows.
+    """
+
+    name: str
+    hidden: bool
+    header: tuple[str, ...]
+    top: list[list[str | None]]
+    merged: frozenset[str]
+
+
+def sheets_of(path: Path, layout: Layout, folder: Path) -> list[Sheet]:
+    """All the sheets of a workbook.
+
+    Raises:
+        RefusalError: it is none, or cannot be opened.
+    """
+    found = []
+    with on_disk(path, layout.packing, folder) as whole, _book(whole) as book:
+        for name, hidden in _listed(book):
+            rows, merged = _cells(book, name, layout.skip_rows, layout.skip_rows + TOP_ROWS)
+            top = list(rows)
+            header, _ = _of_table(iter(top), layout) if _filled(top, layout) else ((), None)
+            names = frozenset(header[column] for column in merged if column < len(header))
+            found.append(Sheet(name, hidden, header, top, names))
+    return found
+
+
+def _listed(book: Any) -> list[tuple[str, bool]]:
+    """The names of a workbook's sheets of cells, and whether they are hidden."""
+    import python_calamine as calamine
+
+    sheets = [about for about in book.sheets_metadata if about.typ == calamine.SheetTypeEnum.WorkSheet]
+    return [(about.name, about.visible != calamine.SheetVisibleEnum.Visible) for about in sheets]
+
+
+def _filled(rows: list[list[str | None]], layout: Layout) -> bool:
+    return any(any(row) for row in rows[layout.skip_rows :])
+
+
+def _of_book(path: Path, layout: Layout) -> tuple[tuple[str, ...], Iterator[Record]]:
+    """The rows of the layout's sheets one after the other; without any, of the first that is not hidden."""
+    with _book(path) as book:
+        names = layout.sheets or tuple(name for name, hidden in _listed(book) if not hidden)[:1]
+        if missing := [name for name in names if name not in book.sheet_names]:
+            raise RefusalError(
+                f"has no sheet {missing[0]}, but {', '.join(book.sheet_names)}: mend `sheet` in the profile"
+            )
+        if not names:
+            raise RefusalError("is a workbook without sheets that are shown: have it delivered again")
+        tables = [_of_table(_cells(book, name, layout.skip_rows)[0], layout) for name in names]
+    return tables[0][0], chain.from_iterable(rows for _, rows in tables)
+
+
+@contextmanager
+def _book(path: Path) -> Iterator[Any]:
     import python_calamine as calamine
 
     check_size(path)
     try:
         with calamine.CalamineWorkbook.from_path(str(path)) as book:
-            names = book.sheet_names
-            if sheet is not None and sheet not in names:
-                raise RefusalError(
-                    f"has no sheet {sheet}, but {', '.join(names)}: mend `sheet` in the profile"
-                )
-            if not names:
-                raise RefusalError("is a workbook without sheets: have it delivered again")
-            rows = book.get_sheet_by_name(sheet or names[0]).to_python(skip_empty_area=False)
+            yield book
     except calamine.PasswordError as error:
         raise RefusalError("is a workbook with a password: deliver it without") from error
     except OSError as error:
@@ -156,7 +207,28 @@ def _cells(path: Path, sheet: str | None) -> Iterator[list[str | None]]:
         raise RefusalError(why, lasting=False) from error
     except (calamine.CalamineError, ValueError) as error:
         raise RefusalError(f"is no workbook, or a part of one ({error}): have it delivered again") from error
-    return ([_text(cell) for cell in row] for row in rows)
+
+
+def _cells(
+    book: Any, name: str, skipped: int, most: int | None = None
+) -> tuple[Iterator[list[str | None]], set[int]]:
+    """A sheet's rows, what is merged over several filled in in each; and the columns where that is so."""
+    sheet = book.get_sheet_by_name(name)
+    rows = sheet.to_python(skip_empty_area=False, nrows=most)
+    merged = [
+        (top, bottom, left)
+        for (top, left), (bottom, _) in sheet.merged_cell_ranges or ()
+        if bottom > top >= skipped
+    ]
+    down = {
+        (row, left): top
+        for top, bottom, left in merged
+        for row in range(top + 1, min(bottom + 1, len(rows)))
+        if left < len(rows[row])
+    }
+    for (row, column), top in down.items():
+        rows[row][column] = rows[top][column]
+    return ([_text(cell) for cell in row] for row in rows), {left for _, _, left in merged}
 
 
 def _text(cell: object) -> str | None:

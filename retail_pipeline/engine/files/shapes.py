@@ -15,21 +15,24 @@ from itertools import islice
 from math import inf
 from operator import itemgetter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from retail_pipeline.core.dialects import DialectError, Evidence, delimiter_of
 from retail_pipeline.core.headers import Columns, is_sure
-from retail_pipeline.core.sources import SourceProfile, UnknownColumnsError, match
+from retail_pipeline.core.sources import SourceProfile, UnknownColumnsError, clean_header, match
 from retail_pipeline.engine.files.headers import columns_below, lines_above, settled_header
 from retail_pipeline.engine.files.records import (
     DELIMITERS,
     HEADER_LINES,
     Layout,
+    Sheet,
     after_skipped,
     open_records,
     parquet_header,
     parquet_schema,
     refused_lists,
+    sheets_of,
 )
 from retail_pipeline.engine.files.texts import (
     encoding_at,
@@ -126,7 +129,18 @@ def generic_layout(path: Path) -> tuple[Layout, tuple[Evidence, ...]]:
     """
     found = package(path)
     layout, said = Layout(*found), _format(found)
-    if found.kind in ("excel", "parquet"):
+    if found.kind == "excel":
+        with TemporaryDirectory() as folder:
+            book = sheets_of(path, layout, Path(folder))
+        first = next((sheet for sheet in book if sheet.header and not sheet.hidden), None)
+        if first is None:
+            raise _no_sheet(book, None)
+        read = tuple(s.name for s in book if s.header == first.header and not s.hidden)
+        evidence = [said, _evidence("sheets", ", ".join(read), "they are shown, with the same columns")]
+        if others := [s.name + (" (hidden)" if s.hidden else "") for s in book if s.name not in read]:
+            evidence.append(_evidence("not read", ", ".join(others), "other sheets"))
+        return replace(layout, sheets=read), tuple(evidence)
+    if found.kind == "parquet":
         return layout, (said,)
     encoding, why = (json_encoding if found.kind == "json" else encoding_at)(path, found.packing)
     layout, evidence = replace(layout, encoding=encoding), [said, _evidence("encoding", encoding, why)]
@@ -268,19 +282,79 @@ _ALIKE = 0.6
 def _in_workbook(
     path: Path, found: Package, profiles: Mapping[str, SourceProfile], folder: Path
 ) -> Iterator[_Candidate | RefusalError]:
-    for layout, alike in _alike(
-        {
-            n: Layout(*found, skip_rows=p.skip_rows, header=p.header, sheet=p.sheet)
-            for n, p in profiles.items()
-        }
-    ).items():
-        try:
-            with open_records(path, layout, folder) as (header, _):
-                why = "the profile names it" if layout.sheet else "the profile names none"
-                said = (layout, (_evidence("sheet", layout.sheet or "the first", why),))
-                yield _Candidate(header, layout, _pick(profiles, alike), False, partial(_same, said))
-        except RefusalError as refusal:
-            yield refusal
+    layouts = {
+        n: Layout(*found, skip_rows=p.skip_rows, header=p.header, sheets=(p.sheet,) if p.sheet else ())
+        for n, p in profiles.items()
+    }
+    for layout, alike in _alike(layouts).items():
+        named = layout.sheets[0] if layout.sheets else None
+        known = _pick(profiles, alike)
+        book = sheets_of(path, layout, folder)
+        shown = [s for s in book if s.header and (s.name == named if named else not s.hidden)]
+        if not shown:
+            yield _no_sheet(book, named)
+            continue
+        for header in dict.fromkeys(sheet.header for sheet in shown):
+            read = [sheet for sheet in shown if sheet.header == header]
+            lain = replace(layout, sheets=tuple(sheet.name for sheet in read))
+            yield _Candidate(header, lain, known, False, partial(_settled_book, lain, book, read, named))
+        for name, profile in known.items():
+            for n, row in enumerate(shown[0].top):
+                names = clean_header([cell or "" for cell in row])
+                if n > layout.skip_rows and set(profile.needs) <= set(names):
+                    yield _RemediedError(
+                        f"has the columns that the profile {name} needs in row {n + 1}: say `skip_rows: {n}` "
+                        "in the profile, or have it delivered without the rows above"
+                    )
+
+
+def _no_sheet(book: Sequence[Sheet], named: str | None) -> RefusalError:
+    names = [sheet.name for sheet in book]
+    if named is not None and named not in names:
+        return RefusalError(f"has no sheet {named}, but {', '.join(names)}: mend `sheet` in the profile")
+    hidden = [sheet.name for sheet in book if sheet.hidden and sheet.header]
+    if hidden and named is None:
+        return RefusalError(
+            f"has rows in hidden sheets alone ({', '.join(hidden)}): say `sheet` in the profile if they count"
+        )
+    return RefusalError("has an empty sheet: have it delivered again, or name another in the profile")
+
+
+def _settled_book(
+    layout: Layout, book: Sequence[Sheet], read: Sequence[Sheet], named: str | None, profile: SourceProfile
+) -> Settled:
+    """The layout of a workbook, and what of it is read and what is not.
+
+    Raises:
+        RefusalError: another sheet may be meant as well, or a number is merged over several rows.
+    """
+    others = [sheet for sheet in book if sheet not in read and sheet.header]
+    if named is None:
+        rival = [
+            s.name for s in others if not s.hidden and (profile.header or set(profile.needs) <= set(s.header))
+        ]
+        if profile.header and len(read) > 1:
+            rival = [sheet.name for sheet in read[1:]]
+        if rival:
+            raise RefusalError(
+                f"has the profile's columns in several sheets ({', '.join([read[0].name, *rival])}), not all "
+                "with the same header: say `sheet` in the profile, or have it delivered with one header"
+            )
+    merged = {column for sheet in read for column in sheet.merged} & profile.counted
+    if merged:
+        raise RefusalError(
+            f"has cells of the column {', '.join(sorted(merged))} merged over several rows: which of them "
+            "the number is of does not show. Have it delivered without merged cells"
+        )
+    why = "the profile names it" if named else "all that are shown and have these columns"
+    said = [_evidence("sheets" if len(read) > 1 else "sheet", ", ".join(s.name for s in read), why)]
+    if filled := {column for sheet in read for column in sheet.merged} & set(profile.needs):
+        why = "merged over several rows: the value stands in each"
+        said.append(_evidence("merged", ", ".join(sorted(filled)), why))
+    for hidden, why in ((False, "other columns"), (True, "hidden")):
+        if names := [sheet.name for sheet in others if sheet.hidden == hidden]:
+            said.append(_evidence("not read", ", ".join(names), why if named is None else "not named"))
+    return layout, tuple(said)
 
 
 def _same(settled: Settled, _: SourceProfile) -> Settled:
