@@ -96,7 +96,7 @@ def run(
                 pipeline, instance, lambda: _last_day(pipeline, through), on_layer, err.print
             )
         last = _last_day(pipeline, through)
-        blocked = print_summary(out, pipeline, last, up_to_date=not outcome.runs)
+        blocked = print_summary(out, pipeline, last, not outcome.runs, outcome.days)
     for failure in outcome.failures:
         err.print(f"[red]failed[/red] {escape(failure)}")
     raise typer.Exit(1 if outcome.failures or blocked else 0)

@@ -6,10 +6,11 @@ lake.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -19,17 +20,34 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
+from retail_pipeline.core.accounting import account, days_made
 from retail_pipeline.core.calendar import month_of, ranges
 from retail_pipeline.core.inputs import read_by_no_profile, rests_on_other_data
+from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.planner import RANGE_TABLES, Work, difference, plan, stale_snapshots
+from retail_pipeline.core.reconciliation import (
+    MOST_DAYS,
+    Figures,
+    counted,
+    money,
+    refused_lines,
+    spans,
+    till_lines,
+    uncounted,
+)
 from retail_pipeline.core.state import Recipe, State
 from retail_pipeline.defs.jobs import JOBS
 from retail_pipeline.defs.partitions import days
 from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.engine.duckdb import connect
+from retail_pipeline.engine.till import of_days
 from retail_pipeline.lake.models import judged
 from retail_pipeline.lake.partitions import PAGE_FILE
 
 MOST_LINES = 5
+MONTH = 30
+# of more lines than these, `status` does not count orders and customers: it would wait for seconds
+MOST_ROWS = 1_000_000
 OnLayer = Callable[[str, int], None]
 OnMade = Callable[[str, str], None]
 
@@ -92,14 +110,17 @@ def print_plan(console: Console, work: Work) -> None:
     console.print(f"about {work.seconds:.0f} s")
 
 
-def print_summary(console: Console, pipeline: Pipeline, day: date, up_to_date: bool) -> bool:
+def print_summary(
+    console: Console, pipeline: Pipeline, day: date, up_to_date: bool, made: Collection[date] = ()
+) -> bool:
     """What a run leaves behind.
 
-    Files, rows, customers, segments, lists. True when lists are held back or files wait in quarantine.
+    Files, rows, what the days that it ``made`` came to, customers, segments, lists. True when lists are held
+    back or files wait in quarantine.
     """
     state = pipeline.state(tuple(pipeline.listing().files))
     console.print("everything was up to date" if up_to_date else f"up to date through {day}")
-    print_deliveries(console, state)
+    print_deliveries(console, pipeline, state)
     orphans = without_profile(state, pipeline.recipe)
     waiting_files = in_quarantine(state)
     more = len(waiting_files) - MOST_LINES
@@ -116,6 +137,7 @@ def print_summary(console: Console, pipeline: Pipeline, day: date, up_to_date: b
             f"[yellow]nothing delivered[/yellow] through {day}; landing is {pipeline.settings.landing}"
         )
         return bool(state.landed or state.quarantined)
+    print_till(console, pipeline, state, made)
     features = state.features.get(day)
     console.print(f"customers {features.rows if features else 0:,} as of {day}")
     for name, manifest in sorted(state.assignments.get(day, {}).items()):
@@ -146,37 +168,74 @@ def print_summary(console: Console, pipeline: Pipeline, day: date, up_to_date: b
     return bool(state.quarantined)
 
 
-def print_deliveries(console: Console, state: State) -> None:
-    """Files and rows: read, unreadable, refused by reason."""
-    counts = Counter[str]()
-    for manifest in state.counting.values():
-        names = ("rows_read", "unreadable", "left_out", "value_left_out")
-        counts.update({name: manifest.counts.get(name, 0) for name in names})
-    refused = Counter[str]()
-    for manifest in state.transactions.values():
-        counts.update({"refused": manifest.counts.get("rejected", 0), "transactions": manifest.rows})
-        refused.update({n: v for n, v in manifest.counts.items() if n.startswith("rejected: ")})
-    console.print(
-        f"files {len(state.counting):,}, rows read {counts['rows_read']:,}: "
-        f"transactions {counts['transactions']:,}, refused {counts['refused']:,}, "
-        f"unreadable {counts['unreadable']:,}"
-    )
-    if counts["left_out"]:
+def print_deliveries(console: Console, pipeline: Pipeline, state: State) -> None:
+    """Files and rows: read, and what became of them; refused ones by rule, with their money."""
+    rows = account(state)
+    console.print(rows.says)
+    if rows.unaccounted:
         console.print(
-            f"  left out by keep_rows or as totals: {counts['left_out']:,}, "
-            f"worth {counts['value_left_out']:,}"
+            f"[red]{rows.unaccounted:,} rows are not accounted for[/red]: `retail-pipeline check` says why"
         )
-    for reason, rows in refused.most_common():
-        console.print(f"  refused by {reason.removeprefix('rejected: ')}: {rows:,}")
+    currency = pipeline.currency(state)
+    if left_out := rows.became["left out"]:
+        worth = f"worth {rows.value_left_out:,} {currency}"
+        console.print(f"  left out by keep_rows or as totals: {left_out:,}, {worth}")
+    for line in refused_lines(rows.tally, currency):
+        console.print(line)
+
+
+def print_till(
+    console: Console, pipeline: Pipeline, state: State, days: Collection[date] | None = None
+) -> None:
+    """What days (by default all) came to, for comparing with the till; held ones are named and left out."""
+    made = {day: m for day, m in days_made(state).items() if days is None or day in days}
+    used = {day: manifest for day, manifest in made.items() if manifest.till and not state.is_held(day)}
+    currency = pipeline.currency(state)
+    for line in till_lines(_till_rows(pipeline, used), currency) if used else ():
+        console.print(line)
+    for day, manifest in made.items():
+        if state.is_held(day):
+            held = Figures(tally=manifest.till)
+            lines = f"{counted(held.lines, 'line')}, {money(held.total)} {currency}"
+            console.print(f"not among them: {lines} of {day}, which is held")
+        elif not manifest.till:
+            console.print(f"not among them: {day}, made before figures were kept; the next run adds them")
+
+
+def _till_rows(pipeline: Pipeline, used: Mapping[date, Manifest]) -> list[tuple[str, Figures]]:
+    """The figures of each of the last days, of the last month, and of all."""
+    latest = {day: manifest for day, manifest in used.items() if (max(used) - day).days < MONTH}
+    options = pipeline.settings.engine
+    with (
+        TemporaryDirectory() as spill,
+        connect(options.memory_limit, options.threads, Path(spill)) as engine,
+    ):
+        lately = of_days(engine, pipeline.lake, latest)
+        if len(used) <= MOST_DAYS:
+            return spans(lately)
+        rows = [(str(day), of_day) for day, of_day in lately.by_day.items()][-MOST_DAYS:]
+        if len(rows) < len(latest):
+            rows.append((f"last {MONTH} days", lately.in_all))
+        if len(latest) == len(used):
+            return rows
+        # orders and customers do not add up: they are counted anew, unless that reads too many lines
+        few = sum(manifest.rows for manifest in used.values()) <= MOST_ROWS
+        every = (
+            of_days(engine, pipeline.lake, used).in_all
+            if few
+            else uncounted(manifest.till for manifest in used.values())
+        )
+        return [*rows, (f"all {len(used):,} days", every)]
 
 
 def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInstance, through: date) -> bool:
     """What there is, what is stale, what failed and why; True when nothing is amiss."""
     listing = pipeline.listing()
     state = pipeline.state(tuple(listing.files))
-    print_deliveries(console, state)
+    print_deliveries(console, pipeline, state)
     if state.first_day:
         console.print(f"delivered {state.first_day} to {state.last_day}; lake {pipeline.lake.root}")
+    print_till(console, pipeline, state)
     for name, why in listing.ignored.items():
         console.print(f"  ignored {escape(name)}: {escape(why)}")
     for name, why in listing.waiting.items():

@@ -32,12 +32,13 @@ Tally = Mapping[str, Lines]
 class Figures(Frozen):
     """What was sold on some days.
 
-    A tally, and the orders (each once, whatever days its lines lie on) and customers who bought.
+    A tally, and the orders (each once, whatever days its lines lie on) and customers who bought; None where
+    they were not counted.
     """
 
     tally: dict[str, Lines] = Field(default={})
-    orders: int = 0
-    customers: int = 0
+    orders: int | None = 0
+    customers: int | None = 0
 
     def of(self, name: str) -> Lines:
         """The lines of that name in the tally; none when it has none."""
@@ -135,6 +136,11 @@ def till(by_day: Mapping[date, Tally], counts: Iterable[Mapping[str, Any]]) -> T
     )
 
 
+def uncounted(days: Iterable[Tally]) -> Figures:
+    """The figures of days whose orders and customers nobody counted."""
+    return Figures(tally=together(days), orders=None, customers=None)
+
+
 def odd_shares(raw: int, refused: int, anonymous: int, limits: Shares) -> Iterator[tuple[str, int, bool]]:
     """What a day's shares of rows should be and are not, in how many rows, and whether that holds the day."""
     if refused > limits.max_rejected_share * raw:
@@ -177,7 +183,8 @@ def till_lines(spans: Sequence[tuple[str, Figures]], currency: str) -> list[str]
     table = [[f"till figures, {currency}", "lines", "orders", "customers", *amounts]]
     for n, (name, f) in enumerate(spans):
         texts = (f"{column[n]:,.{places}f}" for column in amounts.values())
-        table.append([name, f"{f.lines:,}", f"{f.orders:,}", f"{f.customers:,}", *texts])
+        counts = ("-" if count is None else f"{count:,}" for count in (f.orders, f.customers))
+        table.append([name, f"{f.lines:,}", *counts, *texts])
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in table]
     if (below := spans[-1][1].of("below_price")).lines:

@@ -52,9 +52,12 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass
 class Outcome:
-    """What a run did: the Dagster runs by layer, and what went wrong in the words of the failed ones."""
+    """What a run did: the Dagster runs by layer, the days it made, and what went wrong in the words of the
+    failed ones.
+    """
 
     runs: list[str] = field(default_factory=list)
+    days: tuple[date, ...] = ()
     failures: list[str] = field(default_factory=list)
 
 
@@ -82,7 +85,8 @@ def bring_up_to_date(
         execute = _executor(pipeline, instance, outcome)
         _land(pipeline, instance, execute, on_layer, on_wait)
         last = through()
-        _make_days(pipeline, execute, on_layer, lambda made: look(pipeline, last, made).days)
+        made = _make_days(pipeline, execute, on_layer, lambda made: look(pipeline, last, made).days)
+        outcome.days = tuple(sorted(made))
         if months := look(pipeline, last).months:
             on_layer("months", len(months))
             execute(monthly_model_job.name, [(f"{months[0]}-01", f"{months[-1]}-01")])

@@ -27,7 +27,7 @@ select
     is_anonymous,
     count(*) as lines,
     cast(sum(line_amount) as decimal(38, 4)) as amount,
-    sum(case when cast(difference as double) > rounding then 1 else 0 end) as lines_below_price,
+    cast(sum(case when cast(difference as double) > rounding then 1 else 0 end) as bigint) as lines_below_price,
     cast(sum(case when cast(difference as double) > rounding then difference when difference is not null then 0 end) as decimal(38, 4))
         as below_price
 from priced
