@@ -423,7 +423,8 @@ def _read(path: Path) -> dict[str, Any]:
         if isinstance(holder, dict) and isinstance(holder.get(name), str):
             holder[name] = path.parent / holder[name]
     for lookup in _lookups(content):
-        lookup["path"] = str(path.parent / lookup["path"])
+        if "{" not in lookup["path"]:
+            lookup["path"] = str(path.parent / lookup["path"])
     return content
 
 
@@ -523,7 +524,11 @@ def recipe(settings: Settings) -> Recipe:
                 profile,
                 settings.time_zone,
                 settings.currency,
-                {second: _content(lookup.path) for second, lookup in profile.lookups.items()},
+                {
+                    second: _content(lookup.path)
+                    for second, lookup in profile.lookups.items()
+                    if not lookup.parts
+                },
             )
             for name, profile in settings.profiles.items()
         },

@@ -210,6 +210,7 @@ def _short(cell: str) -> str:
 
 def _draft(file: Path, folder: Path, settings: Settings, base: Path) -> None:
     from retail_pipeline.core.drafts import Draft, profile_draft
+    from retail_pipeline.core.sources import nearly
     from retail_pipeline.engine.files.unpacked import RefusalError
     from retail_pipeline.engine.samples import Sample, sample, with_second_file
 
@@ -235,6 +236,14 @@ def _draft(file: Path, folder: Path, settings: Settings, base: Path) -> None:
     if draft.wanting:
         others = map(drafted, with_second_file(seen, file.absolute(), folder, base.absolute()))
         draft = min([draft, *others], key=lambda made: len(made.wanting))
+    if near := nearly(seen.header, settings.profiles):
+        lacking = " and ".join(_missing(settings.profiles[near[0]], column) for column in near[1])
+        out.print(
+            escape(
+                f"it is nearly a file of the profile {near[0]}, which also reads {lacking}: if it is one, "
+                f"change those alone, as `sources: {{{near[0]}: {{columns: …}}}}`"
+            )
+        )
     out.print("\na profile for it, to paste under `sources:` in retail_pipeline.yaml:\n")
     typer.echo(draft.text)
     unclear = [f"encoding: it {e.why}" for e in seen.evidence if "declare `encoding:`" in e.why]
@@ -244,6 +253,14 @@ def _draft(file: Path, folder: Path, settings: Settings, base: Path) -> None:
             out.print(f"  {escape(question)}")
     else:
         out.print("nothing in it is in doubt; try the file again with it")
+
+
+def _missing(profile: SourceProfile, column: str) -> str:
+    """A column that a file lacks, and what the profile reads it for."""
+    from retail_pipeline.core.sources import parsed, references
+
+    uses = [name for name, text in profile.columns.items() if column in references(parsed(text))]
+    return f"{column} ({', '.join(uses)})" if uses else column
 
 
 def _base(settings: Path | None) -> Path:

@@ -18,18 +18,21 @@ from pydantic import Field
 from retail_pipeline.core.manifests import Frozen, Manifest, fingerprint
 from retail_pipeline.core.schema import TABLES
 
+PART = r"\{([a-z_]+)\}"  # of a file's name, which that of its second file repeats
+
 
 class FileSeen(Frozen):
     """A file in the landing folder.
 
-    Its path under the folder (with ``/``), size in bytes, content, and when it was last changed (nanoseconds
-    since 1970).
+    Its path under the folder (with ``/``), size in bytes, content, when it was last changed (nanoseconds
+    since 1970), and the content of the second files that its name tells (empty: none is there).
     """
 
     path: str
     size_bytes: int
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     modified_ns: int = 0
+    second: str = ""
 
     @property
     def source_id(self) -> str:
@@ -129,7 +132,12 @@ def in_landing(
 
 def is_named(path: str, pattern: str) -> bool:
     """True when a pattern such as ``sales_*.csv`` is for a file: its name, or with a ``/`` its path."""
-    return fnmatchcase(path if "/" in pattern else path.rpartition("/")[2], pattern)
+    return fnmatchcase(path if "/" in pattern else path.rpartition("/")[2], any_part(pattern))
+
+
+def any_part(pattern: str) -> str:
+    """A pattern of names in which parts such as ``{date}`` may say anything."""
+    return re.sub(PART, "*", pattern)
 
 
 def new_files(files: Mapping[str, FileSeen], known: Collection[str]) -> list[FileSeen]:
@@ -153,7 +161,8 @@ def landing_inputs(
     """
     bounds = {"days": _bounds(first_day, last_day)} if outside else {}
     changed = {"changed": str(file.modified_ns)} if late else {}
-    return {"file": file.sha256, "read_by": read_by, "profile": profile, **bounds, **changed}
+    second = {"second": file.second} if file.second else {}
+    return {"file": file.sha256, "read_by": read_by, "profile": profile, **bounds, **changed, **second}
 
 
 def must_land_again(

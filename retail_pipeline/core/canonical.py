@@ -21,6 +21,7 @@ from retail_pipeline.core.sources import CANONICAL, DIALECT, SourceProfile, clea
 
 IDS = ("invoice_id", "product_id", "customer_id")
 TEXTS = ("description", "country", "currency")
+ORDER_TOTAL = "order_total"
 NUMBERS = MappingProxyType(
     {"quantity": "decimal(18, 3)", "unit_price": "decimal(18, 4)", "amount": "decimal(18, 4)"}
 )
@@ -57,11 +58,14 @@ def canonical_select(
     ``c<n>`` (text, null when empty; those of ``positions`` suffice). The result has file_no, the canonical
     columns, ``reasons`` (null for a readable row), ``outside`` and ``late`` (true when a day out of bounds,
     or from ``latest`` on, is among them), ``left_out`` (a row that ``keep_rows`` does not keep, or that is no
-    line of a sale; it has no reasons) and payload (null without reasons). ``date_order`` is that found in the
-    file; without it and the profile's, dates are ISO.
+    line of a sale; it has no reasons) and payload (null without reasons); under a profile with
+    ``order_total`` that is there too, for ``order_totals.sql``, and every payload. ``date_order`` is that
+    found in the file; without it and the profile's, dates are ISO.
     """
     names = clean_header(header)
     expressions = {name: parsed(text) for name, text in profile.columns.items()}
+    total = [ORDER_TOTAL] if profile.order_total else []
+    expressions |= {name: parsed(profile.order_total or "") for name in total}
     read = {name: [f"c{names.index(c)}" for c in references(e)] for name, e in expressions.items()}
     bare = {name for name, e in expressions.items() if isinstance(e, exp.Column)}
     order, zone = profile.date_order or date_order, profile.time_zone and literal(profile.time_zone)
@@ -108,11 +112,14 @@ def canonical_select(
     )
     typed |= {name: f"case when not {_is_marked(name)} then read_{name} end" for name in IDS}
     typed |= {name: f"try_cast(read_{name} as {kind})" for name, kind in NUMBERS.items()}
+    typed |= {name: f"try_cast(read_{name} as decimal(18, 4))" for name in total}
     if "sold_at" in bare:
         typed["sold_at"] = text_moment(value("sold_at"), order, zone, business_zone)
     else:
         typed["sold_at"] = f"try_cast({value('sold_at')} as timestamp)"
-    readings = {name: id_sql(text(name)) for name in IDS} | {name: number(name) for name in NUMBERS}
+    readings = {name: id_sql(text(name)) for name in IDS} | {
+        name: number(name) for name in (*NUMBERS, *total)
+    }
     keep, not_kept = "true", "false"
     if profile.keep_rows is not None:
         keep = f"try({{'v': ({positional(parsed(profile.keep_rows)).sql(DIALECT, comments=False)})}})"
@@ -125,7 +132,7 @@ with given as (
     select *, {", ".join(f"{given(name)} as given_{name}" for name in expressions)}, {keep} as keep from lines
 ),
 readings as (select *, {", ".join(f"{sql} as read_{name}" for name, sql in readings.items())} from given),
-typed as (select *, {", ".join(f"{typed[name]} as {name}" for name in CANONICAL)} from readings),
+typed as (select *, {", ".join(f"{typed[name]} as {name}" for name in (*CANONICAL, *total))} from readings),
 whole as (select * replace ({_amount(expressions)} as amount) from typed),
 kept as (
     select *, {not_kept} or {totals.is_none(read["sold_at"])} as left_out from whole
@@ -141,8 +148,7 @@ select
     ) end as reasons,
     coalesce(bad and problem is null and ({outside}), false) as outside,
     coalesce(bad and problem is null and {_LATE}, false) as late,
-    left_out,
-    case when bad then payload end as payload
+    left_out, {"order_total, payload" if total else "case when bad then payload end as payload"}
 from judged"""  # noqa: S608
 
 
@@ -223,6 +229,8 @@ def _reasons(
     prices = [name for name in ("unit_price", "amount") if name in expressions]
     for name in prices:
         yield not_a_number(name), unread(name, why(name, otherwise[name]))
+    if ORDER_TOTAL in expressions:
+        yield not_a_number(ORDER_TOTAL), unread(ORDER_TOTAL, why(ORDER_TOTAL, amounts.NO_NUMBER))
     none_bad = " and ".join(f"not {not_a_number(name)}" for name in prices)
     missing = "unit_price and amount are both missing" if len(prices) > 1 else f"{prices[0]} is missing"
     yield f"(unit_price is null and amount is null and {none_bad})", f"'{missing}'"

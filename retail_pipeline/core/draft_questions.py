@@ -76,7 +76,12 @@ def asked(
     )
     money = " and ".join(column for column in MONEY if column in found) or "the price"
     for topic, words, question in topics:
-        spoken = [column for column in rest if _speaks(column, words) and _tells(topic, column)]
+        spoken = [
+            column
+            for column in rest
+            if (_speaks(column, words) or (topic == "currency" and column.kind == "code"))
+            and _tells(topic, column)
+        ]
         spoken = [
             column
             for column in spoken

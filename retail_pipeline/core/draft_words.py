@@ -87,7 +87,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
             laendercode landercode lieferland pays pais paese land1""",
         "currency": """
             currency currencycode ordercurrency ordercurrencycode waehrung wahrung devise monnaie
-            moneda divisa moeda valuta waerk waers""",
+            moneda divisa moeda valuta waerk waers wkz wkzumsatz isocurrency currencyisocode""",
         "time": "time uhrzeit zeit heure hora tijd ora uur ordertime saletime belegzeit",
     }
 )
@@ -186,6 +186,8 @@ ZONES = MappingProxyType(
         "central time (us & canada)": "America/Chicago",
         "mountain time (us & canada)": "America/Denver",
         "pacific time (us & canada)": "America/Los_Angeles",
+        "alaska": "America/Anchorage",
+        "hawaii": "Pacific/Honolulu",
         "arizona": "America/Phoenix",
         "atlantic time (canada)": "America/Halifax",
         "london": "Europe/London",

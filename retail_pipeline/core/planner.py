@@ -320,6 +320,7 @@ def landed_file(manifest: Manifest) -> FileSeen:
         size_bytes=arrival.size_bytes,
         sha256=manifest.inputs["file"],
         modified_ns=arrival.modified_ns,
+        second=manifest.inputs.get("second", ""),
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from retail_pipeline.core.cleaning import CleaningRules
+from retail_pipeline.core.draft_words import ZONES
 from retail_pipeline.core.sources import REQUIRED, FillDown, SourceProfile
 
 _UCI_SOLD_AT = (
@@ -27,6 +28,25 @@ _UCI_CLEANING = CleaningRules.model_validate(
             "GIFT(_.*)?)$"
         ),
     }
+)
+
+# a gift card sold is money owed: what is bought with it is the sale. Not so a holder for gift cards
+_GIFT_CARD = (
+    "(?i)(?:^|[^a-z])(?:(?:e[ -]?)?gift ?(?:card|voucher)s?|geschenk(?:gutschein|karte)|carte[ -]cadeau|"
+    "tarjeta (?:de )?regalo|cadeau(?:bon|kaart)|carta regalo|buono regalo) *(?:$|[^ a-z]| [^a-z]*[0-9])"
+)
+# the day comes second in North America only; elsewhere Square's dates may be either way, unless they are ISO
+_SQUARE_AT = '"Date" || \' \' || "Time"'
+_SQUARE_LOCAL = (
+    f"coalesce(try_strptime({_SQUARE_AT}, '%Y-%m-%d %H:%M:%S'), "
+    "case when contains(\"Time Zone\", 'US & Canada') or \"Time Zone\" in ('Arizona', 'Alaska', 'Hawaii') "
+    f"then coalesce(try_strptime({_SQUARE_AT}, '%m/%d/%y %H:%M:%S'), "
+    f"try_strptime({_SQUARE_AT}, '%m/%d/%Y %H:%M:%S')) end)"
+)
+_SQUARE_ZONE = (
+    'case lower("Time Zone") '
+    + " ".join(f"when '{name}' then '{zone}'" for name, zone in ZONES.items())
+    + " end"
 )
 
 SHIPPED: Mapping[str, SourceProfile] = MappingProxyType(
@@ -76,33 +96,76 @@ SHIPPED: Mapping[str, SourceProfile] = MappingProxyType(
             time_zone="UTC",
         ),
         # Shopify's orders export: a line an item; what belongs to the order stands on its first line alone.
-        # What was refunded or voided as a whole was not kept: no units, so that the cleaning refuses it
+        # Subtotal is what the items came to after all discounts; a refund is of items first, with their tax
         "shopify_orders": SourceProfile(
             source_system="shopify",
             columns={
                 "invoice_id": "Name",
                 "product_id": 'coalesce("Lineitem sku", "Lineitem name")',
                 "description": '"Lineitem name"',
-                "quantity": (
-                    "case when \"Financial Status\" in ('refunded', 'voided') then '0' "
-                    'else "Lineitem quantity" end'
+                "quantity": '"Lineitem quantity"',
+                "amount": (
+                    'cast("Lineitem quantity" as decimal(18, 3)) * cast("Lineitem price" as decimal(18, 4)) '
+                    '- coalesce(cast("Lineitem discount" as decimal(18, 4)), 0)'
                 ),
-                "unit_price": '"Lineitem price"',
                 "sold_at": '"Created at"',
-                "customer_id": "lower(nullif(trim(Email), ''))",
+                "customer_id": "lower(Email)",
                 "country": 'coalesce("Shipping Country", "Billing Country")',
                 "currency": "Currency",
             },
+            keep_rows=(
+                "lower(\"Financial Status\") in ('paid', 'partially_paid', 'partially_refunded') "
+                f'and "Cancelled at" is null and not regexp_matches("Lineitem name", \'{_GIFT_CARD}\')'
+            ),
+            order_total=(
+                "case when Subtotal is not null then round(greatest(cast(Subtotal as double) - "
+                'coalesce(cast("Refunded Amount" as double), 0) * '
+                "least(coalesce((cast(Subtotal as double) + coalesce(cast(Shipping as double), 0)) "
+                "/ nullif(cast(Total as double), 0), 1), 1), 0), 2) end"
+            ),
             fill_down=FillDown(
                 by="Name",
                 columns=(
                     "Email",
                     "Financial Status",
+                    "Cancelled at",
                     "Currency",
                     "Created at",
                     "Billing Country",
                     "Shipping Country",
                 ),
+            ),
+        ),
+        # an order export plugin's: a line an item; Item Cost is what was paid for one, after coupons
+        "woocommerce_orders": SourceProfile(
+            source_system="woocommerce",
+            columns={
+                "invoice_id": '"Order Number"',
+                "product_id": 'coalesce(SKU, "Item Name")',
+                "description": '"Item Name"',
+                "quantity": '"Quantity (- Refund)"',
+                "unit_price": '"Item Cost"',
+                "sold_at": '"Order Date"',
+                "customer_id": 'lower("Email (Billing)")',
+                "country": '"Country Code (Billing)"',
+            },
+            keep_rows="lower(\"Order Status\") in ('completed', 'processing')",
+        ),
+        # items of Square's till: net of discounts; what came back has a minus
+        "square_items": SourceProfile(
+            source_system="square",
+            columns={
+                "invoice_id": '"Transaction ID"',
+                "product_id": "coalesce(SKU, Item)",
+                "description": "Item",
+                "quantity": "Qty",
+                "amount": '"Net Sales"',
+                "sold_at": f"{_SQUARE_LOCAL} at time zone {_SQUARE_ZONE}",
+                "customer_id": '"Customer ID"',
+            },
+            thousands_mark=",",
+            keep_rows=(
+                f"\"Event Type\" in ('Payment', 'Refund') and not regexp_matches(Item, '{_GIFT_CARD}')"
             ),
         ),
         # billing items under SAP's names: 1.234,50- for what went back; ids keep their leading zeros

@@ -7,7 +7,9 @@ judging a readable row (``sql/judged_rows.sql``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from fnmatch import translate
 from functools import cache
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -16,11 +18,12 @@ import sqlglot
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from sqlglot import exp
 
-from retail_pipeline.core.arrivals import is_named
+from retail_pipeline.core.arrivals import PART, any_part, is_named
 from retail_pipeline.core.cleaning import CleaningRules
 from retail_pipeline.core.manifests import Frozen, fingerprint
 from retail_pipeline.core.readiness import Delivers
 
+_NEARLY = 0.3  # of a profile's columns may lack in a file that is nearly one of its own
 DIALECT = "duckdb"
 CANONICAL = (
     "invoice_id", "product_id", "description", "quantity", "unit_price", "amount", "sold_at", "customer_id",
@@ -64,11 +67,19 @@ class FillDown(Frozen):
 
 
 class Lookup(Frozen):
-    """A second file: the row whose column ``key`` holds what the first file's column ``of`` says."""
+    """A second file: the row whose column ``key`` holds what the first file's column ``of`` says.
+
+    A path with parts of the first file's name (``heads_{date}.csv``) lies beside the first file.
+    """
 
     path: str = Field(min_length=1)
     key: str
     of: str
+
+    @property
+    def parts(self) -> list[str]:
+        """The parts of the first file's name that stand in the path."""
+        return re.findall(PART, self.path)
 
 
 class SourceProfile(Frozen):
@@ -89,7 +100,8 @@ class SourceProfile(Frozen):
     they are null. ``skip_rows`` stand before the header. ``header`` names the columns of a file that has
     none; ``widths`` are their characters where no delimiter parts them. ``lookups`` are second files, whose
     columns expressions call ``"name.COLUMN"``. ``keep_rows`` is a condition; rows for which it is not true
-    are left out: counted, but no transactions.
+    are left out: counted, but no transactions. ``order_total`` is what the lines of an order come to together
+    where the export says that for the order, not by line: what is missing is taken off them by their value.
     """
 
     source_system: str = Field(pattern=r"^[^|\s]+$")
@@ -108,6 +120,7 @@ class SourceProfile(Frozen):
     sheet: str | None = None
     fill_down: FillDown | None = None
     keep_rows: str | None = None
+    order_total: str | None = None
     lookups: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Lookup] = Field(default={})
     cleaning: CleaningRules | None = None
     replaces: Literal["same_name", "same_days"] | None = None
@@ -131,15 +144,15 @@ class SourceProfile(Frozen):
                 raise ValueError(f"source {source}, {name}: {text!r} {error}") from error
         return columns
 
-    @field_validator("keep_rows")
+    @field_validator("keep_rows", "order_total")
     @classmethod
-    def _condition(cls, condition: str | None) -> str | None:
-        if condition is not None:
+    def _expression(cls, text: str | None, info: ValidationInfo) -> str | None:
+        if text is not None:
             try:
-                parsed(condition)
+                parsed(text)
             except ValueError as error:
-                raise ValueError(f"keep_rows: {condition!r} {error}") from error
-        return condition
+                raise ValueError(f"{info.field_name}: {text!r} {error}") from error
+        return text
 
     @field_validator("time_zone")
     @classmethod
@@ -184,6 +197,35 @@ class SourceProfile(Frozen):
             raise ValueError(f"{source}: header lacks {', '.join(lacking)}, which the expressions read")
         return self
 
+    @model_validator(mode="after")
+    def _second_files(self) -> SourceProfile:
+        known = re.findall(PART, self.files or "")
+        for name, lookup in self.lookups.items():
+            if unknown := sorted(set(lookup.parts) - set(known)):
+                raise ValueError(
+                    f"lookups.{name}: {{{unknown[0]}}} is no part of `files`: say there where it stands, "
+                    f"such as lines_{{{unknown[0]}}}.csv"
+                )
+            if lookup.parts and "/" in f"{lookup.path}{self.files}":
+                raise ValueError(
+                    f"lookups.{name}: a second file by pattern lies beside the first: no folders"
+                )
+            if lookup.parts and not re.search("[A-Za-z0-9]", any_part(lookup.path).rpartition(".")[0]):
+                raise ValueError(f"lookups.{name}: {lookup.path} may be any file: say more of its name")
+        if len(set(known)) < len(known):
+            raise ValueError(f"source {self.source_system}: a part stands twice in `files`")
+        return self
+
+    def second_path(self, lookup: Lookup, path: str) -> str:
+        """Where the second file of a file lies: where the profile says, by pattern beside the file."""
+        if not lookup.parts:
+            return lookup.path
+        folder, slash, name = path.rpartition("/")
+        pieces = re.split(r"(\{[a-z_]+\})", self.files or "")
+        pattern = "".join(f"(?P<{p[1:-1]}>.+?)" if p[:1] == "{" else _plain(p) for p in pieces)
+        found = re.fullmatch(pattern, name)
+        return folder + slash + re.sub(PART, lambda part: found[part[1]] if found else "", lookup.path)
+
     @property
     def needs(self) -> tuple[str, ...]:
         """The file's columns that the profile reads, sorted."""
@@ -215,12 +257,18 @@ class SourceProfile(Frozen):
 
     @property
     def _read(self) -> set[str]:
-        texts = (*self.columns.values(), *([self.keep_rows] if self.keep_rows else []))
-        return {column for text in texts for column in _columns_of(text)}
+        texts = (*self.columns.values(), self.keep_rows, self.order_total)
+        return {column for text in texts if text for column in _columns_of(text)}
 
     def is_for(self, path: str) -> bool:
         """True when a file under this path may be read by the profile."""
         return self.files is None or is_named(path, self.files)
+
+
+def _plain(glob: str) -> str:
+    """A piece of a pattern of names as a regular expression."""
+    found = translate(glob)
+    return found[found.index(":") + 1 : found.rindex(")")]
 
 
 @cache
@@ -262,6 +310,25 @@ def clean_header(header: Sequence[str]) -> tuple[str, ...]:
     return tuple(name.removeprefix("\ufeff").strip() for name in header)
 
 
+def spelled(header: Sequence[str], profile: SourceProfile) -> tuple[str, ...]:
+    """The column names; one that differs from a profile's by letter case alone as the profile writes it."""
+    names = clean_header(header)
+    found = {n.casefold(): n for n in names if [m.casefold() for m in names].count(n.casefold()) == 1}
+    written = {found[c.casefold()]: c for c in profile.needs if c not in names and c.casefold() in found}
+    return tuple(written.get(name, name) for name in names)
+
+
+def nearly(header: Sequence[str], profiles: Mapping[str, SourceProfile]) -> tuple[str, list[str]] | None:
+    """The profile that most of whose columns, but not all, are in the header, and what it lacks."""
+    found = []
+    for name, profile in sorted(profiles.items()):
+        names = spelled(header, profile)
+        missing = [column for column in profile.needs if column not in names]
+        if missing and len(missing) <= _NEARLY * len(profile.needs):
+            found.append((len(missing), name, missing))
+    return min(found)[1:] if found else None
+
+
 def match(header: Sequence[str], profiles: Mapping[str, SourceProfile]) -> str:
     """The name of the profile that fits a file with this header; of several the one with most columns.
 
@@ -270,7 +337,11 @@ def match(header: Sequence[str], profiles: Mapping[str, SourceProfile]) -> str:
     """
     names = clean_header(header)
     needs = {name: profile.needs for name, profile in profiles.items()}
-    fits = {name: len(columns) for name, columns in needs.items() if set(columns) <= set(names)}
+    fits = {
+        name: len(columns)
+        for name, columns in needs.items()
+        if set(columns) <= set(spelled(names, profiles[name]))
+    }
     # what is no table at all may begin with anything
     shown = ", ".join("".join(c if c.isprintable() else "?" for c in name[:60]) for name in names[:40])
     if not fits:
@@ -305,5 +376,7 @@ def profile_fingerprint(
     """
     # what a profile does not say is left out, so that a new option does not read every file anew
     said = profile.model_dump(exclude={"cleaning", "lookups", "delivers"}, exclude_defaults=True)
-    second = {n: (lookup.key, lookup.of, lookups[n]) for n, lookup in profile.lookups.items()}
+    second = {
+        n: (lookup.key, lookup.of, lookups.get(n, lookup.path)) for n, lookup in profile.lookups.items()
+    }
     return fingerprint(said, second, business_zone, profile.currency or currency)

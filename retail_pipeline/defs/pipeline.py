@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from retail_pipeline.core.arrivals import FileSeen
 from retail_pipeline.core.deliveries import Limits
 from retail_pipeline.core.expectations import Expectation, suite
 from retail_pipeline.core.schema import TABLES
+from retail_pipeline.core.second_files import deliveries
 from retail_pipeline.core.segmentation import LAPSED, segments
 from retail_pipeline.core.state import Recipe, State
 from retail_pipeline.engine import Engine, open_engine
@@ -65,7 +66,18 @@ class Pipeline:
         Raises:
             LandingError: the folder does not exist or cannot be read.
         """
-        return list_files(self.settings.landing, self.settings.arrival, self.lake, seconds)
+        found = list_files(self.settings.landing, self.settings.arrival, self.lake, seconds)
+        return replace(found, files=self._deliveries(found))
+
+    def in_landing(self) -> list[FileSeen]:
+        """The deliveries in the landing folder, finished or not."""
+        return self._deliveries(list_files(self.settings.landing, lake=self.lake))
+
+    def _deliveries(self, found: Listing) -> list[FileSeen]:
+        profiles, home = self.settings.profiles.values(), self.settings.landing.resolve()
+        paths = [Path(lookup.path).resolve() for profile in profiles for lookup in profile.lookups.values()]
+        fixed = {path.relative_to(home).as_posix() for path in paths if path.is_relative_to(home)}
+        return deliveries(found.files, profiles, fixed)
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:

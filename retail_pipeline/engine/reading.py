@@ -34,7 +34,8 @@ from retail_pipeline.core.canonical import (
 from retail_pipeline.core.date_orders import AmbiguousDatesError, DateTexts
 from retail_pipeline.core.dialects import DateOrder
 from retail_pipeline.core.sources import DIALECT, SourceProfile, profile_fingerprint
-from retail_pipeline.engine.files.lookups import Table, looked_up, read_lookups
+from retail_pipeline.core.sql import statement as sql
+from retail_pipeline.engine.files.lookups import Table, looked_up, read_lookup
 from retail_pipeline.engine.files.records import Layout, filled_down, open_records, parquet_schema
 from retail_pipeline.engine.files.shapes import Shape, shape_of
 from retail_pipeline.engine.files.texts import settled_encoding
@@ -76,7 +77,7 @@ class Reader:
     first_day: date
     last_day: date | None
     folder: Path
-    _tables: dict[str, dict[str, Table]] = field(default_factory=dict)
+    _tables: dict[tuple[str, str, str], Table] = field(default_factory=dict)
 
     def shape(self, path: Path, name: str) -> Shape:
         """How a file reads; RefusalError says why it does not."""
@@ -92,14 +93,20 @@ class Reader:
             return None
         return datetime.combine(changed.date() + timedelta(days=2), time())
 
-    def lookups(self, profile: str) -> Mapping[str, Table]:
-        """The second files of a profile, read once."""
-        if profile not in self._tables:
-            self._tables[profile] = read_lookups(self.profiles[profile], self.folder)
-        return self._tables[profile]
+    def lookups(self, profile: str, path: Path | None = None) -> dict[str, Table]:
+        """The second files of a profile, read once; of a file also those that its name tells."""
+        found = {}
+        for name, lookup in self.profiles[profile].lookups.items():
+            if lookup.parts and path is None:
+                continue
+            first = path.as_posix() if path and lookup.parts else ""
+            if (key := (profile, name, first)) not in self._tables:
+                self._tables[key] = read_lookup(self.profiles[profile], name, first, self.folder)
+            found[name] = self._tables[key]
+        return found
 
     def fingerprint(self, profile: str) -> str:
-        """Names all that decided how a file was read under this profile."""
+        """Names all that decided how files were read under this profile, but for second files by pattern."""
         contents = {name: table.content for name, table in self.lookups(profile).items()}
         return profile_fingerprint(self.profiles[profile], self.business_zone, self.currency, contents)
 
@@ -290,6 +297,7 @@ def _scan(
         f"select * from ({reader.select(shape, order)})",
         parameters,
     )
+    _spread_totals(reader, shape)
     found = connection.execute("select file_no from mapped where reasons is not null").fetchall()
     if layout.kind == "text":
         found += connection.execute("select file_id from broken").fetchall()
@@ -406,7 +414,7 @@ def _map(
     )
     statement = f"create or replace table mapped as {reader.select(shape, order)}"
     with open_records(path, shape.layout, reader.folder) as (_, records):
-        for chunk in _chunks(_joined(reader, shape, profile, records)):
+        for chunk in _chunks(_joined(reader, shape, path, profile, records)):
             if dates is not None:
                 at = header.index(dates.column)
                 dates.add(r.fields[at] for r in chunk if r.fields)
@@ -420,15 +428,23 @@ def _map(
             reader.connection.execute(statement)
             statement = f"insert into mapped {reader.select(shape, order)}"
             reader.connection.unregister("lines")
+    if dates is None or not dates.dates or profile.date_order is not None:
+        _spread_totals(reader, shape)
+
+
+def _spread_totals(reader: Reader, shape: Shape) -> None:
+    """Lay the totals of orders over their lines in ``mapped``, which holds whole files."""
+    if reader.profiles[shape.profile].order_total:
+        reader.connection.execute(f"create or replace table mapped as {sql('order_totals')}")
 
 
 def _joined(
-    reader: Reader, shape: Shape, profile: SourceProfile, records: Iterable[Record]
+    reader: Reader, shape: Shape, path: Path, profile: SourceProfile, records: Iterable[Record]
 ) -> Iterable[Record]:
     if profile.fill_down:
         records = filled_down(records, shape.header, profile.fill_down)
     if profile.lookups:
-        records = looked_up(records, shape.header, profile, reader.lookups(shape.profile))
+        records = looked_up(records, shape.header, profile, reader.lookups(shape.profile, path))
     return records
 
 

@@ -607,19 +607,129 @@ def test_filling_down_stops_where_an_order_ends_or_cannot_be_read(shop):
     assert shop.unreadable()[1]["payload"] == ",F,,1,1,,"
 
 
+def test_lines_are_read_with_the_second_file_of_their_name(shop):
+    by_day = profile(
+        files="lines_{day}.csv",
+        lookups={"head": {"path": "heads_{day}.csv", "key": "bill", "of": "bill"}},
+        columns=dict(
+            zip(
+                ("invoice_id", "product_id", "quantity", "unit_price"),
+                ("bill", "sku", "qty", "price"),
+                strict=True,
+            )
+        )
+        | {"sold_at": '"head.at"', "customer_id": '"head.who"'},
+    )
+    for day, who in (("01", "Ann"), ("02", "Bob")):
+        deliver(shop, f"lines_{day}.csv", f"bill,sku,qty,price\n1,A{day},1,2.50\n".encode())
+        deliver(shop, f"heads_{day}.csv", f"bill,at,who\n1,2024-03-{day} 09:00,{who}\n".encode())
+    deliver(shop, "lines_03.csv", b"bill,sku,qty,price\n1,A03,1,2.50\n")
+    outcomes = shop.land(by_day)
+    assert {(r["product_id"], r["customer_id"], r["sold_at"]) for r in shop.raw()} == {
+        ("A01", "Ann", at("2024-03-01 09:00")), ("A02", "Bob", at("2024-03-02 09:00")),
+    }  # fmt: skip
+    assert "heads_03.csv is not there yet" in refusal(outcomes["lines_03.csv"])
+
+
 # the profiles that ship
+
+
+def sums(shop: Shop) -> dict[str, Decimal]:
+    """What the lines of each order come to."""
+    found: dict[str, Decimal] = {}
+    for row in shop.raw():
+        worth = row["quantity"] * row["unit_price"] if row["amount"] is None else row["amount"]
+        found[row["invoice_id"]] = found.get(row["invoice_id"], Decimal(0)) + worth
+    return found
 
 
 def test_the_sample_of_shopifys_export_lands(shop):
     deliver(shop, "orders.csv", (SAMPLES / "shopify_orders.csv").read_bytes())
     outcome = shop.land(business_zone="Europe/Berlin")["orders.csv"]
-    assert counts(outcome) == {"rows_read": 8, "raw": 8, "unreadable": 0}
+    assert counts(outcome) == {
+        "rows_read": 12,
+        "raw": 8,
+        "unreadable": 0,
+        "left_out": 4,
+        "value_left_out": 46,
+    }
+    # net of the order's discount, of the line's, and of what was refunded; #1008 without its gift card
+    assert sums(shop) == {
+        "#1001": Decimal("42.12"), "#1002": Decimal("12.90"), "#1004": Decimal(20), "#1005": Decimal("12.90"),
+        "#1008": Decimal("12.90"),
+    }  # fmt: skip
     order = [row for row in shop.raw() if row["invoice_id"] == "#1001"]
     assert {(r["customer_id"], r["sold_at"], r["currency"], r["country"]) for r in order} == {
         ("ann.smith@example.com", at("2024-01-31 10:15"), "EUR", "DE")
     }
     assert [r["product_id"] for r in order] == ["MUG-BLUE", "TOWEL-01", "Gift wrap, red"]
-    assert {r["invoice_id"]: r["quantity"] for r in shop.raw()}["#1003"] == 0
+
+
+SHOPIFY = (
+    "Name,Email,Financial Status,Currency,Subtotal,Shipping,Total,Created at,Lineitem quantity,Lineitem name,"
+    "Lineitem price,Lineitem sku,Lineitem discount,Cancelled at,Refunded Amount,Billing Country,"
+    "Shipping Country"
+)
+
+
+@pytest.mark.parametrize(
+    ("order", "net"),
+    [
+        # 10 % tax on top of 100 and of 10 postage: a refund of 22 is of goods worth 20
+        ("paid,USD,100.00,10.00,121.00,2024-03-05 10:00:00 +0000,1,Lamp,100.00,L,0,,22.00", "80.00"),
+        # all came back but for the postage
+        (
+            "partially_refunded,USD,100.00,10.00,110.00,2024-03-05 10:00:00 +0000,1,Lamp,100.00,L,0,,105.00",
+            "0.00",
+        ),
+        # paid by gift card or not: the export tells no difference, and it is a sale
+        ("paid,USD,100.00,0,100.00,2024-03-05 10:00:00 +0000,1,Gift card holder,100.00,H,0,,0.00", "100.00"),
+        ("PAID,USD,90.00,0,90.00,2024-03-05 10:00:00 +0000,2,Lamp,50.00,L,10.00,,", "90.00"),
+    ],
+)
+def test_a_shopify_order_counts_with_what_was_kept_of_its_goods(shop, order: str, net: str):
+    deliver(shop, "orders.csv", f"{SHOPIFY}\n#1,a@b.com,{order},,US\n".encode())
+    shop.land()
+    assert sums(shop) == {"#1": Decimal(net)}
+
+
+@pytest.mark.parametrize(
+    ("state", "item"),
+    [("voided", "Lamp"), ("expired", "Lamp"), ("authorized", "Lamp"), ("refunded", "Lamp"), ("", "Lamp")]
+    + [("paid", name) for name in ("Gift Card", "My Shop e-gift card - $25.00", "Geschenkgutschein: 50 €")],
+)
+def test_a_shopify_line_that_is_no_sale_is_left_out(shop, state: str, item: str):
+    row = f"{state},USD,50.00,0,50.00,2024-03-05 10:00:00 +0000,1,{item},50.00,,0,,0.00,,US"
+    deliver(shop, "orders.csv", f"{SHOPIFY}\n#1,a@b.com,{row}\n".encode())
+    assert counts(shop.land()["orders.csv"])["left_out"] == 1
+
+
+def test_the_sample_of_woocommerces_export_lands_whatever_the_case_of_its_header(shop):
+    sample = (SAMPLES / "woocommerce_orders.csv").read_text()
+    deliver(shop, "orders.csv", sample.replace("Order Number", "Order number").encode())
+    outcome = shop.land(currency="EUR")["orders.csv"]
+    assert counts(outcome) == {"rows_read": 7, "raw": 4, "unreadable": 0, "left_out": 3, "value_left_out": 14}
+    assert sums(shop) == {"2201": Decimal(21), "2202": Decimal("5.85"), "2205": Decimal(13)}
+    assert {row["customer_id"] for row in shop.raw()} == {"mia.holt@example.com", "tom.reed@example.com"}
+
+
+def test_the_sample_of_squares_export_lands(shop):
+    deliver(shop, "items.csv", (SAMPLES / "square_items.csv").read_bytes())
+    outcome = shop.land(currency="USD", business_zone="America/New_York")["items.csv"]
+    assert counts(outcome) == {"rows_read": 6, "raw": 5, "unreadable": 0, "left_out": 1, "value_left_out": 50}
+    lines = {(row["product_id"], row["quantity"], row["amount"]) for row in shop.raw()}
+    assert lines == {
+        ("BEAN-12", 2, 29), ("PAPER", 1, Decimal("5.40")), ("Custom Amount", 1, Decimal("2.50")),
+        ("MACH", 1, 1240), ("BEAN-12", -1, Decimal("-14.50")),
+    }  # fmt: skip
+    # 09:14 on the till in Seattle
+    assert min(row["sold_at"] for row in shop.raw()) == at("2024-03-08 12:14:22")
+
+
+def test_dates_of_a_square_export_are_read_where_the_day_comes_second_for_sure(shop):
+    sample = (SAMPLES / "square_items.csv").read_text()
+    deliver(shop, "items.csv", sample.replace("Pacific Time (US & Canada)", "London").encode())
+    assert counts(shop.land(currency="USD")["items.csv"])["unreadable"] == 5
 
 
 def test_the_sample_of_a_sap_export_lands(shop):

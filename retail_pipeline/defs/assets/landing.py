@@ -22,7 +22,6 @@ from retail_pipeline.defs.partitions import FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, fail_by_name
 from retail_pipeline.engine.landing import Landed, Refused, land
-from retail_pipeline.engine.listing import list_files
 from retail_pipeline.engine.validation import Failure, counted
 from retail_pipeline.lake.partitions import prepare, read_partition
 from retail_pipeline.lake.set_aside import forget_refusals, home_of, settle, write_refusal
@@ -57,7 +56,7 @@ def landing_assets(pipeline: Pipeline) -> dg.AssetsDefinition:
         wanted = {source_of(key): key for key in context.partition_keys}
         with writing_step(context, pipeline):
             prepare(pipeline.lake)
-            state = pipeline.state(tuple(list_files(pipeline.settings.landing, lake=pipeline.lake).files))
+            state = pipeline.state(tuple(pipeline.in_landing()))
             there = lying(state, pipeline.recipe)
             bad: Bad[str] = {
                 key: "is no longer in landing: deliver it again"

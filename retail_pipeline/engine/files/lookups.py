@@ -29,23 +29,23 @@ class Table:
     rows: Mapping[str, Sequence[str | None]]
 
 
-def read_lookups(profile: SourceProfile, folder: Path) -> dict[str, Table]:
-    """The second files of a profile by name; what must be unpacked is unpacked into ``folder``.
+def read_lookup(profile: SourceProfile, name: str, first: str, folder: Path) -> Table:
+    """The second file ``name`` of a profile for the file ``first``; ``folder`` is for what is unpacked.
 
     Raises:
-        RefusalError: one cannot be read, lacks a column, or gives a key two meanings.
+        RefusalError: it cannot be read, lacks a column, or gives a key two meanings.
     """
-    wanted: dict[str, list[str]] = {name: [] for name in profile.lookups}
-    for column in profile.lookup_columns:
-        name, _, rest = column.partition(".")
-        wanted[name].append(rest)
-    tables = {}
-    for name, lookup in profile.lookups.items():
-        try:
-            tables[name] = _table(Path(lookup.path), lookup, wanted[name], folder)
-        except RefusalError as refusal:
-            raise RefusalError(f"needs the lookup {name}, but {lookup.path} {refusal}") from refusal
-    return tables
+    lookup = profile.lookups[name]
+    columns = [c.partition(".")[2] for c in profile.lookup_columns if c.partition(".")[0] == name]
+    path = Path(profile.second_path(lookup, first))
+    if lookup.parts and not path.exists():
+        why = f"needs the lookup {name}, but {path.name} is not there yet: it is read when that has come"
+        raise RefusalError(why, lasting=False)
+    try:
+        return _table(path, lookup, columns, folder)
+    except RefusalError as refusal:
+        shown = path.name if lookup.parts else lookup.path
+        raise RefusalError(f"needs the lookup {name}, but {shown} {refusal}") from refusal
 
 
 def _table(path: Path, lookup: Lookup, columns: Sequence[str], folder: Path) -> Table:

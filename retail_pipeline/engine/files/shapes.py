@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from retail_pipeline.core.dialects import DialectError, Evidence, delimiter_of
 from retail_pipeline.core.headers import Columns, is_sure
-from retail_pipeline.core.sources import SourceProfile, UnknownColumnsError, clean_header, match
+from retail_pipeline.core.sources import SourceProfile, UnknownColumnsError, clean_header, match, spelled
 from retail_pipeline.engine.files.headers import columns_below, lines_above, settled_header
 from retail_pipeline.engine.files.records import (
     DELIMITERS,
@@ -118,7 +118,7 @@ def shape_of(path: Path, name: str, profiles: Mapping[str, SourceProfile], folde
     types = str(parquet_schema(path).types) if found.kind == "parquet" and not found.packing else ""
     needs_rows = bool(profiles[profile].fill_down or profiles[profile].lookups)
     plain = chosen.plain and not needs_rows
-    return Shape(profile, chosen.header, layout, types, plain, evidence)
+    return Shape(profile, spelled(chosen.header, profiles[profile]), layout, types, plain, evidence)
 
 
 def generic_layout(path: Path) -> tuple[Layout, tuple[Evidence, ...]]:
