@@ -27,6 +27,7 @@ from retail_pipeline.core.cleaning import CleaningRules, rules_for
 from retail_pipeline.core.manifests import Frozen, fingerprint
 from retail_pipeline.core.promotion import Gates
 from retail_pipeline.core.readiness import Expected, Readiness
+from retail_pipeline.core.reading import Reading
 from retail_pipeline.core.segmentation import LAPSED, Parameters, segments
 from retail_pipeline.core.shipped import SHIPPED, laid_over
 from retail_pipeline.core.sources import SourceProfile, profile_fingerprint
@@ -39,6 +40,7 @@ NOT_SETTINGS = {f"{PREFIX}SETTINGS", f"{PREFIX}UCI_DIR", ALERT_URLS}
 FILE_SOURCE = "_file"
 EVERYTHING = "everything"
 MOST_DAYS = 36_500
+MEMORY = r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$"
 NAME = r"^[a-z][a-z0-9_]*$"
 _UNPARSED_VARIABLE = re.compile(r'error parsing value for field "(\w+)" from source "EnvSettingsSource"')
 
@@ -117,6 +119,17 @@ class Arrival(Frozen):
         le=1,
         description="A file's days are held back on which it shares a larger share of the lines with another",
     )
+    max_memory: str | None = Field(
+        None,
+        pattern=MEMORY,
+        description="A file that needs more to be read is refused; null: engine.memory_limit and 1 GiB",
+    )
+    max_seconds: int = Field(
+        60,
+        ge=1,
+        le=86_400,
+        description="CPU seconds that reading a file may take, and again for each 8 MiB of it",
+    )
 
 
 class Models(Frozen):
@@ -163,9 +176,7 @@ class Engine(Frozen):
     """What runs the SQL."""
 
     name: Literal["duckdb", "spark"] = "duckdb"
-    memory_limit: str = Field(
-        "300MB", pattern=r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$", description="DuckDB spills beyond"
-    )
+    memory_limit: str = Field("300MB", pattern=MEMORY, description="DuckDB spills beyond")
     threads: int = Field(2, ge=1, le=256)
     remote: str | None = Field(
         None, pattern=r"^sc://", description="Spark Connect URL, such as sc://host:15002"
@@ -316,6 +327,19 @@ class Settings(BaseSettings):
     def profiles(self) -> dict[str, SourceProfile]:
         """The source profiles: those shipped and the shop's own, which win under the same name."""
         return {**SHIPPED, **self.sources}
+
+    @property
+    def reading(self) -> Reading:
+        """What files are read under."""
+        return Reading(
+            profiles=self.profiles,
+            business_zone=self.time_zone,
+            currency=self.currency,
+            first_day=self.first_day,
+            last_day=self.last_day,
+            memory_limit=self.engine.memory_limit,
+            threads=self.engine.threads,
+        )
 
     @property
     def campaigns_by_default(self) -> dict[str, Campaign]:

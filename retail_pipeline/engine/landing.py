@@ -10,7 +10,7 @@ manifest does not list, count for nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby, pairwise
@@ -45,6 +45,8 @@ RAW, UNREADABLE, FILES = TABLES["raw_transactions"], TABLES["unreadable_rows"], 
 BATCH_BYTES = 32 << 20
 BATCH_FILES = 500
 ROW_GROUP = 1 << 17
+# the folder under staging for what is unpacked or spilt
+SPILL = "landing"
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class _Landing:
     landing: Path
     lake: Lake
     landed: dict[str, Manifest]
+    begin: Callable[[Sequence[FileSeen]], None]
 
     def path(self, file: FileSeen) -> Path:
         return self.landing / file.path
@@ -100,26 +103,29 @@ def land(
     landed: Mapping[str, Manifest],
     memory_limit: str,
     threads: int,
+    on_begin: Callable[[Sequence[FileSeen]], None] = lambda files: None,
 ) -> Iterator[Landed | Refused]:
     """Land files, with one outcome a file as soon as it is known; a bad file never takes another with it.
 
     ``currency`` serves files whose profile gives none; rows before ``first_day`` or after ``last_day`` are
-    unreadable; ``landed`` are the files that have landed, with which new ones may overlap. Call it with the
-    lake's lock held. A file that has landed before is landed anew.
+    unreadable; ``landed`` are the files that have landed, with which new ones may overlap. ``on_begin`` hears
+    which files are looked at next. Call it with the lake's lock held. A file that has landed before is
+    landed anew.
 
     Raises:
         LakeError: the lake cannot be written; files already yielded as landed stay so.
     """
-    folder = lake.root / STAGING / "landing"
+    folder = lake.root / STAGING / SPILL
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LakeError(f"the lake {lake.root} cannot be written ({error.strerror})") from error
     with session(folder, memory_limit, threads) as connection:
         reader = Reader(connection, profiles, business_zone, currency, first_day, last_day, folder)
-        job = _Landing(reader, landing, lake, dict(landed))
+        job = _Landing(reader, landing, lake, dict(landed), on_begin)
         shapes: dict[Shape, list[FileSeen]] = {}
         for file in files:
+            job.begin([file])
             try:
                 shapes.setdefault(reader.shape(job.path(file), file.path), []).append(file)
             except RefusalError as refusal:
@@ -146,6 +152,7 @@ def _batches(files: Sequence[FileSeen]) -> Iterator[list[FileSeen]]:
 
 def _land_together(job: _Landing, shape: Shape, batch: Sequence[FileSeen]) -> Iterator[Landed | Refused]:
     """Read alike files in one scan; those in which it met anything wrong are landed one by one."""
+    job.begin(batch)
     try:
         latest = [job.reader.latest(file.modified_ns) for file in batch]
         doubtful = scan(job.reader, shape, [job.path(file) for file in batch], latest)
@@ -166,6 +173,7 @@ def _land_together(job: _Landing, shape: Shape, batch: Sequence[FileSeen]) -> It
 
 def _land_alone(job: _Landing, shape: Shape, file: FileSeen) -> Iterator[Landed | Refused]:
     """Read one file so that every row is accounted for, with the text of those that cannot be read."""
+    job.begin([file])
     try:
         shape, _ = read_alone(job.reader, shape, job.path(file), job.reader.latest(file.modified_ns))
     except RefusalError as refusal:

@@ -39,8 +39,9 @@ from retail_pipeline.engine.files.lookups import Table, looked_up, read_lookup
 from retail_pipeline.engine.files.records import Layout, filled_down, open_records, parquet_schema
 from retail_pipeline.engine.files.shapes import Shape, shape_of
 from retail_pipeline.engine.files.texts import settled_encoding
-from retail_pipeline.engine.files.unpacked import BLOCK, RefusalError, unpacked
+from retail_pipeline.engine.files.unpacked import BLOCK, RETRY, RefusalError, unpacked
 from retail_pipeline.engine.text_rows import Record, ends_open
+from retail_pipeline.lake.partitions import LakeError, disk_is_full
 
 CHUNK_ROWS = 20_000
 # archives without times unpack to 1970 or 1980
@@ -167,8 +168,11 @@ def scan(
             _copy_as_utf8(path, copy, shape)
         return _scan(reader, shape, copies or paths, latest, order, with_payload)
     except (duckdb.InvalidInputException, duckdb.IOException, UnicodeDecodeError, RefusalError) as error:
+        _refuse_full_disk(error)
         raise DoubtError(_first_line(error)) from error
     except duckdb.Error as error:
+        if len(paths) > 1:
+            raise DoubtError(_first_line(error)) from error
         raise _refusal(shape, error) from error
     finally:
         for copy in copies:
@@ -204,15 +208,24 @@ def read_alone(
         raise _refusal(shape, error) from error
 
 
+def _refuse_full_disk(error: Exception) -> None:
+    if disk_is_full(error):
+        # no file is to blame, and the same work may succeed once there is room
+        raise LakeError(f"the disk is full ({_first_line(error)}): make room, then run again") from error
+
+
 def _refusal(shape: Shape, error: duckdb.Error) -> RefusalError:
+    _refuse_full_disk(error)
     if isinstance(error, _OF_EXPRESSIONS):
         return RefusalError(
             f"cannot be read by the profile {shape.profile} ({_first_line(error)}): mend its expressions "
             "under `sources:` in retail_pipeline.yaml"
         )
     if isinstance(error, duckdb.OutOfMemoryException):
-        why = f"does not fit into memory ({_first_line(error)}): raise engine.memory_limit"
-        return RefusalError(why, lasting=False)
+        return RefusalError(
+            "needs more memory or room on disk than there is to be read: deliver it in smaller parts, or "
+            f"raise engine.memory_limit; {RETRY}"
+        )
     return RefusalError(f"cannot be read ({_first_line(error)}): have it delivered again")
 
 
@@ -262,7 +275,6 @@ def _scan(
         parameters |= {
             "columns": columns,
             "delimiter": layout.delimiter,
-            "compression": "gzip" if shape.is_direct and layout.packing == "gz" else "none",
             "header": layout.header is None,
             "skip": layout.skip_rows,
         }
@@ -270,7 +282,7 @@ def _scan(
         # a null text that no field holds: a field too many is passed over when it reads as null
         texts = ", ".join(f"nullif({name}, '') as {name}" for name in columns)
         problem = _problem(shape, reader.profiles[shape.profile])
-        source = """read_csv($files, columns = $columns, delim = $delimiter, compression = $compression,
+        source = """read_csv($files, columns = $columns, delim = $delimiter, compression = 'none',
             auto_detect = false, header = $header, skip = $skip, quote = '"', escape = '"', nullstr = chr(31),
             strict_mode = true, hive_partitioning = false, store_rejects = true, rejects_limit = 0,
             rejects_table = 'broken', rejects_scan = 'broken_scans')"""

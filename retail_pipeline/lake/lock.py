@@ -5,14 +5,21 @@ Belongs here: taking and showing the lock. Does not belong here: Dagster pools o
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from retail_pipeline.lake.partitions import Lake, LakeError
 
 LOCK_FILE = ".lock"
+# held beside the lock, and by the children that write under it: a parent that is killed frees the lock at
+# once, its child perhaps a moment later
+CHILDREN_FILE = ".lock.children"
+_held: dict[Path, int] = {}
 
 
 def _lock(lake: Lake) -> FileLock:
@@ -41,9 +48,36 @@ def writing(lake: Lake, on_wait: Callable[[str], None] = lambda message: None) -
             "runs the pipeline, or name another with --lake or the setting `lake`"
         ) from error
     try:
-        yield
+        with _with_children(lake):
+            yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _with_children(lake: Lake) -> Iterator[None]:
+    home = lake.root.resolve()
+    if home in _held:
+        yield
+        return
+    descriptor = os.open(home / CHILDREN_FILE, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        # where there are no such locks, one of another kind serves above, and a child ends with its parent
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _held[home] = descriptor
+        yield
+    finally:
+        _held.pop(home, None)
+        os.close(descriptor)
+
+
+def shared_hold(lake: Lake) -> int | None:
+    """A file descriptor for child processes to inherit, so that the lock is held until they are gone, too.
+
+    None when this process does not hold the lock.
+    """
+    return _held.get(lake.root.resolve())
 
 
 def is_held(lake: Lake) -> bool:

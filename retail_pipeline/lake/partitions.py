@@ -10,6 +10,7 @@ bytes.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -36,6 +37,19 @@ PLAIN = {"customer_id"}
 
 class LakeError(Exception):
     """The lake cannot be read or written; the message names the path and what to do."""
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """True when an error, or what caused it, is that there is no room left."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, OSError) and found.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        # DuckDB and Arrow say so in words alone
+        if "No space left" in str(found):
+            return True
+        found = found.__cause__ or found.__context__
+    return False
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,10 @@ from retail_pipeline.defs.jobs import YESTERDAY
 from retail_pipeline.defs.partitions import FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, fail_by_name
-from retail_pipeline.engine.landing import Landed, Refused, land
+from retail_pipeline.engine.apart import allowance_of, land_apart
+from retail_pipeline.engine.landing import Landed, Refused
 from retail_pipeline.engine.validation import Failure, counted
+from retail_pipeline.lake.lock import shared_hold
 from retail_pipeline.lake.partitions import prepare, read_partition
 from retail_pipeline.lake.set_aside import forget_refusals, home_of, settle, write_refusal
 
@@ -81,18 +83,14 @@ def land_all(pipeline: Pipeline, state: State, files: Sequence[FileSeen], log: L
     """Land files; return those of which nothing could be read, with why, and remember these."""
     settings = pipeline.settings
     bad: Bad[str] = {}
-    for outcome in land(
+    for outcome in land_apart(
         files,
         settings.landing,
         pipeline.lake,
-        settings.profiles,
-        settings.time_zone,
-        settings.currency,
-        settings.first_day,
-        settings.last_day,
+        settings.reading,
         landed=state.landed,
-        memory_limit=settings.engine.memory_limit,
-        threads=settings.engine.threads,
+        allowance=allowance_of(settings.arrival, settings.engine.memory_limit),
+        hold=shared_hold(pipeline.lake),
     ):
         file = outcome.file
         if isinstance(outcome, Landed):

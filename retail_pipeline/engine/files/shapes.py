@@ -74,9 +74,9 @@ class Shape:
 
     @property
     def is_direct(self) -> bool:
-        """True when the engine can read the file as it lies there."""
+        """True when the engine can read the file as it lies there; what is packed is unpacked first."""
         layout = self.layout
-        return layout.kind == "parquet" or (layout.encoding == "utf-8" and layout.packing in ("", "gz"))
+        return layout.kind == "parquet" or (layout.encoding == "utf-8" and not layout.packing)
 
 
 class _RemediedError(RefusalError):

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
+from retail_pipeline.lake.partitions import LakeError, disk_is_full
+
 Kind = Literal["text", "json", "excel", "parquet"]
 Packing = Literal["", "gz", "zst", "zip"]
 
@@ -39,6 +41,7 @@ BLOCK = 1 << 20
 # a file that grows beyond both is no delivery but an attack, or an accident
 MAX_RATIO = 250
 MAX_UNBOUNDED = 1 << 30
+RETRY = "`retail-pipeline quarantine retry` then tries it again"
 
 
 class RefusalError(Exception):
@@ -118,6 +121,9 @@ def _whole(packing: str) -> Iterator[None]:
         if packing and error.errno in (None, errno.EINVAL):
             raise _part_of(packing, error) from error
         why = error.strerror or str(error)
+        if disk_is_full(error):
+            # where it is unpacked to: no file is to blame
+            raise LakeError(f"the disk is full ({why}): make room, then run again") from error
         remedy = "mend its permissions or deliver it again"
         raise RefusalError(f"cannot be read ({why}): {remedy}", lasting=False) from error
 
