@@ -14,12 +14,24 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
+
+from retail_pipeline.core.masking import plain
 
 if TYPE_CHECKING:
     from retail_pipeline.settings import Settings
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+class _Plain(Console):
+    """A console on which no text from outside, such as a file's name, can steer the terminal."""
+
+    def render_str(self, text: str, **style: Any) -> Text:
+        """See ``rich.console.Console``."""
+        return super().render_str(plain(text), **style)
+
+
+out = _Plain(soft_wrap=True, highlight=False)
+err = _Plain(stderr=True, soft_wrap=True, highlight=False)
 
 SettingsFile = Annotated[
     Path | None,

@@ -17,6 +17,7 @@ from itertools import groupby
 from typing import Literal
 
 from retail_pipeline.core.arrivals import partition_key
+from retail_pipeline.core.masking import plain
 from retail_pipeline.core.planner import difference
 from retail_pipeline.core.state import State
 
@@ -239,5 +240,5 @@ def resolved(told: Mapping[str, str]) -> list[Message]:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
+    line = plain(" ".join(text.split()))
     return line if len(line) <= MOST_CHARACTERS else line[: MOST_CHARACTERS - 1] + "…"

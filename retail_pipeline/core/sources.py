@@ -21,6 +21,7 @@ from sqlglot import exp
 from retail_pipeline.core.arrivals import PART, any_part, is_named
 from retail_pipeline.core.cleaning import CleaningRules
 from retail_pipeline.core.manifests import Frozen, fingerprint
+from retail_pipeline.core.masking import shown_columns
 from retail_pipeline.core.readiness import Delivers
 
 _NEARLY = 0.3  # of a profile's columns may lack in a file that is nearly one of its own
@@ -342,22 +343,22 @@ def match(header: Sequence[str], profiles: Mapping[str, SourceProfile]) -> str:
         for name, columns in needs.items()
         if set(columns) <= set(spelled(names, profiles[name]))
     }
-    # what is no table at all may begin with anything
-    shown = ", ".join("".join(c if c.isprintable() else "?" for c in name[:60]) for name in names[:40])
+    # what is no table at all may begin with anything, and a file without its header with a customer
+    shown = shown_columns(names)
     if not fits:
         if not profiles:
-            raise UnknownColumnsError(f"the columns are {shown} and there is no profile: {REMEDY}")
+            raise UnknownColumnsError(f"there is no profile, so none for {shown}: {REMEDY}")
         nearest = min(
             sorted(profiles), key=lambda name: len(set(needs[name]) - set(names)) / len(needs[name])
         )
         missing = ", ".join(c for c in needs[nearest] if c not in names)
         raise UnknownColumnsError(
-            f"no profile fits the columns {shown}; the nearest, {nearest}, also needs {missing}: {REMEDY}"
+            f"no profile fits {shown}; the nearest, {nearest}, also needs {missing}: {REMEDY}"
         )
     best = sorted(name for name, count in fits.items() if count == max(fits.values()))
     if len(best) > 1:
         raise UnknownColumnsError(
-            f"the profiles {' and '.join(best)} fit the columns {shown} equally well: take one away from "
+            f"the profiles {' and '.join(best)} fit {shown} equally well: take one away from "
             "`sources:` in retail_pipeline.yaml, or let one use another column"
         )
     if twice := [column for column in needs[best[0]] if names.count(column) > 1]:

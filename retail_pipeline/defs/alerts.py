@@ -240,6 +240,13 @@ def _sender(server: Any) -> Callable[[Message], bool]:
 
         desk = apprise.Apprise()
         desk.add(server)
-        return bool(desk.notify(title=message.title, body=message.body, notify_type=message.severity))
+        return bool(
+            desk.notify(
+                title=message.title,
+                body=message.body,
+                notify_type=message.severity,
+                body_format=apprise.NotifyFormat.TEXT,
+            )
+        )
 
     return send

@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 
 from retail_pipeline.core.manifests import CheckOutcome
+from retail_pipeline.core.masking import as_markdown
 from retail_pipeline.core.readiness import Finding
 from retail_pipeline.core.schema import REPORT, TABLES, Table
 from retail_pipeline.engine.validation import Failure
@@ -166,7 +167,7 @@ def _as_markdown(failures: Sequence[Failure]) -> str:
     parts = []
     for failure in failures:
         how = failure.expectation or "counted"
-        parts.append(f"**{failure.states}**: {failure.count:,} {failure.of} do not ({how})")
+        parts.append(f"**{as_markdown(failure.states)}**: {failure.count:,} {failure.of} do not ({how})")
         if failure.samples:
             names = list(failure.samples[0])
             parts.append(
@@ -178,7 +179,7 @@ def _as_markdown(failures: Sequence[Failure]) -> str:
 
 
 def _row(cells: Any) -> str:
-    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(cell if cell == "---" else as_markdown(str(cell)) for cell in cells) + " |"
 
 
 def outcomes(failures: Sequence[Failure]) -> tuple[CheckOutcome, ...]:

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import dagster as dg
 
+from retail_pipeline.core.masking import as_markdown
 from retail_pipeline.core.segmentation import FittedSegmentation, of_each_day, to_sql
 from retail_pipeline.core.state import State
 from retail_pipeline.defs.events import Log
@@ -92,6 +93,6 @@ def fail_by_name(bad: Bad[Key], what: str) -> None:
         count = f"{len(bad):,} {what}" if len(bad) > 1 else f"1 {what.removesuffix('s')}"
         raise dg.Failure(
             description=f"{count} could not be made; the others are done.\n" + "\n".join(lines),
-            metadata={"bad": dg.MetadataValue.md("\n".join(f"- {line}" for line in lines))},
+            metadata={"bad": dg.MetadataValue.md("\n".join(f"- {as_markdown(line)}" for line in lines))},
             allow_retries=False,
         )

@@ -35,6 +35,7 @@ import psutil
 
 from retail_pipeline.core.arrivals import FileSeen
 from retail_pipeline.core.manifests import Frozen, Manifest
+from retail_pipeline.core.masking import plain
 from retail_pipeline.core.reading import Reading
 from retail_pipeline.engine.files.unpacked import RETRY
 from retail_pipeline.engine.landing import FILES, RAW, SPILL, Landed, Refused
@@ -168,7 +169,7 @@ def land_apart(
                 known[file.source_id] = said.manifest
                 yield Landed(file, said.manifest)
             else:
-                yield Refused(left.pop(said.path or ""), said.refused or "", said.lasting)
+                yield Refused(left.pop(said.path or ""), plain(said.refused or ""), said.lasting)
         if not left:
             continue
         if end is None:

@@ -33,6 +33,7 @@ from retail_pipeline.core.canonical import (
 )
 from retail_pipeline.core.date_orders import AmbiguousDatesError, DateTexts
 from retail_pipeline.core.dialects import DateOrder
+from retail_pipeline.core.masking import without_values
 from retail_pipeline.core.sources import DIALECT, SourceProfile, profile_fingerprint
 from retail_pipeline.core.sql import statement as sql
 from retail_pipeline.engine.files.lookups import Table, looked_up, read_lookup
@@ -201,7 +202,9 @@ def read_alone(
             return shape, order
         return shape, _read(reader, shape, path, latest)
     except DoubtError as error:
-        raise RefusalError(f"cannot be read ({error}): have it delivered again") from error
+        raise RefusalError(
+            f"cannot be read ({without_values(str(error))}): have it delivered again"
+        ) from error
     except AmbiguousDatesError as error:
         raise RefusalError(str(error)) from error
     except duckdb.Error as error:
@@ -217,8 +220,11 @@ def _refuse_full_disk(error: Exception) -> None:
 def _refusal(shape: Shape, error: duckdb.Error) -> RefusalError:
     _refuse_full_disk(error)
     if isinstance(error, _OF_EXPRESSIONS):
+        # what cannot be converted is the file's; what cannot be bound or parsed, the profile's
+        of_values = isinstance(error, (duckdb.ConversionException, duckdb.OutOfRangeException))
+        said = without_values(_first_line(error)) if of_values else _first_line(error)
         return RefusalError(
-            f"cannot be read by the profile {shape.profile} ({_first_line(error)}): mend its expressions "
+            f"cannot be read by the profile {shape.profile} ({said}): mend its expressions "
             "under `sources:` in retail_pipeline.yaml"
         )
     if isinstance(error, duckdb.OutOfMemoryException):
@@ -226,7 +232,7 @@ def _refusal(shape: Shape, error: duckdb.Error) -> RefusalError:
             "needs more memory or room on disk than there is to be read: deliver it in smaller parts, or "
             f"raise engine.memory_limit; {RETRY}"
         )
-    return RefusalError(f"cannot be read ({_first_line(error)}): have it delivered again")
+    return RefusalError(f"cannot be read ({without_values(_first_line(error))}): have it delivered again")
 
 
 def _first_line(error: Exception) -> str:
@@ -321,7 +327,7 @@ def _scan(
     return doubtful | {
         n
         for n, path in enumerate(paths)
-        if n not in doubtful and _breaks_off(path, parameters["compression"], layout, above + rows.get(n, 0))
+        if n not in doubtful and _breaks_off(path, layout, above + rows.get(n, 0))
     }
 
 
@@ -341,12 +347,12 @@ def _problem(shape: Shape, profile: SourceProfile) -> str:
     return f"case when {' or '.join([*beyond, f'({again or False})', *stray])} then 'doubtful' end"
 
 
-def _breaks_off(path: Path, compression: str, layout: Layout, lines: int) -> bool:
+def _breaks_off(path: Path, layout: Layout, lines: int) -> bool:
     """Whether the engine may have dropped a file's end, having read so many lines of it.
 
     Of several files it does not say where a quote opens that never closes, and drops what follows (2.0.0).
     """
-    with unpacked(path, "gz" if compression == "gzip" else "") as stream:
+    with path.open("rb") as stream:
         content = stream.read(MOST_CHECKED + 1)
     if len(content) > MOST_CHECKED:
         return True

@@ -42,7 +42,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("operations"), NEEDS_POS
 
 FIRST, SECOND, THIRD = span(date(2024, 1, 1), 3)
 RUBBISH = "<html><body><h1>502 Bad Gateway</h1></body></html>\n"
-REASON = "no profile fits the columns <html><body><h1>502 Bad Gateway"
+REASON = "no profile fits its one column, whose name does not look like a name"
 UNREAD = "A file could not be read"
 CORRECTED = sales(SECOND)[3:]
 UNDER_WAY = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED")

@@ -285,3 +285,18 @@ def test_any_bytes_under_any_suffix_are_landed_or_refused(data: st.DataObject, s
             (shop.landing / f"{n}{suffix}").write_bytes(gzip.compress(content) if packed else content)
     for outcome in apart(shop).values():
         assert isinstance(outcome, Landed) or "nobody expected" not in outcome.reason
+
+
+def test_what_a_file_holds_is_in_no_refusal(shop: Shop):
+    anna = "anna.smith@example.com"
+    shop.deliver("headless.csv", GOOD.replace("17850", anna), GOOD)
+    shop.deliver("keys.jsonl", json.dumps({anna: {"536365": 1, "2.55": 2}}))
+    (shop.landing / "book.xlsx").write_bytes(workbook([[anna, "LANTERN", 6], ["a", "b", 7]]))
+    pq.write_table(pa.table({anna: ["1"], "LANTERN 6": ["2"]}), shop.landing / "p.parquet")
+    with zipfile.ZipFile(shop.landing / "slip.zip", "w") as archive:
+        archive.writestr("../../\x1b[2Jx.exe", "1")
+    reasons = [refusal(outcome) for outcome in apart(shop).values()]
+    assert len(reasons) == 5
+    said = " ".join(reasons)
+    for value in (anna, "LANTERN", "536365", "2.55", "\x1b"):
+        assert value not in said

@@ -12,6 +12,7 @@ import dagster as dg
 from retail_pipeline.core.arrivals import FileSeen, Refusal, reading, source_of
 from retail_pipeline.core.deliveries import unfit
 from retail_pipeline.core.manifests import Manifest
+from retail_pipeline.core.masking import without_values
 from retail_pipeline.core.planner import landed_file, lying
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.state import State
@@ -177,7 +178,7 @@ def _unreadable(pipeline: Pipeline, state: State, manifest: Manifest) -> list[Fa
     table = TABLES["unreadable_rows"]
     rows = read_partition(home_of(pipeline.lake, table.name, keys), table, keys).slice(0, 5)
     samples = [
-        {"source_row": str(row["source_row"]), "reasons": "; ".join(row["reasons"])}
+        {"source_row": str(row["source_row"]), "reasons": "; ".join(map(without_values, row["reasons"]))}
         for row in rows.select(["source_row", "reasons"]).to_pylist()
     ]
     blocking = counts["unreadable"] > state.limits.max_unreadable_share * counts["rows_read"]

@@ -21,6 +21,7 @@ from retail_pipeline.core.inputs import (
     model_inputs,
     rests_on_other_data,
 )
+from retail_pipeline.core.masking import as_markdown
 from retail_pipeline.core.promotion import (
     Candidate,
     Verdict,
@@ -226,7 +227,7 @@ def log_gates(run: Run, month: str, candidates: Mapping[str, Candidate], decided
     found: list[Failure] = []
     for name, candidate in candidates.items():
         for m in candidate.measured:
-            gate = f"{m.gate} of {m.of}" if m.of else m.gate
+            gate = as_markdown(f"{m.gate} of {m.of}") if m.of else m.gate
             lines.append(
                 f"| {name} | {gate} | {m.value:.4g} | {m.limit:g} | {'' if m.passed else 'failed'} |"
             )

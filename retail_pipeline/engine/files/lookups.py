@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from retail_pipeline.core.masking import shown_columns
 from retail_pipeline.core.sources import Lookup, SourceProfile
 from retail_pipeline.engine.files.records import DELIMITERS, HEADER_LINES, Layout, header_of, open_records
 from retail_pipeline.engine.files.texts import encoding_at, head_of, json_encoding
@@ -58,7 +59,7 @@ def _table(path: Path, lookup: Lookup, columns: Sequence[str], folder: Path) -> 
     names = [lookup.key, *columns]
     with open_records(path, _layout(path, names), folder) as (header, records):
         if missing := [name for name in names if name not in header]:
-            raise RefusalError(f"has no column {', '.join(missing)}, but {', '.join(header[:40])}")
+            raise RefusalError(f"has no column {', '.join(missing)}, but {shown_columns(header)}")
         places = [header.index(name) for name in names]
         for n, record in enumerate(records, 1):
             if record.fields is None:

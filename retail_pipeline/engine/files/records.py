@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from retail_pipeline.core.amounts import written_out
+from retail_pipeline.core.masking import shown_names, without_values
 from retail_pipeline.core.sources import FillDown, clean_header
 from retail_pipeline.engine.files.unpacked import Kind, Packing, RefusalError, check_size, on_disk, unpacked
 from retail_pipeline.engine.text_rows import (
@@ -184,7 +185,7 @@ def _of_book(path: Path, layout: Layout) -> tuple[tuple[str, ...], Iterator[Reco
         names = layout.sheets or tuple(name for name, hidden in _listed(book) if not hidden)[:1]
         if missing := [name for name in names if name not in book.sheet_names]:
             raise RefusalError(
-                f"has no sheet {missing[0]}, but {', '.join(book.sheet_names)}: mend `sheet` in the profile"
+                f"has no sheet {missing[0]}, but {shown_names(book.sheet_names)}: mend `sheet` in the profile"
             )
         if not names:
             raise RefusalError("is a workbook without sheets that are shown: have it delivered again")
@@ -206,7 +207,9 @@ def _book(path: Path) -> Iterator[Any]:
         why = f"cannot be read ({error.strerror or error}): mend its permissions or deliver it again"
         raise RefusalError(why, lasting=False) from error
     except (calamine.CalamineError, ValueError) as error:
-        raise RefusalError(f"is no workbook, or a part of one ({error}): have it delivered again") from error
+        raise RefusalError(
+            f"is no workbook, or a part of one ({without_values(str(error))}): have it delivered again"
+        ) from error
 
 
 def _cells(

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from retail_pipeline.core.dialects import DialectError, Evidence, delimiter_of
 from retail_pipeline.core.headers import Columns, is_sure
+from retail_pipeline.core.masking import shown_names
 from retail_pipeline.core.sources import SourceProfile, UnknownColumnsError, clean_header, match, spelled
 from retail_pipeline.engine.files.headers import columns_below, lines_above, settled_header
 from retail_pipeline.engine.files.records import (
@@ -311,11 +312,12 @@ def _in_workbook(
 def _no_sheet(book: Sequence[Sheet], named: str | None) -> RefusalError:
     names = [sheet.name for sheet in book]
     if named is not None and named not in names:
-        return RefusalError(f"has no sheet {named}, but {', '.join(names)}: mend `sheet` in the profile")
+        return RefusalError(f"has no sheet {named}, but {shown_names(names)}: mend `sheet` in the profile")
     hidden = [sheet.name for sheet in book if sheet.hidden and sheet.header]
     if hidden and named is None:
         return RefusalError(
-            f"has rows in hidden sheets alone ({', '.join(hidden)}): say `sheet` in the profile if they count"
+            f"has rows in hidden sheets alone ({shown_names(hidden)}): say `sheet` in the profile if they "
+            "count"
         )
     return RefusalError("has an empty sheet: have it delivered again, or name another in the profile")
 
@@ -337,8 +339,8 @@ def _settled_book(
             rival = [sheet.name for sheet in read[1:]]
         if rival:
             raise RefusalError(
-                f"has the profile's columns in several sheets ({', '.join([read[0].name, *rival])}), not all "
-                "with the same header: say `sheet` in the profile, or have it delivered with one header"
+                f"has the profile's columns in several sheets ({shown_names([read[0].name, *rival])}), not "
+                "all with the same header: say `sheet` in the profile, or have it delivered with one header"
             )
     merged = {column for sheet in read for column in sheet.merged} & profile.counted
     if merged:

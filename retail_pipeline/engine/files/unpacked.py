@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
+from retail_pipeline.core.masking import plain, without_values
 from retail_pipeline.lake.partitions import LakeError, disk_is_full
 
 Kind = Literal["text", "json", "excel", "parquet"]
@@ -82,7 +83,7 @@ def _kind_of(name: str) -> Kind:
     kind = KINDS.get(Path(name).suffix)
     if kind is None:
         raise RefusalError(
-            f"holds {name[-60:]}, which is none of {', '.join(KINDS)}: have it delivered as one"
+            f"holds {plain(name[-60:])}, which is none of {', '.join(KINDS)}: have it delivered as one"
         )
     return kind
 
@@ -130,7 +131,7 @@ def _whole(packing: str) -> Iterator[None]:
 
 def _part_of(packing: str, error: Exception) -> RefusalError:
     name = {"gz": "gzip", "zst": "zstd"}.get(packing, packing)
-    return RefusalError(f"is no whole {name} file ({error}): have it delivered again")
+    return RefusalError(f"is no whole {name} file ({without_values(str(error))}): have it delivered again")
 
 
 @contextmanager
