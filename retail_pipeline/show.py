@@ -189,14 +189,15 @@ def print_till(
 ) -> None:
     """What days (by default all) came to, for comparing with the till; held ones are named and left out."""
     made = {day: m for day, m in days_made(state).items() if days is None or day in days}
-    used = {day: manifest for day, manifest in made.items() if manifest.till and not state.is_held(day)}
+    held = {day for day in made if state.is_held(day)}
+    used = {day: manifest for day, manifest in made.items() if manifest.till and day not in held}
     currency = pipeline.currency(state)
     for line in till_lines(_till_rows(pipeline, used), currency) if used else ():
         console.print(line)
     for day, manifest in made.items():
-        if state.is_held(day):
-            held = Figures(tally=manifest.till)
-            lines = f"{counted(held.lines, 'line')}, {money(held.total)} {currency}"
+        if day in held:
+            found = Figures(tally=manifest.till)
+            lines = f"{counted(found.lines, 'line')}, {money(found.total)} {currency}"
             console.print(f"not among them: {lines} of {day}, which is held")
         elif not manifest.till:
             console.print(f"not among them: {day}, made before figures were kept; the next run adds them")

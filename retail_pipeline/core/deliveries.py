@@ -80,7 +80,7 @@ def deliveries(
     replaced: dict[str, str] = {}
     accepted = {source_id for source_id, decision in decisions.items() if decision.verdict == "accept"}
     unfits = {s: bad for s, file in landed.items() if (bad := unfit(file, decisions.get(s), limits))}
-    first_usual = _first_usual_day([file for s, file in landed.items() if s not in unfits])
+    first_usual = first_usual_day(_lines_by_day(file for s, file in landed.items() if s not in unfits))
     shared = _overlaps(landed)
     for source_id in sorted(landed, key=lambda s: (landed[s].arrival.modified_ns, landed[s].arrival.path, s)):
         if source_id in unfits:
@@ -190,14 +190,18 @@ def _rejected(decision: FileDecision) -> str:
     return f"rejected by {decision.by}: {decision.why}"
 
 
-def _first_usual_day(files: Iterable[Manifest]) -> date | None:
+def _lines_by_day(files: Iterable[Manifest]) -> Counter[date]:
+    lines = Counter[date]()
+    for file in files:
+        lines.update({day: part.rows for day, part in file.parts.items()})
+    return lines
+
+
+def first_usual_day(lines: Mapping[date, int]) -> date | None:
     """The first day but for those that lie alone: more than a year before all others, with few lines.
 
     Few are fewer lines, on all days up to the next such gap, than the others have on an ordinary day.
     """
-    lines = Counter[date]()
-    for file in files:
-        lines.update({day: part.rows for day, part in file.parts.items()})
     groups: list[list[date]] = []
     for day in sorted(lines):
         if groups and day - groups[-1][-1] <= FAR:

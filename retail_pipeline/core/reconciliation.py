@@ -130,7 +130,7 @@ def till(by_day: Mapping[date, Tally], counts: Iterable[Mapping[str, Any]]) -> T
     return Till(
         in_all=Figures(tally=together(by_day.values()), **counted.get(None, {})),
         by_day={
-            day: Figures(tally=together([tally]), **counted.get(day, {}))
+            day: Figures(tally=dict(sorted(tally.items())), **counted.get(day, {}))
             for day, tally in sorted(by_day.items())
         },
     )

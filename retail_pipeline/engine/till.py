@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 from retail_pipeline.core.cleaning import CleaningRules, parameters
+from retail_pipeline.core.deliveries import first_usual_day
 from retail_pipeline.core.expectations import columns, suite
 from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.reconciliation import (
@@ -64,9 +65,14 @@ def of_days(engine: Engine, lake: Lake, made: Mapping[date, Manifest]) -> Till:
 def findings(engine: DuckDB, figures: Till, currency: str, limits: Shares) -> tuple[Finding, ...]:
     """What would hold days with the file's rows, once ``judge`` has judged them."""
     found: dict[str, list[tuple[date, int]]] = {}
+    delivered = {day: of_day.lines + of_day.of(REFUSED).lines for day, of_day in figures.by_day.items()}
+    first = first_usual_day(delivered)
     for day, of_day in figures.by_day.items():
+        if first and day < first:
+            states = f"no few lines lie more than a year before the rest, which begins {first}"
+            found.setdefault(states, []).append((day, delivered[day]))
         refused, anonymous = of_day.of(REFUSED).lines, of_day.of("anonymous").lines
-        for states, rows, holds in odd_shares(of_day.lines + refused, refused, anonymous, limits):
+        for states, rows, holds in odd_shares(delivered[day], refused, anonymous, limits):
             if holds:
                 found.setdefault(states, []).append((day, rows))
     expectations = [e for e in suite(TRANSACTIONS, currency=currency) if e.blocking]

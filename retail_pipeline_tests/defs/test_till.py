@@ -138,6 +138,20 @@ def test_a_day_that_checks_will_hold_is_named_beforehand(tmp_path: Path, instanc
     assert pipeline.state().held_days(date.min, date.max) == [date(2024, 2, 2), date(2024, 2, 3)]
 
 
+def test_a_day_far_before_the_rest_is_said_to_wait_and_does(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    pipeline = opened(tmp_path, **SHOP)
+    file = pipeline.settings.landing / "a.csv"
+    days = ["2012-02-01", *["2024-02-01"] * 3, *["2024-02-02"] * 3]
+    file.write_text("\n".join([HEADER, *(f"{n},a,,1,1,1,{day},17,EUR" for n, day in enumerate(days)), ""]))
+    seen = tried(pipeline, tmp_path / "try", file)
+    assert [(f.first_day, f.rows) for f in seen.findings] == [(date(2012, 2, 1), 1)]
+    assert "begins 2024-02-01" in seen.findings[0].states
+    land(pipeline, instance)
+    assert sorted(pipeline.state().raw) == [date(2024, 2, 1), date(2024, 2, 2)]
+
+
 @pytest.mark.parametrize("sample", ["shopify_orders.csv", "sap_export.csv"])
 def test_the_samples_come_to_what_was_said(tmp_path: Path, instance: dg.DagsterInstance, sample: str):
     pipeline = opened(tmp_path)

@@ -2,7 +2,7 @@
 -- one source system, counted on its first day here whatever days its lines lie on; a customer is one who bought.
 -- Customers do not add up over days: who comes on two days is one.
 with sales as (
-    select cast(sold_at as date) as date, source_system, invoice_id, customer_id
+    select distinct cast(sold_at as date) as date, source_system, invoice_id, customer_id
     from transactions
     where line_kind = 'sale'
 ),
