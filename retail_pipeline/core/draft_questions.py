@@ -88,7 +88,10 @@ def asked(
             if topic != "discounts" or not _is_taken_off(column, found, rest, style)
         ]
         if spoken:
-            yield Fact(topic, "", f"{'; '.join(map(_described, spoken))}: {question.format(money=money)}")
+            asked_of = question.format(money=money)
+            if topic == "discounts" and (whole := [c.name for c in spoken if _is_of_orders(c, found)]):
+                asked_of += f"; what is of whole orders ({', '.join(whole)}) goes into order_total"
+            yield Fact(topic, "", f"{'; '.join(map(_described, spoken))}: {asked_of}")
     for column in rest:
         if _speaks(column, ZONE) or {text.casefold() for text in column.texts} <= ZONES.keys():
             zones = {ZONES.get(text.casefold(), text) for text in column.texts}
@@ -177,7 +180,9 @@ def _of_rows(
             conditions.append(f"{column.reference} in ({values})")
     if described:
         question = f"which rows count, as sales or as returns? {'; '.join(described)}"
-        yield Fact("keep_rows", scalar(f"({' and '.join(conditions) or 'true'})", expression=True), question)
+        # it stands: rows left out are counted aloud, cancelled orders counted as sales would not be
+        condition = scalar(f"({' and '.join(conditions) or 'true'})", expression=True)
+        yield Fact("keep_rows", condition, question, stands=True)
     for column, returned, rows in back:
         values = ", ".join(map(_literal, sorted(returned)))
         condition = f"{column.reference} in ({values})"
@@ -314,6 +319,17 @@ def _is_taken_off(column: Column, found: Found, rest: Sequence[Column], style: S
         )
 
     return bool(off) and any(map(explains, wholes))
+
+
+def _is_of_orders(column: Column, found: Found) -> bool:
+    """True when a figure is alike on all lines of an order, or stands on its first line alone."""
+    if "invoice_id" not in found or column.kind != "number":
+        return False
+    orders: dict[str, list[str]] = {}
+    for invoice, cell in zip(found["invoice_id"].cells, column.cells, strict=True):
+        orders.setdefault(invoice, []).append(cell)
+    several = [cells for cells in orders.values() if len(cells) > 1 and re.search("[1-9]", "".join(cells))]
+    return bool(several) and all(set(cells[1:]) <= {cells[0], ""} for cells in several)
 
 
 def _product(price: Decimal | None, quantity: Decimal | None) -> Decimal | None:

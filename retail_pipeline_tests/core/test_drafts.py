@@ -197,9 +197,11 @@ def asked(text: str, topic: str) -> str:
 
 
 def proposed(text: str, field: str) -> object:
-    """What the draft proposes as a comment for a field that it asks about."""
-    (line,) = [line for line in drafted(text).text.splitlines() if line.startswith(f"    # {field}: ")]
-    return yaml.safe_load(line.removeprefix("    # "))[field]
+    """What the draft proposes for a field that it asks about."""
+    made = [line.removeprefix("    ").removeprefix("# ") for line in drafted(text).text.splitlines()]
+    (line,) = [line for line in made if line.startswith(f"{field}: ")]
+    assert "  # ? " in line
+    return yaml.safe_load(line)[field]
 
 
 @pytest.mark.parametrize(
@@ -281,6 +283,12 @@ def test_columns_that_change_what_money_and_time_mean_are_asked_about(
 )
 def test_what_changes_nothing_is_not_asked_about(columns: str, values: str):
     assert drafted(f"{NAMES};{columns}\n{ROW};{values}\n").questions == ()
+
+
+def test_what_was_taken_off_whole_orders_is_sent_to_the_order_s_total():
+    text = f"{NAMES};coupon\n{ROW};5.00\n{ROW.replace(';a;', ';b;')};5.00\n2;a;1;3.50;2024-04-03;c;0\n"
+    assert "what is of whole orders (coupon) goes into order_total" in asked(text, "discounts")
+    assert "order_total" not in asked(text.replace("c;5.00", "c;4.00", 1), "discounts")
 
 
 def test_a_discount_that_the_amount_shows_is_not_asked_about():

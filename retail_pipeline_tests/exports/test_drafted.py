@@ -62,9 +62,9 @@ def drafted(root: Path, file: Path, currency: str | None) -> tuple[dict[str, Any
     return made, proposed, [line.partition(":")[0].strip() for line in asked.splitlines() if line]
 
 
-def answered(made: dict[str, Any], proposed: Mapping[str, Any], answers: Mapping[str, Any]) -> SourceProfile:
+def answered(made: dict[str, Any], proposed: dict[str, Any], answers: Mapping[str, Any]) -> SourceProfile:
     for question, answer in answers.items():
-        given = {question: proposed[question]} if answer is PROPOSED else dict(answer)
+        given = {question: (proposed | made)[question]} if answer is PROPOSED else dict(answer)
         columns = made["columns"] | given.pop("columns", {})
         made |= given | {"columns": columns}
     return SourceProfile.model_validate(made)
