@@ -179,9 +179,9 @@ def print_deliveries(console: Console, pipeline: Pipeline, state: State) -> None
     currency = pipeline.currency(state)
     if left_out := rows.became["left out"]:
         worth = f"worth {rows.value_left_out:,} {currency}"
-        console.print(f"  left out by keep_rows or as totals: {left_out:,}, {worth}")
+        console.print(f"  left out by keep_rows or as totals: {left_out:,}, {worth}", markup=False)
     for line in refused_lines(rows.tally, currency):
-        console.print(line)
+        console.print(line, markup=False)
 
 
 def print_till(
@@ -193,12 +193,12 @@ def print_till(
     used = {day: manifest for day, manifest in made.items() if manifest.till and day not in held}
     currency = pipeline.currency(state)
     for line in till_lines(_till_rows(pipeline, used), currency) if used else ():
-        console.print(line)
+        console.print(line, markup=False)
     for day, manifest in made.items():
         if day in held:
             found = Figures(tally=manifest.till)
             lines = f"{counted(found.lines, 'line')}, {money(found.total)} {currency}"
-            console.print(f"not among them: {lines} of {day}, which is held")
+            console.print(f"not among them: {lines} of {day}, which is held", markup=False)
         elif not manifest.till:
             console.print(f"not among them: {day}, made before figures were kept; the next run adds them")
 

@@ -171,7 +171,7 @@ def _print_till(seen: Preview) -> None:
     refused = till.in_all.of(REFUSED).lines
     out.print(f"of those that can be read: transactions {till.in_all.lines:,}, refused {refused:,}")
     for line in refused_lines(till.in_all.tally, seen.currency):
-        out.print(line)
+        typer.echo(line)
     out.print("")
     for line in till_lines(spans(till), seen.currency):
         typer.echo(line)
