@@ -98,7 +98,8 @@ class SourceProfile(Frozen):
     ISO or in ``date_order`` (null: as the whole column shows).
 
     ``encoding`` is that of text that is not Unicode beyond doubt; it and ``delimiter`` are found out where
-    they are null. ``skip_rows`` stand before the header. ``header`` names the columns of a file that has
+    they are null. ``skip_rows`` stand before the header,
+    ``skip_last_rows`` (totals, say) end the file. ``header`` names the columns of a file that has
     none; ``widths`` are their characters where no delimiter parts them. ``lookups`` are second files, whose
     columns expressions call ``"name.COLUMN"``. ``keep_rows`` is a condition; rows for which it is not true
     are left out: counted, but no transactions. ``order_total`` is what the lines of an order come to together
@@ -116,6 +117,7 @@ class SourceProfile(Frozen):
     thousands_mark: Literal[".", ",", "'", " "] | None = None
     date_order: Literal["day_first", "month_first", "year_first"] | None = None
     skip_rows: int = Field(default=0, ge=0, le=1000)
+    skip_last_rows: int = Field(default=0, ge=0, le=1000)
     header: tuple[str, ...] | None = Field(default=None, min_length=1)
     widths: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(default=None, min_length=1)
     sheet: str | None = None

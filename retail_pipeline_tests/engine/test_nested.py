@@ -60,7 +60,7 @@ def test_a_key_that_every_row_needs_is_never_taken_for_nothing(shop, left_out):
     assert f"also needs {left_out}" in refusal(shop.land(profile())["a.jsonl"])
 
 
-@pytest.mark.parametrize("renamed", ["Who", "who_bought", "whom"])
+@pytest.mark.parametrize("renamed", ["who_bought", "whom"])
 def test_a_key_that_may_have_been_renamed_is_not_taken_for_left_out(shop, renamed):
     shop.deliver("a.jsonl", *lines({renamed if k == "who" else k: v for k, v in GOOD.items()}))
     assert "also needs who" in refusal(shop.land(profile())["a.jsonl"])

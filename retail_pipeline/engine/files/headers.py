@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
+from itertools import zip_longest
 
 from retail_pipeline.core.headers import columns_of, preamble_of
 from retail_pipeline.core.sources import clean_header
@@ -30,6 +31,7 @@ def settled_header(top: list[bytes], layout: Layout) -> tuple[tuple[str, ...], L
         return layout.header, layout
     first = next((n for n, line in enumerate(top) if line.strip()), 0)
     below = _fields(top[first + 1 :], layout)
+    _refuse_quoted(below)
     try:
         header = header_of(iter(top), layout.delimiter, layout.encoding)
     except RefusalError:
@@ -54,6 +56,16 @@ def columns_below(top: list[bytes], layout: Layout, needed: Collection[str]) -> 
 def lines_above(top: list[bytes], layout: Layout) -> int:
     """How many of these first lines stand above the header."""
     return preamble_of([(_fields([line], layout) or [[]])[0] for line in top])
+
+
+def _refuse_quoted(rows: list[list[str]]) -> None:
+    """Refuse a file of whose columns one has all its values in single quotes."""
+    for n, column in enumerate(zip_longest(*rows, fillvalue=""), 1):
+        values = [value.strip() for value in column if value.strip()]
+        if len(set(values)) > 1 and all(len(v) > 2 and v[0] == v[-1] == "'" for v in values):
+            raise RefusalError(
+                f"has values in single quotes (column {n}): have it exported with double quotes or with none"
+            )
 
 
 def _given(layout: Layout, names: tuple[str, ...], first: int) -> Layout:

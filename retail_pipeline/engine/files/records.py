@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,7 +49,8 @@ class Layout:
     """How a file's rows lie in it.
 
     ``encoding`` is Python's name, or ``binary``; ``header`` is given for files that have none of their own,
-    or none that can be taken as it stands; ``surplus`` fields without a name end every row; ``widths`` are in
+    or none that can be taken as it stands; ``surplus`` fields without a name end every row; ``cut`` says
+    that the last row may be; ``widths`` are in
     characters.
     """
 
@@ -58,6 +60,8 @@ class Layout:
     delimiter: str = ","
     line_end: str = "\n"
     skip_rows: int = 0
+    skip_last_rows: int = 0
+    cut: bool = False
     surplus: int = 0
     header: tuple[str, ...] | None = None
     widths: tuple[int, ...] | None = None
@@ -73,6 +77,27 @@ def open_records(
     Raises:
         RefusalError: the file as a whole cannot be read; it may come while records are drawn.
     """
+    with _all_records(path, layout, folder) as (header, found):
+        yield header, _to_the_end(found, layout)
+
+
+def _to_the_end(found: Iterator[Record], layout: Layout) -> Iterator[Record]:
+    """Records without the last that are to be skipped; the very last has a problem if it may be cut."""
+    held: deque[Record] = deque()
+    for record in found:
+        held.append(record)
+        if len(held) > layout.skip_last_rows + layout.cut:
+            yield held.popleft()
+    if layout.cut and len(held) > layout.skip_last_rows:
+        last = held.popleft()
+        problem = "the last line has no end, and its last field may be cut: it is unlike those above"
+        yield last if last.problem else Record(None, problem, last.payload)
+
+
+@contextmanager
+def _all_records(
+    path: Path, layout: Layout, folder: Path
+) -> Iterator[tuple[tuple[str, ...], Iterator[Record]]]:
     if layout.kind == "excel":
         with on_disk(path, layout.packing, folder) as book:
             yield _of_book(book, layout)
@@ -381,7 +406,7 @@ def refused_lists(header: Sequence[str]) -> RefusalError | None:
     lists = [name.removesuffix(LIST) for name in header if name.endswith(LIST)]
     return (
         RefusalError(
-            f"holds nested lists in {', '.join(lists[:10])}: lists of lines are not read; have it delivered "
+            f"holds nested lists in {shown_names(lists)}: lists of lines are not read; have it delivered "
             "with one row a line of an order, the order's own fields repeated in each"
         )
         if lists

@@ -22,6 +22,7 @@ from retail_pipeline.core.dialects import DialectError, Evidence, delimiter_of
 from retail_pipeline.core.headers import Columns, is_sure
 from retail_pipeline.core.masking import shown_names
 from retail_pipeline.core.sources import SourceProfile, UnknownColumnsError, clean_header, match, spelled
+from retail_pipeline.engine.files.endings import CUT, last_line
 from retail_pipeline.engine.files.headers import columns_below, lines_above, settled_header
 from retail_pipeline.engine.files.records import (
     DELIMITERS,
@@ -115,10 +116,14 @@ def shape_of(path: Path, name: str, profiles: Mapping[str, SourceProfile], folde
     profile, chosen = _chosen(list(candidates))
     fits = "its name fits" if profiles[profile].files else "all the columns it needs are there"
     layout, said = chosen.settled(profiles[profile])
+    layout = replace(layout, skip_last_rows=profiles[profile].skip_last_rows)
+    if layout.kind == "text" and (cut := last_line(path, layout)):
+        layout = replace(layout, cut=cut.value == CUT)
+        said = (*said, cut)
     evidence = (_format(found), *said, _evidence("profile", profile, fits))
     types = str(parquet_schema(path).types) if found.kind == "parquet" and not found.packing else ""
     needs_rows = bool(profiles[profile].fill_down or profiles[profile].lookups)
-    plain = chosen.plain and not needs_rows
+    plain = chosen.plain and not (needs_rows or layout.skip_last_rows or layout.cut)
     return Shape(profile, spelled(chosen.header, profiles[profile]), layout, types, plain, evidence)
 
 
@@ -254,12 +259,13 @@ def _in_objects(
         said = (_evidence("encoding", encoding, why),)
         known = _with_header(profiles)
         yield _Candidate(header, layout, known, False, partial(_same, (layout, said)))
-    if any(set(profile.needs) <= set(header) for profile in known.values()):
+    if any(set(profile.needs) <= set(spelled(header, profile)) for profile in known.values()):
         return
     # what is null in every row is often left out of every object
     for name, profile in known.items():
-        lacking = [column for column in profile.needs if column not in header]
-        other = [column for column in header if column not in profile.needs]
+        names = spelled(header, profile)
+        lacking = [column for column in profile.needs if column not in names]
+        other = [column for column in names if column not in profile.needs]
         if set(lacking) <= profile.optional and not _renamed(lacking, other):
             whole = (*header, *lacking)
             why = "no object has it: not given in any row"
@@ -345,7 +351,7 @@ def _settled_book(
     merged = {column for sheet in read for column in sheet.merged} & profile.counted
     if merged:
         raise RefusalError(
-            f"has cells of the column {', '.join(sorted(merged))} merged over several rows: which of them "
+            f"has cells of the column {shown_names(sorted(merged))} merged over several rows: which of them "
             "the number is of does not show. Have it delivered without merged cells"
         )
     why = "the profile names it" if named else "all that are shown and have these columns"

@@ -9,11 +9,12 @@ from __future__ import annotations
 import errno
 import gzip
 import io
+import re
 import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
@@ -75,8 +76,73 @@ def package(path: Path) -> Package:
         with _whole("zip"), zipfile.ZipFile(path) as archive:
             return Package(_kind_of(_only_member(archive).filename.lower()), "zip")
     if last in ("gz", "zst"):
-        return Package(_kind_of(stem), "gz" if last == "gz" else "zst")
-    return Package(_kind_of(path.name.lower()), "")
+        found = Package(_kind_of(stem), "gz" if last == "gz" else "zst")
+    else:
+        found = Package(_kind_of(path.name.lower()), "")
+    _refuse_misnamed(path, found)
+    return found
+
+
+def _refuse_misnamed(path: Path, found: Package) -> None:
+    """Refuse a file whose first bytes say that it is something else than its name says."""
+    with _whole(""), path.open("rb") as stream:
+        head = stream.read(1024)
+    is_ = next((what for mark, what in _MAGIC.items() if head.startswith(mark)), "")
+    if is_ == "zip":
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            is_ = "xlsx" if any(name.startswith("xl/") for name in names) else is_
+            is_ = "ods" if "content.xml" in names else is_
+    elif not is_ and re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|table|\?xml)", head, re.IGNORECASE):
+        is_ = "html"
+    packed = found.packing in ("gz", "zst")
+    if not is_ and (packed or found.kind in ("excel", "parquet")) and _TEXT.fullmatch(head):
+        is_ = "csv"
+    if not is_ or is_ in _FITTING[found.packing or found.kind]:
+        return
+    if is_ == "csv" and packed:
+        raise RefusalError(f"is not packed, whatever its name: rename it without .{found.packing}")
+    if is_ == "html":
+        raise RefusalError("is a web page or XML inside, whatever its name: have it exported as CSV or .xlsx")
+    if is_ == "pdf":
+        raise RefusalError("is a PDF inside, whatever its name: have it exported as CSV or .xlsx")
+    if is_:
+        raise RefusalError(
+            f"is {_INSIDE[is_]} inside, whatever its name: rename it so that it ends in .{is_}"
+        )
+    raise RefusalError(f"is not packed, whatever its name: rename it without .{found.packing}")
+
+
+# how files begin, and what that is
+_MAGIC = {
+    b"\x1f\x8b": "gz",
+    b"\x28\xb5\x2f\xfd": "zst",
+    b"PK\x03\x04": "zip",
+    b"PAR1": "parquet",
+    b"\xd0\xcf\x11\xe0": "xls",
+    b"%PDF": "pdf",
+}
+_INSIDE = {
+    "gz": "gzip",
+    "zst": "zstd",
+    "zip": "a zip",
+    "parquet": "Parquet",
+    "xls": "an old workbook",
+    "xlsx": "a workbook",
+    "ods": "a workbook",
+    "csv": "text",
+}
+# what a file may be inside by its packing, or else its kind
+_FITTING: dict[str, tuple[str, ...]] = {
+    "text": (),
+    "json": (),
+    "excel": ("xls", "xlsx", "ods", "zip"),
+    "parquet": ("parquet",),
+    "gz": ("gz",),
+    "zst": ("zst",),
+    "zip": ("zip",),
+}
+_TEXT = re.compile(rb"[\t\r\n\x20-\x7e\x80-\xff]*[,;\t|][\t\r\n\x20-\x7e\x80-\xff]*")
 
 
 def _kind_of(name: str) -> Kind:
