@@ -38,13 +38,15 @@ class CheckOutcome(Frozen):
 class Part(Frozen):
     """The share of one landed file in one day of ``raw_transactions``.
 
-    Rows, the sha256 of the Parquet file, and the value of the lines in whole currency units (before cleaning;
-    None in lakes that did not count it).
+    Rows, the sha256 of the Parquet file, and the minute of the day of its last line (None in lakes that did
+    not note it).
     """
+
+    model_config = ConfigDict(extra="ignore")  # earlier lakes noted more
 
     rows: int
     content: str
-    value: int | None = None
+    last: int | None = None
 
 
 class Lines(Frozen):

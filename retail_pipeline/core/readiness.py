@@ -34,6 +34,11 @@ _MISSED = 1
 _FEWEST_LINES = 200
 # so many earlier figures of a weekday give a median that tells how far the next one is off
 _FEWEST = 3
+# minutes: who closes an hour early leaves a gap that no quiet evening does; so many of a weekday's earliest
+# ends (half-holidays) say nothing of what is usual; from this share of the lines on an early end is no news
+_EARLY, _EARLY_ENDS, _NOTABLE_SHARE = 60, 1, 0.8
+# a far day needs more lines to be a delivery than the next one; so many days before say what is usual
+_FAR, _DAYS_BEFORE = timedelta(days=31), 28
 # median absolute deviations to standard deviations, and how many of these are usual
 _SCALE, _DEVIATIONS = 1.4826, 4
 
@@ -64,7 +69,8 @@ class Delivers(Frozen):
     )
     lines: Bounds | None = Field(None, description="Fewest and most lines of a day; null: learned")
     value: Bounds | None = Field(
-        None, description="Lowest and highest value of a day's lines in whole currency units; null: learned"
+        None,
+        description="Lowest and highest value of a day's kept lines, whole currency units; null: learned",
     )
 
     @model_validator(mode="after")
@@ -88,6 +94,12 @@ class Readiness(Frozen):
     )
     steady_share: float = Field(
         0.5, gt=0, le=1, description="More than this share is not odd, however steady days are"
+    )
+    early_share: float = Field(
+        0.55,
+        ge=0,
+        le=1,
+        description="A day that ends early for its weekday is odd below this share of the median of lines",
     )
     highest_share: float = Field(
         5, ge=1, description="Not more than this many times the median is not odd, however steady days are"
@@ -120,12 +132,17 @@ LEARNED = Expected()
 
 
 class Delivered(NamedTuple):
-    """What a source system delivered for a day: lines as landed, value in whole currency units if known."""
+    """What a source system delivered for a day.
+
+    Lines as landed; the value of those that the cleaning keeps, in whole currency units, once the day is
+    made; the minute of the day of the last line, if known.
+    """
 
     day: date
     system: str
     lines: int
     value: int | None
+    last: int | None = None
 
 
 @dataclass(frozen=True)
@@ -149,16 +166,20 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """The findings of every day that has any, up to the last day delivered, and what is expected after it."""
+    """The findings of every day that has any, up to the last day delivered, and what is expected after it.
+
+    ``strays`` are days after it with so few lines that they do not say that a later delivery came.
+    """
 
     found: Mapping[date, tuple[Finding, ...]] = field(default_factory=dict)
     last: date | None = None
     later: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     hold: bool = True
+    strays: frozenset[date] = frozenset()
 
     def of(self, day: date) -> tuple[Finding, ...]:
         """The findings of a day; of one after the last delivery that something is awaited, if it is."""
-        if self.last is None or day <= self.last:
+        if self.last is None or day <= self.last or day in self.strays:
             return self.found.get(day, ())
         systems = self.later[day.weekday()]
         return (_late(systems, day, self.hold),) if systems else ()
@@ -195,6 +216,7 @@ class _Source:
     came: list[deque[bool]]
     lines: _Figure
     value: _Figure
+    lasts: list[deque[int]]
 
     def is_expected(self, weekday: int) -> bool:
         if self.expects.weekdays is not None:
@@ -202,6 +224,22 @@ class _Source:
         came = self.came[weekday]
         full = self.rules.learn and len(came) == self.rules.minimum_history
         return full and came.count(False) <= _MISSED
+
+    def ends_early(self, today: Delivered) -> tuple[str, bool] | None:
+        """That the day's last line is far earlier than usual and its lines are few; whether that is odd."""
+        weekday, rules = today.day.weekday(), self.rules
+        lines, lasts = self.lines.by_weekday[weekday], self.lasts[weekday]
+        if not rules.learn or today.last is None or len(lasts) < rules.minimum_history or not lines:
+            return None
+        usual, median = sorted(lasts)[_EARLY_ENDS], _median(lines)
+        if median < _FEWEST_LINES or today.last >= usual - _EARLY or today.lines >= _NOTABLE_SHARE * median:
+            return None
+        says = (
+            f"{today.system} delivered {today.lines:,} lines up to {_of_day(today.last)}, where the last "
+            f"{rules.minimum_history} {NAMES[weekday]}s have {median:,.0f} and go on to {_of_day(usual)} or "
+            "later: is the file whole?"
+        )
+        return says, today.lines < rules.early_share * median
 
     def oddities(self, today: Delivered) -> Iterator[tuple[str, bool]]:
         """What is odd, in words, and whether it is too little."""
@@ -227,6 +265,8 @@ class _Source:
             self.lines.remember(weekday, today.lines)
             if today.value is not None:
                 self.value.remember(weekday, today.value)
+            if today.last is not None:
+                self.lasts[weekday].append(today.last)
 
 
 def usual_range(
@@ -255,14 +295,15 @@ def _median(figures: Sequence[float] | deque[int] | deque[float]) -> float:
 def judge(delivered: tuple[Delivered, ...], expected: Expected) -> Verdicts:
     """Judge every day from the first to the last delivery, in one pass.
 
-    Of a source nothing is expected before its own first delivery.
+    Of a source nothing is expected before its own first delivery. Days that a stray line lies ahead are not
+    gone through.
     """
     by_day: dict[date, dict[str, Delivered]] = {}
     for entry in delivered:
         by_day.setdefault(entry.day, {})[entry.system] = entry
     if not by_day:
         return Verdicts()
-    rules, first, last = expected.rules, min(by_day), max(by_day)
+    rules, first, last = expected.rules, min(by_day), _last_sure_day(by_day, expected.rules)
     sources: dict[str, _Source] = {}
     found: dict[date, tuple[Finding, ...]] = {}
     for number in range((last - first).days + 1):
@@ -274,7 +315,31 @@ def judge(delivered: tuple[Delivered, ...], expected: Expected) -> Verdicts:
         for system, source in sources.items():
             source.remember(day.weekday(), today.get(system))
     later = {weekday: _expected(sources, weekday) for weekday in range(7)}
-    return Verdicts(found, last, later, rules.hold)
+    strays = frozenset(day for day in by_day if day > last)
+    for day in strays:
+        new = {s: _source(expected.of(s), rules) for s in by_day[day].keys() - sources.keys()}
+        if findings := _findings(day, by_day[day], sources | new, True, rules.hold):
+            found[day] = findings
+    return Verdicts(found, last, later, rules.hold, strays)
+
+
+def _last_sure_day(by_day: Mapping[date, Mapping[str, Delivered]], rules: Readiness) -> date:
+    """The last day of which a delivery came, and not merely a line or two that are dated wrongly.
+
+    A stray day has fewer lines than each of the last days before it, and less than ``lowest_share`` of what
+    is usual of them; of ``steady_share`` when it lies more than a month ahead.
+    """
+    lines = {day: sum(entry.lines for entry in came.values()) for day, came in by_day.items()}
+    days = sorted(lines)
+    while len(days) > 1:
+        is_far = days[-1] - days[-2] > _FAR
+        before = [lines[day] for day in days[-1 - _DAYS_BEFORE : -1]]
+        share = rules.steady_share if is_far else rules.lowest_share
+        enough = len(before) >= (_FEWEST if is_far else rules.minimum_history)
+        if not enough or lines[days[-1]] >= min(min(before), share * _median(before)):
+            break
+        days.pop()
+    return days[-1]
 
 
 def _source(expects: Delivers, rules: Readiness) -> _Source:
@@ -284,7 +349,7 @@ def _source(expects: Delivers, rules: Readiness) -> _Source:
     def figure() -> _Figure:
         return _Figure(rules, weekdays(), deque(maxlen=rules.minimum_history * len(WEEKDAYS)))
 
-    return _Source(expects, rules, weekdays(), figure(), figure())
+    return _Source(expects, rules, weekdays(), figure(), figure(), weekdays())
 
 
 def _expected(sources: Mapping[str, _Source], weekday: int) -> tuple[str, ...]:
@@ -303,7 +368,12 @@ def _findings(
         for system in sorted(today)
         for says, too_little in sources[system].oddities(today[system])
     ]
-    return (*absent, *odd)
+    early = [
+        Finding("odd", says, hold and is_odd, waits=is_last and is_odd)
+        for system in sorted(today)
+        for says, is_odd in filter(None, [sources[system].ends_early(today[system])])
+    ]
+    return (*absent, *odd, *early)
 
 
 def _late(systems: Sequence[str], day: date, hold: bool) -> Finding:
@@ -322,6 +392,10 @@ def _closed(systems: Sequence[str], day: date) -> Finding:
         "later days came, so it counts as a day on which the shop was closed"
     )
     return Finding("closed", says, holds=False)
+
+
+def _of_day(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
 
 
 def _and(names: Sequence[str]) -> str:

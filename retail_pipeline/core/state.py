@@ -27,6 +27,11 @@ from retail_pipeline.core.readiness import LEARNED, Delivered, Expected, Verdict
 DAYS_THAT_BLOCK_LISTS = 7
 
 
+def value_of(system: str) -> str:
+    """The name among a day's counts of the value of a source system's transactions, in whole units."""
+    return f"value of {system}"
+
+
 @dataclass(frozen=True)
 class Recipe:
     """The settings that shape the tables, as fingerprints by what they shape.
@@ -136,6 +141,21 @@ class State:
         left_out = decision.days if decision and self.deliveries.counts(source_id) else ()
         return tuple(sorted({*days, *left_out}))
 
+    def apart(self, source_id: str, through: date = date.max) -> Counter[str]:
+        """The rows of a landed file, up to a day, that do not count, by why.
+
+        ``in quarantine``, ``rejected``, or ``replaced`` by another file.
+        """
+        manifest, found = self.landed[source_id], Counter[str]()
+        held, decision = self.deliveries.held.get(source_id), self.file_decisions.get(source_id)
+        for day, part in manifest.parts.items():
+            if day <= through and source_id not in self.raw.get(day, {}):
+                if held and (held.days is None or day in held.days):
+                    found["rejected" if held.rejected else "in quarantine"] += part.rows
+                else:
+                    found["rejected" if decision and day in decision.days else "replaced"] += part.rows
+        return found
+
     @cached_property
     def first_day(self) -> date | None:
         """The first day of which anything was delivered."""
@@ -143,25 +163,25 @@ class State:
 
     @property
     def last_day(self) -> date | None:
-        """The last day of which anything was delivered."""
-        return max(self.raw, default=None)
+        """The last day of which anything was delivered, but for stray lines of later ones."""
+        return self.readiness.last
 
     @cached_property
     def delivered(self) -> Mapping[date, tuple[Delivered, ...]]:
         """What each source system delivered for each day."""
-        lines, values = Counter[tuple[date, str]](), Counter[tuple[date, str]]()
-        unknown = set()
+        lines, last = Counter[tuple[date, str]](), dict[tuple[date, str], int]()
         for day, files in self.raw.items():
             for manifest in files.values():
                 key, part = (day, manifest.inputs["source_system"]), manifest.parts[day]
                 lines[key] += part.rows
-                values[key] += part.value or 0
-                if part.value is None:
-                    unknown.add(key)
+                if part.last is not None:
+                    last[key] = max(part.last, last.get(key, 0))
         came: dict[date, tuple[Delivered, ...]] = {}
         for day, system in sorted(lines):
-            value = None if (day, system) in unknown else values[day, system]
-            came[day] = (*came.get(day, ()), Delivered(day, system, lines[day, system], value))
+            made = self.transactions.get(day)
+            value = made.counts.get(value_of(system)) if made else None
+            one = Delivered(day, system, lines[day, system], value, last.get((day, system)))
+            came[day] = (*came.get(day, ()), one)
         return came
 
     @cached_property
@@ -260,7 +280,8 @@ class State:
         ``made`` are fields: ``features``, ``assignments``, and so on, but none that say what was delivered.
         """
         after = replace(self, **made)
-        kept = {"deliveries", "quarantined", "first_day", "readiness"}
+        kept = {"deliveries", "quarantined", "first_day"}
+        kept |= set() if "transactions" in made else {"delivered", "readiness"}
         kept |= set() if made.keys() & {"transactions", "customer_days"} else {"_histories"}
         kept |= set() if "transactions" in made else {"_sold"}
         after.__dict__.update({name: self.__dict__[name] for name in kept & self.__dict__.keys()})

@@ -20,6 +20,7 @@ from retail_pipeline.core.reports.data import RF_GRID, ListSummary, Quality, Rep
 from retail_pipeline.core.reports.figures import figures_of
 from retail_pipeline.core.segmentation import FittedRfmGrid, FittedSegmentation, assign, snapshot
 from retail_pipeline.core.segmentation.rfm_grid import grid
+from retail_pipeline.core.state import State
 from retail_pipeline.defs.assets.snapshots import FEATURES, frame, model_of
 from retail_pipeline.defs.runner import Run
 from retail_pipeline.lake.models import judged
@@ -43,13 +44,13 @@ def report_data(run: Run, day: date, tables: Mapping[str, pa.Table]) -> ReportDa
         model_notes=model_notes(run, day, models),
         strategies={name: strategies(run, name) for name in models},
         lists=lists(run, day),
-        quality=quality(run, day),
+        quality=quality(run.state, day),
     )
 
 
 def curves(models: Mapping[str, FittedSegmentation]) -> Mapping[str, bytes]:
     """The figures of models alone, PNG by title: what other numbers of clusters would have given."""
-    nothing = Quality(0, 0, 0, 0, {}, (), None, None, ())
+    nothing = Quality(0, 0, 0, 0, 0, 0, {}, 0, {}, (), None, None, ())
     data = ReportData(date.max, "", "", None, {}, models, {}, {}, (), nothing)
     return figures_of("segmentation_models", data)
 
@@ -117,29 +118,39 @@ def lists(run: Run, day: date) -> Sequence[ListSummary]:
     ]
 
 
-def quality(run: Run, day: date) -> Quality:
+def quality(state: State, day: date) -> Quality:
     """What was delivered up to a day, what was refused and why, and what is held back."""
-    state = run.state
     first = state.first_day or day
     days = {d: made for d, made in state.transactions.items() if first <= d <= day}
     files = [m for m in state.landed.values() if any(d <= day for d in m.parts) or not m.parts]
     counts = Counter[str]()
     for made in days.values():
         counts.update(made.counts)
-    lines = sum(made.rows for made in days.values())
+    held = state.held_days(first, day)
+    lines = sum(made.rows for d, made in days.items() if d not in held)
+    anonymous = sum(made.counts.get("anonymous", 0) for d, made in days.items() if d not in held)
+    apart: dict[str, tuple[int, int]] = {}
+    for file in files:
+        for why, rows in state.apart(file.partition["file"], day).items():
+            others, so_far = apart.get(why, (0, 0))
+            apart[why] = others + 1, so_far + rows
     warned = Counter(f.states for made in days.values() for f in made.failures if not f.blocking)
     return Quality(
         files=len(files),
         rows_read=sum(m.counts["rows_read"] for m in files),
         transactions=lines,
+        held_lines=sum(days[d].rows for d in held),
+        refused_rows=counts["rejected"],
+        left_out=sum(m.counts.get("left_out", 0) for m in files),
+        apart=apart,
         unreadable=sum(m.counts["unreadable"] for m in files),
         refused={
             name.removeprefix("rejected: "): n
             for name, n in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
             if name.startswith("rejected: ")
         },
-        held_days=state.held_days(first, day),
-        anonymous_share=counts["anonymous"] / lines if lines else None,
+        held_days=held,
+        anonymous_share=anonymous / lines if lines else None,
         last_delivered=max((d for d in state.raw if d <= day), default=None),
         warnings=[f"{states}: not so on {n} days" for states, n in sorted(warned.items())],
     )

@@ -227,7 +227,7 @@ def _write(job: _Landing, shape: Shape, files: Mapping[int, FileSeen]) -> Iterat
             "firsts": [counts[n].first_rowid for n in unchanged],
         },
     )
-    values = _values(job.connection)
+    lasts = _last_minutes(job.connection)
     columns = ", ".join(RAW.names).replace("source_row,", "mapped.rowid - first_rowid + 1 as source_row,")
     raw = job.connection.sql(
         f"""select file_no, cast(sold_at as date) as day, {columns}
@@ -240,7 +240,7 @@ def _write(job: _Landing, shape: Shape, files: Mapping[int, FileSeen]) -> Iterat
         for day, of_day in groupby(pieces, key=itemgetter(1)):
             path = job.lake.partition(RAW.name, {"date": str(day)}) / f"{unchanged[n].source_id}.parquet"
             part = _write_rows(job.lake, path, RAW, (rows for _, _, rows in of_day))
-            parts[n][day] = part.model_copy(update={"value": values[n, day]})
+            parts[n][day] = part.model_copy(update={"last": lasts[n, day]})
     profile = job.profile(shape)
     written = {
         file.source_id: Candidate(profile.source_system, profile.replaces, file.path, parts[n])
@@ -251,13 +251,14 @@ def _write(job: _Landing, shape: Shape, files: Mapping[int, FileSeen]) -> Iterat
         yield _commit(job, shape, file, counts[n], parts[n], shared[file.source_id])
 
 
-def _values(connection: duckdb.DuckDBPyConnection) -> dict[tuple[int, date], int | None]:
-    """The value of the lines of each file and day in ``mapped``, in whole currency units."""
-    sums = connection.execute(
-        f"""select file_no, cast(sold_at as date) as day, sum({CENTS}) as cents
-        from mapped where reasons is null and not left_out group by file_no, day"""  # noqa: S608
+def _last_minutes(connection: duckdb.DuckDBPyConnection) -> dict[tuple[int, date], int]:
+    """The minute of the day of the last line of each file and day in ``mapped``."""
+    found = connection.execute(
+        """select file_no, cast(sold_at as date) as day,
+            cast(max(60 * date_part('hour', sold_at) + date_part('minute', sold_at)) as integer)
+        from mapped where reasons is null and not left_out group by file_no, day"""
     ).fetchall()
-    return {(n, day): None if cents is None else int(cents) // 100 for n, day, cents in sums}
+    return {(n, day): minute for n, day, minute in found}
 
 
 def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, date, pa.RecordBatch]]:

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,23 @@ def prepare(lake: Lake) -> None:
         raise LakeError(
             f"the lake {lake.root} cannot be written ({error.strerror}): give its folder to the user that "
             "runs the pipeline, or name another with --lake or the setting `lake`"
+        ) from error
+
+
+def entries(folder: Path, pattern: str) -> list[Path]:
+    """What a folder of the lake holds under names like a pattern, by name; nothing if there is no folder.
+
+    Raises:
+        LakeError: the folder cannot be read, which is not the same as being empty.
+    """
+    try:
+        return sorted(folder / name for name in os.listdir(folder) if fnmatchcase(name, pattern))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise LakeError(
+            f"{folder} cannot be read ({error.strerror}): give it to the user that runs the pipeline; what "
+            "it holds is not left out of account"
         ) from error
 
 
@@ -199,9 +217,12 @@ def manifests(lake: Lake, table: Table) -> Iterator[Manifest]:
         LakeError: a manifest is not readable (edited by hand, or cut by a failing disk).
     """
     pattern = "/".join([*(f"{k}=*" for k in table.partition_keys), MANIFEST_FILE])
+    entries(lake.root / table.name, "*")  # a glob finds nothing in what it may not read
     for path in sorted((lake.root / table.name).glob(pattern)):
         try:
             yield Manifest.model_validate_json(path.read_bytes())
+        except PermissionError as error:
+            raise LakeError(f"{path} cannot be read: give it to the user that runs the pipeline") from error
         except ValueError as error:
             raise LakeError(f"{path} is not a manifest: remove the file and run again ({error})") from error
 

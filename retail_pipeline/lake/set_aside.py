@@ -18,7 +18,7 @@ from retail_pipeline.core.arrivals import Refusal
 from retail_pipeline.core.deliveries import Deliveries
 from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.schema import TABLES
-from retail_pipeline.lake.partitions import MANIFEST_FILE, Lake, LakeError, manifests, replace_file
+from retail_pipeline.lake.partitions import MANIFEST_FILE, Lake, LakeError, entries, manifests, replace_file
 
 SET_ASIDE = "set_aside"
 QUARANTINE = "quarantine"
@@ -120,7 +120,7 @@ def read_refusals(lake: Lake) -> Mapping[str, Refusal]:
 
 
 def _refusals(lake: Lake) -> Iterator[Refusal]:
-    for path in sorted((lake.root / QUARANTINE).glob("*.json")):
+    for path in entries(lake.root / QUARANTINE, "*.json"):
         try:
             yield Refusal.model_validate_json(path.read_bytes())
         except ValueError as error:

@@ -19,7 +19,7 @@ from retail_pipeline.core.promotion import ModelDecision
 from retail_pipeline.core.readiness import LEARNED, Expected
 from retail_pipeline.core.schema import REPORT, TABLES
 from retail_pipeline.core.state import State
-from retail_pipeline.lake.partitions import Lake, LakeError, manifests, replace_file
+from retail_pipeline.lake.partitions import Lake, LakeError, entries, manifests, replace_file
 from retail_pipeline.lake.set_aside import read_landed, read_refusals
 
 DECISIONS = "decisions"
@@ -176,9 +176,14 @@ def write_retrain(lake: Lake, retrain: ModelRetrain) -> Path:
 
 def _decisions(lake: Lake, kind: str, shape: type[Decision]) -> list[Decision]:
     found = []
-    for path in sorted((lake.root / DECISIONS / kind).glob("*.json")):
+    for path in entries(lake.root / DECISIONS / kind, "*.json"):
         try:
             found.append(shape.model_validate_json(path.read_bytes()))
+        except OSError as error:
+            raise LakeError(
+                f"{path} cannot be read ({error.strerror}): give it to the user that runs the pipeline; what "
+                "somebody decided is not left out of account"
+            ) from error
         except ValueError as error:
             raise LakeError(f"{path} is not a decision: restore or remove it ({error})") from error
     return found

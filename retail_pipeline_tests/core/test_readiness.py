@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from retail_pipeline.core.manifests import Manifest, Part
 from retail_pipeline.core.readiness import (
+    LEARNED,
     Delivered,
     Delivers,
     Expected,
@@ -214,12 +215,12 @@ shops = st.fixed_dictionaries(
 def test_of_the_days_after_it_only_counts_that_they_came(shop: Shop, day: date, data: st.DataObject):
     later = [d for d in DAYS if d > day]
     upto = {system: {d: w for d, w in days.items() if d <= day} for system, days in shop.items()}
-    others = data.draw(st.dictionaries(st.sampled_from(later or [day]), st.just((1, 1)), max_size=9))
+    others = data.draw(st.dictionaries(st.sampled_from(later or [day]), st.just((5000, 1)), max_size=9))
     one, two = (
         {**upto, "till": {**upto["till"], **{d: w for d, w in more.items() if d > day}}}
         for more in ({d: w for days in shop.values() for d, w in days.items()}, others)
     )
-    came_later = [any(d > day for days in s.values() for d in days) for s in (one, two)]
+    came_later = [(found.last or day) > day for found in map(verdicts, (one, two))]
     if came_later[0] == came_later[1]:
         assert verdicts(one).of(day) == verdicts(two).of(day)
 
@@ -234,7 +235,7 @@ def landed(number: int, system: str, parts: Mapping[date, tuple[int, int]]) -> M
         code_version="1",
         schema_fingerprint="",
         counts={"rows_read": 1, "unreadable": 0},
-        parts={day: Part(rows=rows, content="", value=value) for day, (rows, value) in parts.items()},
+        parts={day: Part(rows=rows, content="", last=last) for day, (rows, last) in parts.items()},
     )
 
 
@@ -249,12 +250,90 @@ def test_the_order_in_which_files_land_changes_no_verdict(shop: Shop, chance: ob
     }
     shuffled = list(files.items())
     chance.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert State(landed=files).readiness == State(landed=dict(shuffled)).readiness == verdicts(shop)
+    assert State(landed=files).readiness == State(landed=dict(shuffled)).readiness
 
 
-def test_files_of_one_day_and_system_add_up():
-    halves = {"a": landed(1, "till", {MONDAY: (400, 1)}), "b": landed(2, "till", {MONDAY: (600, 2)})}
-    assert State(landed=halves).delivered == {MONDAY: (Delivered(MONDAY, "till", 1000, 3),)}
+def test_files_of_one_day_and_system_add_up_and_their_value_is_that_of_what_was_kept():
+    halves = {"a": landed(1, "till", {MONDAY: (400, 700)}), "b": landed(2, "till", {MONDAY: (600, 1100)})}
+    assert State(landed=halves).delivered == {MONDAY: (Delivered(MONDAY, "till", 1000, None, 1100),)}
+    made = landed(3, "till", {}).model_copy(update={"counts": {"value of till": 3, "value of web": 9}})
+    state = State(landed=halves).having(transactions={MONDAY: made})
+    assert state.delivered == {MONDAY: (Delivered(MONDAY, "till", 1000, 3, 1100),)}
+
+
+# stray lines
+
+
+def came(days: Iterable[date], lines: int = 500, last: int | None = None) -> tuple[Delivered, ...]:
+    return tuple(Delivered(day, "till", lines, None, last) for day in days)
+
+
+@pytest.mark.parametrize("ahead", [2, 3, 365, 2_790_000])
+def test_a_line_dated_ahead_does_not_say_that_a_later_delivery_came(ahead: int):
+    stray = Delivered(NEXT + timedelta(ahead), "till", 1, None)
+    found = judge((*came(EVERY_DAY), stray), LEARNED)
+    assert found.last == EVERY_DAY[-1]
+    assert kinds(found.of(NEXT)) == [("late", True, True)]
+    assert kinds(found.of(stray.day)) == [("odd", True, True)], "what there is of it is too little"
+    assert kinds(judge((*came([*EVERY_DAY, NEXT + timedelta(1)]), stray), LEARNED).of(NEXT)) == [
+        ("closed", False, False)
+    ]
+
+
+def test_a_quiet_day_like_others_before_it_is_a_delivery():
+    quiet = [day for day in EVERY_DAY if day.weekday() == 6]
+    days = {entry.day: entry for entry in (*came(EVERY_DAY), *came(quiet, lines=20))}
+    assert judge(tuple(days.values()), LEARNED).last == quiet[-1]
+
+
+def test_the_last_day_of_what_was_delivered_is_no_stray_day():
+    files = {f"{day}": landed(day.toordinal(), "till", {day: (500, 0)}) for day in EVERY_DAY}
+    far = NEXT + timedelta(900)
+    assert State(landed={**files, "stray": landed(1, "till", {far: (1, 0)})}).last_day == EVERY_DAY[-1]
+
+
+# half a day
+
+
+@pytest.mark.parametrize(
+    ("lines", "last", "amiss"),
+    [
+        (549, 760, [("odd", True, False)]),
+        (551, 760, [("odd", False, False)]),
+        (800, 760, []),
+        (549, 1080, []),
+        (549, None, []),
+    ],
+    ids=["half of it", "more than half", "most of it", "until the evening", "times unknown"],
+)
+def test_a_day_that_ends_at_noon_with_half_its_lines_is_half_a_day(
+    lines: int, last: int | None, amiss: list[tuple[str, bool, bool]]
+):
+    usual = [*came(EVERY_DAY, 1000, 1100), *came([NEXT + timedelta(1)], 1000, 1100)]
+    found = judge((*usual, *came([NEXT], lines, last)), LEARNED)
+    assert kinds(found.of(NEXT)) == amiss
+    if amiss:
+        (finding,) = found.of(NEXT)
+        assert finding.says == (
+            f"till delivered {lines} lines up to 12:40, where the last 8 Mondays have 1,000 and go on to "
+            "18:20 or later: is the file whole?"
+        )
+
+
+def test_half_of_the_last_day_may_still_become_a_whole_one():
+    assert kinds(judge((*came(EVERY_DAY, 1000, 1100), *came([NEXT], 540, 760)), LEARNED).of(NEXT)) == [
+        ("odd", True, True)
+    ]
+
+
+def test_days_without_times_never_end_early():
+    assert not judge((*came(EVERY_DAY, 1000, 0), *came([NEXT], 540, 0)), LEARNED).of(NEXT)
+
+
+def test_one_half_holiday_in_eight_weeks_does_not_say_when_the_shop_closes():
+    mondays = [day for day in EVERY_DAY if day.weekday() == 0]
+    days = {e.day: e for e in (*came(EVERY_DAY, 1000, 1100), *came(mondays[2:3], 1000, 700))}
+    assert kinds(judge((*days.values(), *came([NEXT], 540, 760)), LEARNED).of(NEXT)) == [("odd", True, True)]
 
 
 # settings

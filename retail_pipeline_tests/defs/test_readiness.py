@@ -21,9 +21,10 @@ from retail_pipeline.defs.assets.yesterday import deadline, look_at_yesterday
 from retail_pipeline.defs.driver import Outcome, bring_up_to_date, look
 from retail_pipeline.defs.jobs import YESTERDAY
 from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.report_data import quality
 from retail_pipeline.lake.state import write_release
-from retail_pipeline_tests.defs.support import evaluations, land, make_days, open_pipeline, statuses
-from retail_pipeline_tests.shop import FIRST, PROFILE, Line, sales, span, write
+from retail_pipeline_tests.defs.support import evaluations, land, make_days, open_pipeline, said, statuses
+from retail_pipeline_tests.shop import FIRST, PROFILE, Line, deliver, sales, span, write
 
 HISTORY = span(FIRST, 21)
 DUE = HISTORY[-1] + timedelta(1)
@@ -172,10 +173,13 @@ def test_what_a_source_should_deliver_can_be_set_and_released(
     assert deadline(expecting.settings) == time(9, 15)
     assert expecting.recipe == open_shop(root, sources={"corner_shop": PROFILE}).recipe  # reads no file anew
     assert land(expecting, instance).success
-    worth = sum(Decimal(line["units"]) * Decimal(line["price"]) for line in sales(FIRST))
-    came = Delivered(FIRST, "corner_shop", len(sales(FIRST)), int(worth))
+    closes = max(line["at"] for line in sales(FIRST))
+    minute = 60 * int(closes[11:13]) + int(closes[14:16])
+    came = Delivered(FIRST, "corner_shop", len(sales(FIRST)), None, minute)
     assert expecting.state().delivered[FIRST] == (came,)
     assert not make_days(expecting, instance, [FIRST]).success
+    worth = sum(Decimal(line["units"]) * Decimal(line["price"]) for line in sales(FIRST))
+    assert expecting.state().delivered[FIRST] == (came._replace(value=int(worth)),)
     says = f"corner_shop delivered {len(sales(FIRST))} lines, where 900 to 1,000 are set"
     assert completeness(instance, FIRST).description == says
     content = expecting.state().transactions[FIRST].content
@@ -200,3 +204,39 @@ def test_yesterday_is_looked_at_by_a_job_of_its_own_and_by_no_run_over_other_day
     assert check.description == (
         f"nothing was delivered of any day after {FIRST}; if that is all there is, set last_day"
     )
+
+
+def test_what_the_cleaning_refuses_says_nothing_of_a_days_value_and_what_it_keeps_does(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    root = pipeline.settings.lake.parent
+    source = {**PROFILE, "delivers": {"value": [0, 100_000]}, "cleaning": {"bad_debt_pattern": "^A"}}
+    shop = open_shop(root, sources={"corner_shop": source})
+    written_off = {**sales(FIRST)[0], "order": "A1", "units": "1", "price": "999999.00"}
+    write(root / "landing" / "a.csv", [*sales(FIRST), written_off])
+    day = FIRST + timedelta(1)
+    write(root / "landing" / "b.csv", [*sales(day), {**written_off, "order": "1", "at": f"{day} 10:00:00"}])
+    assert land(shop, instance).success
+    assert "b.csv" not in said(make_days(shop, instance, [FIRST, day]))
+    assert shop.state().held_days(FIRST, day) == [day]
+    assert "delivered lines worth 1,0" in shop.state().why_held(day)
+
+
+def test_the_rows_of_the_report_add_up(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
+    landing, days = pipeline.settings.landing, span(FIRST, 4)
+    deliver(landing, days[:3])
+    write(landing / "cut.csv", [{**sales(days[3])[0], "units": "?"}, *sales(days[3])[1:]])
+    write(landing / "dollars.csv", sales(days[3], "USD"))
+    land(pipeline, instance)
+    write(landing / "twice.csv", [*sales(days[0]), *sales(days[1]), {**sales(days[2])[0], "order": "new"}])
+    write(landing / "free.csv", [{**sales(days[2])[0], "order": "free", "price": "0"}])
+    land(pipeline, instance)
+    make_days(pipeline, instance, days)
+    found = quality(pipeline.state(), days[3])
+    lines = [len(sales(day)) for day in days]
+    assert found.apart == {"in quarantine": (2, lines[0] + lines[1] + lines[3] - 1)}
+    assert (found.transactions, found.held_lines) == (sum(lines[:3]) + 1, lines[3])
+    assert (found.refused_rows, found.unreadable) == (1, 1)
+    apart = sum(rows for _, rows in found.apart.values())
+    rest = found.held_lines + found.refused_rows + found.unreadable + apart
+    assert found.rows_read == found.transactions + rest

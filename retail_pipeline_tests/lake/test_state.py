@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -114,3 +116,33 @@ def test_the_suppression_file_is_named_by_its_content(lake: Lake, tmp_path: Path
     file.write_text("customer_id\n1\n")
     assert read_state(lake, suppression=file).suppression == first
     assert len({absent, first, second, read_state(lake).suppression}) == 4
+
+
+@pytest.mark.parametrize(
+    "folder", ["decisions", "decisions/files", "decisions/released_lists", "quarantine", "transactions"]
+)
+def test_a_folder_that_may_not_be_read_is_not_taken_for_an_empty_one(
+    lake: Lake, folder: str, monkeypatch: pytest.MonkeyPatch
+):
+    """As a folder is that another user made under a strict umask; root may read all, so it is acted."""
+    write_list_release(lake, LIST_RELEASE)
+    listed, shut = os.listdir, lake.root / folder
+    shut.mkdir(parents=True, exist_ok=True)
+
+    def listdir(path: Path) -> list[str]:
+        if shut in (path, *path.parents):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    with pytest.raises(
+        LakeError, match=rf"{folder}.* cannot be read \(Permission denied\): give it to the user"
+    ):
+        read_state(lake)
+
+
+def test_something_else_in_the_place_of_the_decisions_is_said(lake: Lake):
+    lake.root.mkdir()
+    (lake.root / "decisions").write_text("see the other disk")
+    with pytest.raises(LakeError, match="decisions/files cannot be read"):
+        read_state(lake)

@@ -41,11 +41,20 @@ class ListSummary:
 
 @dataclass(frozen=True)
 class Quality:
-    """What arrived up to the day, what was refused and why, and what is held back."""
+    """What arrived up to the day, what was refused and why, and what is held back.
+
+    ``transactions`` are lines of days that are not held, ``held_lines`` those of the others; ``apart`` are
+    the files and rows that do not count by why (``in quarantine``, ``rejected``, ``replaced``). The rows add
+    up: read = transactions + held + refused + unreadable + left out + apart.
+    """
 
     files: int
     rows_read: int
     transactions: int
+    held_lines: int
+    refused_rows: int
+    left_out: int
+    apart: Mapping[str, tuple[int, int]]
     unreadable: int
     refused: Mapping[str, int]
     held_days: Sequence[date]

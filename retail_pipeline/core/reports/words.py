@@ -673,14 +673,25 @@ def quality_words(data: ReportData) -> list[Point]:
     if quality.refused:
         most_first = sorted(quality.refused.items(), key=lambda rule: (-rule[1], rule[0]))
         rules = "; ".join(f"{rule.replace('_', ' ')} {count(rows)}" for rule, rows in most_first)
-        points.append(Point("Refused", f"By rule: {rules}. A row that breaks two rules counts under both."))
+        rows = f"{plural(quality.refused_rows, 'row')}. By rule: {rules}."
+        points.append(Point("Refused", f"{rows} A row that breaks two rules counts under both."))
     else:
         points.append(Point("Refused", "None."))
     unreadable = f"{plural(quality.unreadable, 'row')}." if quality.unreadable else "None."
     points.append(Point("Unreadable", unreadable))
+    if quality.left_out:
+        points.append(Point("Left out", f"{plural(quality.left_out, 'row')}, by keep_rows or as totals."))
     if quality.held_days:
         held = listed([day(one) for one in quality.held_days])
-        points.append(Point("Held back", f"{held}: not in these figures until somebody releases them."))
+        lines = plural(quality.held_lines, "line")
+        points.append(
+            Point("Held back", f"{held}, {lines}: not in these figures until somebody releases them.")
+        )
+    titles = {"in quarantine": "Held in quarantine", "rejected": "Rejected", "replaced": "Replaced"}
+    for why, title in titles.items():
+        if why in quality.apart:
+            files, apart = quality.apart[why]
+            points.append(Point(title, f"{plural(files, 'file')}, {plural(apart, 'row')}."))
     if quality.anonymous_share is not None:
         sales = data.figure("anonymous_revenue_share")
         worth = "" if sales is None else f", {percent(sales)} of sales"

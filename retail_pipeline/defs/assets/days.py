@@ -18,8 +18,8 @@ from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.reconciliation import Tally, odd_shares, tallies
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.sql import statement
-from retail_pipeline.core.state import State
-from retail_pipeline.defs.events import blocking, log_check, log_findings, log_made, outcomes
+from retail_pipeline.core.state import State, value_of
+from retail_pipeline.defs.events import Log, blocking, log_check, log_findings, log_made, outcomes
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
 from retail_pipeline.engine.validation import Failure, counted, validate
@@ -83,6 +83,9 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
     suite = run.pipeline.suite("transactions", state)
     failures = validate({str(day): rows for day, rows in clean.items()}, TABLES["transactions"], suite)
     made: dict[date, Manifest] = {}
+    values = {day: _values(rows) for day, rows in clean.items()}
+    # with the values of these days it is known whether they are usual
+    coming = state.having(transactions={**state.transactions, **_to_come(values)})
     for day in days:
         keys, inputs = {"date": str(day)}, transactions_inputs(state, run.pipeline.recipe, day)
         rejected = write_partition(lake, TABLES["rejected_rows"], keys, refused[day], inputs)
@@ -94,7 +97,7 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
         reasons = _tally(refused[day])
         lost = _lost_rows(counts["raw"], len(clean[day]), rejected.rows)
         found = [*failures[str(day)], *_odd_shares(run.pipeline, counts)]
-        counts |= {f"rejected: {reason}": n for reason, n in reasons.items()}
+        counts |= {f"rejected: {reason}": n for reason, n in reasons.items()} | values[day]
         made[day] = write_partition(
             lake,
             TABLES["transactions"],
@@ -105,23 +108,50 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
             till=dict(sorted(till.get(day, {}).items())),
             failures=outcomes([*lost, *found]),
         )
-        if not state.fails(day, made[day]):
+        if not coming.fails(day, made[day]):
             log_made(run.log, lake, "transactions", str(day), made[day].rows, rejected_rows=rejected.rows)
         figures = {"raw": counts["raw"], "transactions": made[day].rows, "rejected": rejected.rows, **reasons}
         log_check(run.log, "transactions", "no_row_is_lost", str(day), lost, figures)
         figures = {"rows": made[day].rows, "expectations": len(suite), "anonymous": counts["anonymous"]}
         log_check(run.log, "transactions", "transactions_are_valid", str(day), found, figures)
-        log_deliveries(run, day)
+        log_deliveries(run.log, coming, day)
         run.pipeline.on_made("transactions", str(day))
     run.state = state.having(transactions={**state.transactions, **made})
     return clean
 
 
-def log_deliveries(run: Run, day: date) -> None:
+def _to_come(values: Mapping[date, Mapping[str, int]]) -> dict[date, Manifest]:
+    """Days of transactions that are not written yet, with the values that they will have."""
+    table = TABLES["transactions"]
+    return {
+        day: Manifest(
+            table=table.name,
+            partition={"date": str(day)},
+            rows=0,
+            content="",
+            inputs={},
+            code_version=table.code_version,
+            schema_fingerprint="",
+            counts=dict(of_day),
+        )
+        for day, of_day in values.items()
+    }
+
+
+def _values(clean: pa.Table) -> dict[str, int]:
+    """The value of a day's transactions by source system, in whole currency units."""
+    sums = clean.group_by("source_system").aggregate([("amount", "sum")])
+    return {
+        value_of(row["source_system"]): int(row["amount_sum"])
+        for row in sums.sort_by("source_system").to_pylist()
+    }
+
+
+def log_deliveries(log: Log, state: State, day: date) -> None:
     """Record what each source delivered of a day, and whether that is what it should have."""
-    figures = {f"lines of {came.system}": came.lines for came in run.state.delivered.get(day, ())}
-    findings = run.state.readiness.of(day)
-    log_findings(run.log, "transactions", "deliveries_are_complete", str(day), findings, figures)
+    figures = {f"lines of {came.system}": came.lines for came in state.delivered.get(day, ())}
+    findings = state.readiness.of(day)
+    log_findings(log, "transactions", "deliveries_are_complete", str(day), findings, figures)
 
 
 def clean_rows(

@@ -416,12 +416,21 @@ def test_the_state_of_the_data() -> None:
     assert said(words.quality_words(shop(quality=late))) == {
         "Delivered": "3 files with 1,200 rows, the last for 7 March 2021.",
         "Used": "1,190 transaction lines.",
-        "Refused": "By rule: zero price 8. A row that breaks two rules counts under both.",
+        "Refused": "8 rows. By rule: zero price 8. A row that breaks two rules counts under both.",
         "Unreadable": "2 rows.",
         "Without a customer": "12 % of lines, 9 % of sales: in the trends, in no segment.",
         "Late": "Nothing was delivered for the last 3 days.",
         "Warning": "Duplicates were kept.",
     }
+
+
+def test_what_is_delivered_and_does_not_count_is_said_so_that_the_rows_add_up() -> None:
+    apart = {"replaced": (1, 30), "in quarantine": (2, 240)}
+    held = replace(QUALITY, held_days=[date(2021, 3, 7)], held_lines=17, apart=apart)
+    found = said(words.quality_words(shop(quality=held)))
+    assert found["Held back"] == "7 March 2021, 17 lines: not in these figures until somebody releases them."
+    assert found["Held in quarantine"] == "2 files, 240 rows."
+    assert found["Replaced"] == "1 file, 30 rows."
 
 
 def test_a_long_history_shows_its_last_year() -> None:
