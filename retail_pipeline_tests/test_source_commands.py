@@ -196,6 +196,21 @@ def test_what_stands_in_a_file_beside_is_drafted_as_a_lookup(tmp_path: Path):
     assert "rows 4: 3 can be read, 0 cannot" in lines(known)
 
 
+def test_pairs_of_files_a_day_are_drafted_as_a_lookup_by_pattern(tmp_path: Path):
+    (tmp_path / "retail_pipeline.yaml").write_text("currency: EUR\n")
+    lines_of = tmp_path / "lines_2024-03-05.csv"
+    lines_of.write_text("order_no;sku;qty;price\n1;a;2;3.50\n1;b;1;1.20\n2;a;1;3.50\n")
+    heads = "order_no;ordered_at;buyer_id\n1;2024-03-05;C1\n2;2024-03-05;C2\n"
+    (tmp_path / "heads_2024-03-05.csv").write_text(heads)
+    draft = (
+        call(tmp_path, "try", lines_of).output.split("in retail_pipeline.yaml:\n")[1].split("what only")[0]
+    )
+    assert "path: 'heads_{date}.csv'" in draft
+    (tmp_path / "retail_pipeline.yaml").write_text(f"currency: EUR\nsources:\n{draft}")
+    known = call(tmp_path, "try", lines_of)
+    assert "3 2 a 1.000 3.5000 2024-03-05 00:00:00 C2" in lines(known)
+
+
 def test_what_stands_nowhere_is_said_to_be_looked_up(tmp_path: Path):
     (tmp_path / "retail_pipeline.yaml").write_text("currency: EUR\n")
     (tmp_path / "lines.csv").write_text("order_no;sku;qty;price\n1;a;2;3.50\n1;b;1;1.20\n")

@@ -114,7 +114,7 @@ def with_second_file(seen: Sample, path: Path, folder: Path, base: Path) -> list
         with suppress(RefusalError, OSError):
             second = sample(other, folder, _KEYS)
             if (key := _key(seen, second)) is not None:
-                made.append(_joined(seen, second, key, other, base))
+                made.append(_joined(seen, second, key, path, other, base))
     return made
 
 
@@ -133,19 +133,29 @@ def _key(first: Sample, second: Sample) -> str | None:
     return None
 
 
-def _joined(first: Sample, second: Sample, key: str, other: Path, base: Path) -> Sample:
+def _joined(first: Sample, second: Sample, key: str, path: Path, other: Path, base: Path) -> Sample:
     name = "_".join(re.findall("[a-z]+", other.name.split(".")[0].lower())) or "other"
     at, of = second.header.index(key), first.header.index(key)
     rows: Mapping[str | None, Sequence[str | None]] = {row[at]: row for row in second.rows}
     nothing = [None] * len(second.header)
-    path = other.relative_to(base) if other.is_relative_to(base) else other
-    written = f"{{path: {scalar(path.as_posix())}, key: {scalar(key)}, of: {scalar(key)}}}"
+    lies = (other.relative_to(base) if other.is_relative_to(base) else other).as_posix()
+    facts, question = [*first.facts], f"is {key} the same in both files"
+    # lines_2024-03-05.csv and heads_2024-03-05.csv: each day has its own
+    day = re.search(r"\d[\d_-]*\d", path.name)
+    if day and day[0] in other.name:
+        lies = other.name.replace(day[0], "{date}")
+        files = scalar(path.name.replace(day[0], "{date}"))
+        facts.append(Fact("files", files, "have such files these names?", stands=True))
+        question += ", and does each file have its own?"
+    else:
+        question += f", and does one {other.name} come with all files of this kind?"
+    written = f"{{path: {scalar(lies)}, key: {scalar(key)}, of: {scalar(key)}}}"
     added = [n for n in range(len(second.header)) if n != at]
-    question = f"is {key} the same in both files, and does one {other.name} come with all files of this kind?"
+    facts.append(Fact("lookups", f"{{{name}: {written}}}", question, stands=True))
     return replace(
         first,
         header=(*first.header, *(f"{name}.{second.header[n]}" for n in added)),
         rows=[[*row, *(rows.get(row[of], nothing)[n] for n in added)] for row in first.rows],
-        facts=(*first.facts, Fact("lookups", f"{{{name}: {written}}}", question, stands=True)),
+        facts=tuple(facts),
         second=tuple(f"{name}.{second.header[n]}" for n in added),
     )
