@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from retail_pipeline.core.ids import id_of
 from retail_pipeline.core.manifests import Frozen
 
 # look-around, atomic groups and back-references: neither DuckDB's RE2 nor every cluster knows them
@@ -32,11 +33,25 @@ def _regular_expression(value: str) -> str:
 Pattern = Annotated[str, AfterValidator(_regular_expression)]
 
 
+def _ids(values: object) -> object:
+    """Ids as files are read; YAML takes 0 and 99999 for numbers."""
+    if not isinstance(values, list | tuple):
+        return values
+    return tuple(id_of(str(value)).lower() for value in values)
+
+
+AnonymousIds = Annotated[tuple[str, ...], BeforeValidator(_ids)]
+
+
 class CleaningRules(Frozen):
     """What happens to a readable row. Patterns are regular expressions to be found; null switches off."""
 
     anonymous: Literal["keep", "refuse"] = Field(
         "keep", description="Sales without a customer: revenue, so kept in transactions; always out of RFM"
+    )
+    anonymous_ids: AnonymousIds = Field(
+        (),
+        description="Customers who are nobody (the till's default card), read as ids are, in any letter case",
     )
     invoice_pattern: Pattern | None = Field(None, description="Invoices that do not match are refused")
     product_pattern: Pattern | None = Field(None, description="Product codes that do not match are refused")
@@ -73,6 +88,7 @@ def parameters(rules: CleaningRules) -> dict[str, object]:
     """The rules as the parameters of ``sql/judged_rows.sql``."""
     return {
         "tidy_text": rules.tidy_text,
+        "anonymous_ids": "\n".join(("", *rules.anonymous_ids, "")) if rules.anonymous_ids else None,
         "invoice_pattern": rules.invoice_pattern,
         "product_pattern": rules.product_pattern,
         "cancellation_pattern": rules.cancellation_pattern,

@@ -354,6 +354,9 @@ def match(header: Sequence[str], profiles: Mapping[str, SourceProfile]) -> str:
             sorted(profiles), key=lambda name: len(set(needs[name]) - set(names)) / len(needs[name])
         )
         missing = ", ".join(c for c in needs[nearest] if c not in names)
+        parts = [name for name in names if name.rpartition(".")[0] in set(needs[nearest]) - set(names)]
+        if parts:
+            missing += f' (which is nested: name a part of it, such as "{parts[0]}")'
         raise UnknownColumnsError(
             f"no profile fits {shown}; the nearest, {nearest}, also needs {missing}: {REMEDY}"
         )

@@ -36,8 +36,9 @@ from retail_pipeline.core.dialects import DateOrder
 from retail_pipeline.core.masking import without_values
 from retail_pipeline.core.sources import DIALECT, SourceProfile, profile_fingerprint
 from retail_pipeline.core.sql import statement as sql
+from retail_pipeline.engine.files.columnar import leaves
 from retail_pipeline.engine.files.lookups import Table, looked_up, read_lookup
-from retail_pipeline.engine.files.records import Layout, filled_down, open_records, parquet_schema
+from retail_pipeline.engine.files.records import NO_TEXT, Layout, filled_down, open_records, parquet_schema
 from retail_pipeline.engine.files.shapes import Shape, shape_of
 from retail_pipeline.engine.files.texts import settled_encoding
 from retail_pipeline.engine.files.unpacked import BLOCK, RETRY, RefusalError, unpacked
@@ -294,18 +295,26 @@ def _scan(
             rejects_table = 'broken', rejects_scan = 'broken_scans')"""
     else:
         # by their places: the engine takes BILL and bill for one name
-        places = [f"p{n}" for n in range(len(shape.header))]
-        cells = [f"nullif(cast({place} as varchar), '')" for place in places]
+        schema = parquet_schema(paths[0])
+        parts = leaves(schema)
+        cells = [part.text for part in parts]
         texts = ", ".join(f"{cell} as c{n}" for n, cell in enumerate(cells))
-        source = f"read_parquet($files, hive_partitioning = false) as file({', '.join(places)})"
+        source = f"read_parquet($files, hive_partitioning = false) as {_file(schema)}"
         if with_payload:
             keys = [exp.Literal.string(name).sql(DIALECT) for name in shape.header]
             pairs = ", ".join(f"{key}, {cell}" for key, cell in zip(keys, cells, strict=True))
             payload = f"json_object({pairs})::varchar"
         elif (at := _may_be_swapped(shape, reader.profiles[shape.profile])) is not None and (
-            pa.types.is_string(parquet_schema(paths[0]).types[at])
+            pa.types.is_string(parts[at].type)
         ):
             problem = f"case when substr({cells[at]}, 5, 1) = '-' then 'doubtful' end"
+        for n in positions(reader.profiles[shape.profile], reader.columns(shape)):
+            if n < len(parts) and parts[n].is_bytes:
+                no_text = exp.Literal.string(NO_TEXT).sql(DIALECT)
+                is_none = (
+                    f"{parts[n].place} is not null and try(decode(cast({parts[n].place} as blob))) is null"
+                )
+                problem = f"case when {is_none} then {no_text} else {problem} end"
     # made of the profile's parsed expressions, and of identifiers and literals that sqlglot quotes
     latest_of = "cast($latest as timestamp[])[cast(file_index as bigint) + 1] as latest"
     fixed = f"file_index as file_no, {latest_of}, {problem} as problem, {payload} as payload"
@@ -368,15 +377,20 @@ def _may_be_swapped(shape: Shape, profile: SourceProfile) -> int | None:
     return shape.header.index(column)
 
 
+def _file(schema: pa.Schema) -> str:
+    """The alias under which ``Leaf`` finds a Parquet file's columns."""
+    return f"file({', '.join(f'p{n}' for n in range(len(schema)))})"
+
+
 def _order_in_parquet(reader: Reader, shape: Shape, path: Path) -> DateOrder | None:
     profile = reader.profiles[shape.profile]
     column = date_column(profile)
     if column is None:
         return None
-    places = ", ".join(f"p{n}" for n in range(len(shape.header)))
+    schema = parquet_schema(path)
     found = reader.connection.execute(
-        f"select cast(p{shape.header.index(column)} as varchar), count(*) "  # noqa: S608
-        f"from read_parquet($files, hive_partitioning = false) as file({places}) group by all",
+        f"select {leaves(schema)[shape.header.index(column)].text}, count(*) "  # noqa: S608
+        f"from read_parquet($files, hive_partitioning = false) as {_file(schema)} group by all",
         {"files": [glob.escape(str(path))]},
     ).fetchall()
     dates = DateTexts(column)

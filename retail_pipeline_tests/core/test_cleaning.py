@@ -15,6 +15,7 @@ def rules(**given: object) -> CleaningRules:
 def test_by_default_revenue_is_kept_and_bookkeeping_refused():
     assert rules().model_dump(exclude_none=True) == {
         "anonymous": "keep",
+        "anonymous_ids": (),
         "zero_price": "refuse",
         "negative_price": "refuse",
         "zero_quantity": "refuse",
@@ -71,3 +72,12 @@ def test_a_pattern_that_every_engine_reads_is_accepted(pattern: str):
 def test_a_rule_that_cannot_be_is_refused(wrong: dict[str, str]):
     with pytest.raises(ValidationError):
         rules(**wrong)
+
+
+def test_ids_of_nobody_are_read_as_files_are_in_any_letter_case():
+    assert rules(anonymous_ids=[0, "Walk-In ", "99999.0", "'007"]).anonymous_ids == (
+        "0",
+        "walk-in",
+        "99999",
+        "007",
+    )

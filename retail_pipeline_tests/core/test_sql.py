@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retail_pipeline.core.campaigns import Campaign, candidates_sql, control_below
-from retail_pipeline.core.cleaning import CleaningRules
+from retail_pipeline.core.cleaning import CleaningRules, parameters
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.sql import statement
 from retail_pipeline.engine import EngineError
@@ -60,23 +60,6 @@ def table(name: str, rows: Sequence[Row], *keys: tuple[str, pa.DataType]) -> pa.
     return pa.Table.from_pylist(rows, schema=pa.schema([field.with_nullable(True) for field in schema]))
 
 
-def rules_as_parameters(rules: CleaningRules) -> dict[str, Any]:
-    return {
-        "tidy_text": rules.tidy_text,
-        "invoice_pattern": rules.invoice_pattern,
-        "product_pattern": rules.product_pattern,
-        "cancellation_pattern": rules.cancellation_pattern,
-        "bad_debt_pattern": rules.bad_debt_pattern,
-        "adjustment_pattern": rules.adjustment_pattern,
-        "minimum_price": rules.minimum_price,
-        "refuse_anonymous": rules.anonymous == "refuse",
-        "refuse_zero_price": rules.zero_price == "refuse",
-        "refuse_negative_price": rules.negative_price == "refuse",
-        "refuse_zero_quantity": rules.zero_quantity == "refuse",
-        "drop_duplicates": rules.duplicates == "drop",
-    }
-
-
 def clean(engine: DuckDB, *lines: Row, **rules: Any) -> tuple[list[Row], list[Row]]:
     """Lines, each a change to LINE, as transactions and as rejected rows."""
     rows = [{**LINE, "source_row": number, **line} for number, line in enumerate(lines, 1)]
@@ -84,7 +67,7 @@ def clean(engine: DuckDB, *lines: Row, **rules: Any) -> tuple[list[Row], list[Ro
         "judged_rows",
         statement("judged_rows"),
         {"raw_transactions": table("raw_transactions", rows, ("date", pa.date32()))},
-        **rules_as_parameters(CleaningRules.model_validate(rules)),
+        **parameters(CleaningRules.model_validate(rules)),
     )
     kept, refused = engine.run("transactions"), engine.run("rejected_rows")
     assert len(kept) + len(refused) == len(rows)
@@ -104,7 +87,7 @@ KEEP = {"zero_price": "keep", "negative_price": "keep"}
         ("no_invoice", {"invoice_id": "  "}, {}, {"tidy_text": False}),
         ("invoice_pattern", {"invoice_id": "C536365"}, {"invoice_pattern": "^[0-9]{6}$"}, {}),
         ("product_pattern", {"product_id": "POST"}, {"product_pattern": "^[0-9]{5}[A-Z]*$"}, {}),
-        ("product_pattern", {"product_id": None}, {"product_pattern": "^[0-9]{5}[A-Z]*$"}, {}),
+        ("no_product", {"product_id": "  "}, {}, {"tidy_text": False}),
         ("bad_debt", {"invoice_id": "A563185"}, {"bad_debt_pattern": "^A"}, {}),
         ("cancellation_above_zero", {"invoice_id": "C1"}, {"cancellation_pattern": "^C"}, {}),
         ("anonymous", {"customer_id": None}, {"anonymous": "refuse"}, {}),
@@ -178,7 +161,6 @@ def test_a_rejected_row_stands_as_it_was_delivered(engine: DuckDB):
         ("return", {"quantity": Decimal(0), "unit_price": None, "amount": Decimal(-3)}),
         ("adjustment", {"product_id": "post"}),
         ("adjustment", {"product_id": "POST", "invoice_id": "C536365", "quantity": Decimal(-1)}),
-        ("sale", {"product_id": None}),
     ],
 )
 def test_line_kinds(engine: DuckDB, kind: str, line: Row):
@@ -236,9 +218,15 @@ def test_text_is_tidied_unless_the_shop_wants_it_as_it_is(engine: DuckDB):
 
 
 def test_blank_texts_are_null(engine: DuckDB):
-    blank = dict.fromkeys(("product_id", "description", "country", "customer_id"), "  ")
+    blank = dict.fromkeys(("description", "country", "customer_id"), "  ")
     (row,), _ = clean(engine, blank)
-    assert [row[name] for name in blank] == [None] * 4
+    assert [row[name] for name in blank] == [None] * 3
+
+
+def test_a_customer_whom_the_shop_calls_nobody_is_anonymous(engine: DuckDB):
+    lines = [{"customer_id": id_} for id_ in ("walk-in", "WALK-IN", "walk-in2", "0", "00")]
+    kept, _ = clean(engine, *lines, anonymous_ids=["Walk-In", 0])
+    assert [row["customer_id"] for row in kept] == [None, None, "walk-in2", None, "00"]
 
 
 def test_a_pattern_that_the_engine_cannot_read_is_named(engine: DuckDB):
@@ -248,7 +236,7 @@ def test_a_pattern_that_the_engine_cannot_read_is_named(engine: DuckDB):
             "judged_rows",
             statement("judged_rows"),
             {"raw_transactions": table("raw_transactions", [LINE], ("date", pa.date32()))},
-            **rules_as_parameters(unchecked),
+            **parameters(unchecked),
         )
 
 

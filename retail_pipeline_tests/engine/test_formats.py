@@ -787,3 +787,94 @@ def test_whatever_damage_a_file_has_its_rows_are_accounted_for_and_no_other_file
         assert found["good.csv"] == {"rows_read": 3, "raw": 3, "unreadable": 0}
         assert all(c["rows_read"] == c["raw"] + c["unreadable"] for c in found.values())
         assert len(shop.raw()) == sum(c["raw"] for c in found.values())
+
+
+def parquet(columns: dict[str, pa.Array]) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table(columns), out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.zip"])
+def test_a_columns_type_is_no_part_of_an_id(shop, name):
+    columns = dict(zip(HEADER, ([*column] for column in zip(*ROWS, strict=True)), strict=True))
+    names = pa.array(["Jürg".encode(), b"\xff", b"Bo"], pa.binary())
+    columns |= {
+        "bill": pa.array([4006381333931.0, 17850.0, 3.0]),
+        "sku": pa.array([Decimal("7.00"), Decimal("8.50"), Decimal(900)], pa.decimal128(9, 2)),
+        "price": pa.array([1e-3, 2.5, float("nan")]),
+        "qty": pa.array([2.0, 1.0, 1.0]),
+        "who": pa.StructArray.from_arrays([names], ["id"]),
+    }
+    content = parquet(columns)
+    deliver(shop, name, zipped("a.parquet", content) if name == "a.zip" else content)
+    nested = COLUMNS | {"customer_id": '"who.id"'}
+    assert 'nested: name a part of it, such as "who.id"' in refusal(shop.land(profile())[name])
+    shop.land(profile(columns=nested))
+    (row,) = landed(shop)
+    assert (row[0], row[1], row[4], row[6]) == ("4006381333931", "7", Decimal("0.0010"), "Jürg")
+    bytes_, price = (bad["reasons"] for bad in shop.unreadable())
+    assert (bytes_, price) == (
+        ["a column holds bytes that are no UTF-8 text: have it written as text"],
+        ["unit_price is missing"],
+    )
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "zip", "xlsx"])
+def test_one_customer_is_one_in_every_format(shop, kind):
+    given: list[object] = [4006381333931.0, "'0815", '="0815"', " K-7\u200b", "nan", 17850.0]
+    rows: list[list[object]] = [
+        [f"{n}", "A", "x", "1", "1", "2011-01-31", who] for n, who in enumerate(given)
+    ]
+    texts = [[*map(str, row)] for row in rows]
+    content = {
+        "csv": lambda: text(rows=texts).encode(),
+        "jsonl": lambda: "\n".join(json.dumps(dict(zip(HEADER, row, strict=True))) for row in rows).encode(),
+        "parquet": lambda: parquet(
+            {n: pa.array(c) for n, c in zip(HEADER, zip(*texts, strict=True), strict=True)}
+        ),
+        "xlsx": lambda: workbook([HEADER, *rows]),
+    }["parquet" if kind == "zip" else kind]()
+    deliver(shop, f"a.{kind}", zipped("a.parquet", content) if kind == "zip" else content)
+    shop.land(profile())
+    assert [row[6] for row in landed(shop)] == ["4006381333931", "0815", "0815", "K-7", None, "17850"]
+
+
+def test_a_footer_is_left_out_and_counted_with_its_value(shop):
+    lines = [text().strip(), "Total,,,6,13.50,,", ",,,6,13.50,,", "Summe;13,50", ",,,,,,"]
+    deliver(shop, "a.csv", "\n".join(lines).encode())
+    found = counts(shop.land(profile())["a.csv"])
+    assert found == {"rows_read": 7, "raw": 3, "unreadable": 0, "left_out": 4, "value_left_out": 162}
+
+
+def test_a_total_under_filled_columns_is_no_sale_of_the_last_customer(shop):
+    lines = [
+        text().strip(),
+        ",Total,,6,13.50,,",
+        ",,Summe,6,13.50,,",
+        "4,010,Tee,1,1,2011-02-03,Cy",
+        ",011,Tee,1,1,,",
+    ]
+    deliver(shop, "a.csv", "\n".join(lines).encode())
+    found = counts(shop.land(profile(fill_down={"by": "bill", "columns": ["bill", "day", "who"]}))["a.csv"])
+    assert found == {"rows_read": 7, "raw": 5, "unreadable": 0, "left_out": 2, "value_left_out": 162}
+    assert [row[6] for row in landed(shop)] == ["Ann", "Bob", None, "Cy", "Cy"]
+
+
+def test_rows_that_a_profile_does_not_keep_are_left_out_and_hold_no_day(shop):
+    rows = [*ROWS, ["9", "X", "cancelled", "1", "5.00", "2011-03-01", "Ann"]]
+    deliver(shop, "a.csv", text(rows=rows).encode())
+    outcome = shop.land(profile(keep_rows="title <> 'cancelled'"))["a.csv"]
+    assert counts(outcome) == {"rows_read": 4, "raw": 3, "unreadable": 0, "left_out": 1, "value_left_out": 5}
+    assert isinstance(outcome, Landed)
+    assert max(outcome.manifest.parts).isoformat() == "2011-02-01"
+
+
+def test_a_row_after_tomorrow_is_unreadable_until_the_files_time_allows_it(shop):
+    path = deliver(shop, "a.csv", text().encode())
+    os.utime(path, (1296388800, 1296388800))
+    assert counts(shop.land(profile())["a.csv"]) == {"rows_read": 3, "raw": 1, "unreadable": 2}
+    (reason,) = shop.unreadable()[0]["reasons"]
+    assert "2011-02-01 is later than the day after the file was last changed (2011-01-30)" in reason
+    os.utime(path, (1296475200, 1296475200))
+    assert counts(shop.land(profile())["a.csv"])["raw"] == 3

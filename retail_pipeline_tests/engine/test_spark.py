@@ -285,6 +285,7 @@ def judging(**given: Any) -> dict[str, Any]:
     assert rules
     return {
         "tidy_text": True,
+        "anonymous_ids": None,
         "invoice_pattern": None,
         "product_pattern": None,
         "cancellation_pattern": rules.cancellation_pattern,
@@ -305,6 +306,7 @@ STRICT = {
     "product_pattern": "^[A-Z0-9_]+$",
     "cancellation_pattern": None,
     "minimum_price": Decimal("0.001"),
+    "anonymous_ids": "\n12347\n12348\n",
     "refuse_anonymous": True,
     "drop_duplicates": True,
 }
@@ -326,7 +328,6 @@ def calls(made: Mapping[str, Any]) -> dict[str, Call]:
         return {name: made[name] for name in names}
 
     closing = [{"month_close": close, "model_month": "2011-02"} for close in (LAST, LAST + timedelta(1))]
-    recent = {"recent_days": made["customer_days"]}
     listing = {"campaign": "ties", "salt": "", "offer": "it's :free", "channel": "email"}
     return {
         "judged_rows": Call(
@@ -350,11 +351,8 @@ def calls(made: Mapping[str, Any]) -> dict[str, Call]:
             reading("customer_days"),
             [{**CHANGING, **BUYERS, "window_days": None}, {**CHANGING, **EVERYBODY, "window_days": 9}],
             kept_by=("place",),
-            read_by=("rfm_features", "alike_ids", "first_seen"),
+            read_by=("rfm_features",),
         ),
-        "alike_ids": Call({}),
-        "first_seen": Call(recent),
-        "customer_shares": Call({**recent, **reading("snapshots")}, [{"share": 0.05, "days": 28}]),
         "rfm_features": Call(
             reading("snapshots"),
             [

@@ -17,13 +17,12 @@ import yaml
 from typer.testing import CliRunner
 
 from retail_pipeline.cli import app
-from retail_pipeline.core.cleaning import CleaningRules, rules_for
+from retail_pipeline.core.cleaning import CleaningRules, parameters, rules_for
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.shipped import SHIPPED
 from retail_pipeline.core.sources import SourceProfile
 from retail_pipeline.core.sql import statement
 from retail_pipeline.engine.duckdb import DuckDB, connect
-from retail_pipeline_tests.core.test_sql import rules_as_parameters
 from retail_pipeline_tests.engine.landing_shop import Shop, counts
 from retail_pipeline_tests.exports import books, tills, web_shops
 from retail_pipeline_tests.exports.made import PROPOSED, Export, Line
@@ -76,9 +75,7 @@ def transactions(engine: DuckDB, raw: list[dict[str, Any]], profile: SourceProfi
         [{"date": row["sold_at"].date()} | row for row in raw],
         pa.schema([("date", pa.date32()), *TABLES["raw_transactions"].arrow]),
     )
-    engine.keep(
-        "judged_rows", statement("judged_rows"), {"raw_transactions": keyed}, **rules_as_parameters(rules)
-    )
+    engine.keep("judged_rows", statement("judged_rows"), {"raw_transactions": keyed}, **parameters(rules))
     return [
         Line(*(row[c] for c in ("invoice_id", "sold_at", "customer_id", "product_id", "quantity", "amount")))
         for row in engine.run("transactions").to_pylist()

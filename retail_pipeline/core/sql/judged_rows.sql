@@ -17,7 +17,12 @@ tidied as (
         case when $tidy_text then nullif(trim(invoice_id), '') else invoice_id end as tidy_invoice_id,
         case when $tidy_text then nullif(upper(trim(product_id)), '') else product_id end as tidy_product_id,
         case when $tidy_text then nullif(trim(description), '') else description end as tidy_description,
-        case when $tidy_text then nullif(trim(customer_id), '') else customer_id end as tidy_customer_id,
+        -- the ids that are nobody stand between line breaks, which no id holds
+        case
+            when contains($anonymous_ids, concat(chr(10), lower(trim(customer_id)), chr(10))) then null
+            when $tidy_text then nullif(trim(customer_id), '')
+            else customer_id
+        end as tidy_customer_id,
         case when $tidy_text then nullif(trim(country), '') else country end as tidy_country,
         coalesce(amount, try_cast(cast(quantity as decimal(19, 3)) * unit_price as decimal(18, 4))) as line_amount,
         coalesce(
@@ -43,10 +48,10 @@ select
     concat_ws(
         ',',
         case when tidy_invoice_id is null then 'no_invoice' end,
+        case when tidy_product_id is null then 'no_product' end,
         case when line_amount is null then 'amount_too_large' end,
         case when not regexp_matches(tidy_invoice_id, $invoice_pattern) then 'invoice_pattern' end,
-        case when not coalesce(regexp_matches(tidy_product_id, $product_pattern), $product_pattern is null)
-            then 'product_pattern' end,
+        case when not regexp_matches(tidy_product_id, $product_pattern) then 'product_pattern' end,
         case when regexp_matches(tidy_invoice_id, $bad_debt_pattern) then 'bad_debt' end,
         case when is_cancellation and line_kind = 'return' and line_amount > 0 then 'cancellation_above_zero' end,
         case when $refuse_anonymous and tidy_customer_id is null then 'anonymous' end,

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from decimal import Decimal
 from itertools import chain, islice
 from math import isnan
 from pathlib import Path
@@ -24,6 +25,8 @@ import pyarrow.parquet as pq
 from retail_pipeline.core.amounts import written_out
 from retail_pipeline.core.masking import shown_names, without_values
 from retail_pipeline.core.sources import FillDown, clean_header
+from retail_pipeline.core.totals import names_a_total
+from retail_pipeline.engine.files.columnar import LIST, flat, parquet_header
 from retail_pipeline.engine.files.unpacked import Kind, Packing, RefusalError, check_size, on_disk, unpacked
 from retail_pipeline.engine.text_rows import (
     LongLineError,
@@ -38,9 +41,8 @@ from retail_pipeline.engine.text_rows import (
 DELIMITERS = ",;\t|"
 HEADER_LINES = 20
 SAMPLE_OBJECTS = 1000
+NO_TEXT = "a column holds bytes that are no UTF-8 text: have it written as text"
 TOP_ROWS = 50
-# ends the name of a column that holds lists, so that no profile takes it for one of values
-LIST = "[]"
 _SEPARATOR = re.compile(r"""(["']?)sep=(.)\1""")
 
 
@@ -265,6 +267,10 @@ def _text(cell: object) -> str | None:
         return str(cell).lower()
     if isinstance(cell, float):
         return None if isnan(cell) else written_out(repr(cell))
+    if isinstance(cell, Decimal):
+        return format(cell.normalize(), "f")
+    if isinstance(cell, bytes):
+        return cell.decode() or None
     if isinstance(cell, datetime):
         return cell.isoformat(" ")
     if isinstance(cell, date | time):
@@ -307,13 +313,6 @@ def parquet_schema(path: Path) -> pa.Schema:
         return pq.read_schema(path)
 
 
-def parquet_header(schema: pa.Schema) -> tuple[str, ...]:
-    """The names of a Parquet file's columns; those of lists are marked."""
-    lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list, pa.types.is_map)
-    names = (f"{f.name}{LIST}" if any(is_one(f.type) for is_one in lists) else f.name for f in schema)
-    return clean_header(list(names))
-
-
 def _of_parquet(path: Path) -> tuple[tuple[str, ...], Iterator[Record]]:
     with _whole_parquet():
         file = pq.ParquetFile(path)
@@ -326,11 +325,17 @@ def _of_batches(batches: Iterator[pa.RecordBatch], header: tuple[str, ...]) -> I
     while True:
         with _whole_parquet():
             batch = next(batches, None)
-            columns = None if batch is None else batch.to_pydict().values()
+            # a flat table may have two columns of one name
+            columns = None if batch is None else [column.to_pylist() for column in flat(batch).columns]
         if columns is None:
             return
         for row in zip(*columns, strict=True):
-            yield _row([_text(cell) for cell in row], header)
+            try:
+                cells = [_text(cell) for cell in row]
+            except UnicodeDecodeError:
+                yield Record(None, NO_TEXT, str(row))
+            else:
+                yield _row(cells, header)
 
 
 @contextmanager
@@ -441,8 +446,8 @@ def filled_down(rows: Iterable[Record], header: Sequence[str], rule: FillDown) -
     first: Sequence[str | None] | None = None
     for record in rows:
         fields = record.fields
-        if fields is None:
-            # what follows may belong to the row that could not be read
+        if fields is None or any(map(names_a_total, fields)):
+            # what follows may belong to the row that could not be read; a total belongs to no customer
             first = None
         elif fields[by] and (first is None or fields[by] != first[by]):
             first = fields

@@ -22,6 +22,7 @@ from retail_pipeline.core.dialects import DialectError, Evidence, delimiter_of
 from retail_pipeline.core.headers import Columns, is_sure
 from retail_pipeline.core.masking import shown_names
 from retail_pipeline.core.sources import SourceProfile, UnknownColumnsError, clean_header, match, spelled
+from retail_pipeline.engine.files.columnar import parquet_header
 from retail_pipeline.engine.files.endings import CUT, last_line
 from retail_pipeline.engine.files.headers import columns_below, lines_above, settled_header
 from retail_pipeline.engine.files.records import (
@@ -31,7 +32,6 @@ from retail_pipeline.engine.files.records import (
     Sheet,
     after_skipped,
     open_records,
-    parquet_header,
     parquet_schema,
     refused_lists,
     sheets_of,
