@@ -27,6 +27,7 @@ from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.planner import RANGE_TABLES, Work, difference, plan, stale_snapshots
 from retail_pipeline.core.reconciliation import (
     MOST_DAYS,
+    REFUSED,
     Figures,
     counted,
     money,
@@ -198,9 +199,10 @@ def print_till(
         if day in held:
             found = Figures(tally=manifest.till)
             lines = f"{counted(found.lines, 'line')}, {money(found.total)} {currency}"
-            console.print(f"not among them: {lines} of {day}, which is held", markup=False)
+            refused = f", refused {found.of(REFUSED).lines:,}" if found.of(REFUSED).lines else ""
+            console.print(f"figures without {day}, which is held: {lines}{refused}", markup=False)
         elif not manifest.till:
-            console.print(f"not among them: {day}, made before figures were kept; the next run adds them")
+            console.print(f"figures without {day}, made before they were kept; the next run adds them")
 
 
 def _till_rows(pipeline: Pipeline, used: Mapping[date, Manifest]) -> list[tuple[str, Figures]]:

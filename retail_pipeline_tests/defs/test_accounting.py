@@ -105,7 +105,7 @@ def test_a_held_day_is_named_with_its_money_and_is_not_among_the_figures(
     make_days(pipeline, instance, DAYS[:2])
     assert some(accounted(pipeline)) == {"transactions": rows_of(DAYS[:1]), "on held days": 1}
     printed = till_of(pipeline)
-    assert printed[-1] == f"not among them: 1 line, 1,234.50 EUR of {DAYS[1]}, which is held"
+    assert printed[-1] == f"figures without {DAYS[1]}, which is held: 1 line, 1,234.50 EUR"
     assert [row.split()[0] for row in printed[1:-1]] == [str(DAYS[0])]
 
 
