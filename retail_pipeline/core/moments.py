@@ -55,6 +55,8 @@ def text_moment(text: str, order: DateOrder | None, zone: str | None, business_z
     numeric dates (null: ISO alone).
     """
     local = f"try_cast({text} as timestamp)"
+    # a cast knows `epoch` as well
+    is_word = f"not regexp_matches({text}, '[0-9]')"
     is_zoned = f"regexp_matches({text}, {literal(_ZONED)})"
     if order is not None:
         is_zoned += f" and not regexp_matches({text}, {literal(_HALF_DAY)})"
@@ -75,7 +77,8 @@ def text_moment(text: str, order: DateOrder | None, zone: str | None, business_z
         rf"then try_cast(regexp_replace({offset}, '\[.*$', '') as timestamptz) end"
     )
     local = f"case when contains({text}, ':') then {_of_zone(local, zone, business_zone)} else {local} end"
-    return f"case when {is_zoned} then {_absolute(moment, business_zone)} else {local} end"
+    zoned = _absolute(moment, business_zone)
+    return f"case when {is_word} then null when {is_zoned} then {zoned} else {local} end"
 
 
 def expression_moment(

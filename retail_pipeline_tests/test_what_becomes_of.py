@@ -1,0 +1,611 @@
+"""The tables of docs/what_becomes_of.md are true: each of their lines is tried, and what is tried has a line.
+
+A line whose second column holds texts in backticks is tried with those texts, and what is read must be the
+text in backticks of its third column. The other lines have files of their own here.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import re
+import zipfile
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from retail_pipeline.core.schema import TABLES
+from retail_pipeline.core.sources import SourceProfile
+from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.engine.landing import Refused
+from retail_pipeline.engine.listing import list_files
+from retail_pipeline.lake.partitions import manifests
+from retail_pipeline.settings import load_settings
+from retail_pipeline_tests.defs.support import land, open_pipeline
+from retail_pipeline_tests.engine.books import book
+from retail_pipeline_tests.engine.landing_shop import Shop
+from retail_pipeline_tests.shop import FIRST, PROFILE, sales, settings_of, span, write
+from retail_pipeline_tests.shop import Line as ShopLine
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "what_becomes_of.md"
+HEADER = ("bill", "sku", "title", "qty", "price", "day", "who")
+COLUMNS = {
+    "invoice_id": "bill",
+    "product_id": "sku",
+    "description": "title",
+    "quantity": "qty",
+    "unit_price": "price",
+    "sold_at": "day",
+    "customer_id": "who",
+}
+ROW = {
+    "bill": "1001",
+    "sku": "A-7",
+    "title": "Tea",
+    "qty": "2",
+    "price": "3.50",
+    "day": "2024-07-05 10:00:00",
+    "who": "C-77",
+}
+Row = dict[str, Any]
+
+
+class Line(NamedTuple):
+    """A line of the table: its texts in backticks before and after, and the word for what becomes of it."""
+
+    texts: tuple[str, ...]
+    word: str
+    becomes: tuple[str, ...]
+
+
+def lines() -> dict[str, Line]:
+    found = re.findall(r"^\| ([a-z0-9-]+) \| (.+) \| (.+) \|$", PAGE.read_text(encoding="utf-8"), re.M)
+    found = [line for line in found if line[0] != "case"]
+    assert len(found) == len({name for name, _, _ in found})
+    return {
+        name: Line(
+            tuple(re.findall("`([^`]+)`", stands)),
+            re.split("[:,]", becomes)[0],
+            tuple(re.findall("`([^`]+)`", becomes)),
+        )
+        for name, stands, becomes in found
+    }
+
+
+LINES = lines()
+CASES: dict[str, Callable[..., str]] = {}
+
+
+def case(function: Callable[..., str]) -> Callable[..., str]:
+    CASES[function.__name__.replace("_", "-")] = function
+    return function
+
+
+def profile(**options: Any) -> dict[str, SourceProfile]:
+    given: dict[str, Any] = {"source_system": "till", "columns": COLUMNS, "currency": "EUR"}
+    return {"till": SourceProfile.model_validate(given | options)}
+
+
+class Came(NamedTuple):
+    """What came of a delivery: rows of the lake, reasons of unreadable rows, reasons of refused files."""
+
+    read: list[Row]
+    reasons: list[str]
+    refused: list[str]
+
+    @property
+    def word(self) -> str:
+        if self.refused:
+            assert not self.read
+            return "file refused"
+        return "row refused" if self.reasons else "read"
+
+    def ids(self, column: str = "customer_id") -> list[str | None]:
+        return [row[column] for row in self.read]
+
+
+def text(*rows: Row, header: Sequence[str] = HEADER, delimiter: str = ",", end: str = "\n") -> str:
+    def field(cell: object) -> str:
+        text = "" if cell is None else str(cell)
+        return '"' + text.replace('"', '""') + '"' if re.search(f'[{delimiter}"\n\r]', text) else text
+
+    table = [header, *([row[name] for name in header] for row in rows)]
+    return "".join(delimiter.join(map(field, cells)) + end for cells in table)
+
+
+def parquet(table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(table, out)
+    return out.getvalue()
+
+
+def landed(shop: Shop, files: dict[str, bytes], **options: Any) -> Came:
+    """Land files by one profile."""
+    settings = {"business_zone": "Europe/London", "first_day": date(2010, 1, 1)}
+    settings |= {name: options.pop(name) for name in settings.keys() & options.keys()}
+    for name, content in files.items():
+        path = shop.landing / name
+        path.write_bytes(content)
+    outcomes = shop.land(profile(**options), **settings)
+    return Came(
+        sorted(shop.raw(), key=lambda row: (row["source_id"], row["source_row"])),
+        [reason for row in shop.unreadable() for reason in row["reasons"]],
+        [outcome.reason for outcome in outcomes.values() if isinstance(outcome, Refused)],
+    )
+
+
+def tried(shop: Shop, *rows: Row, **options: Any) -> Came:
+    return landed(shop, {"sales.csv": text(*rows).encode()}, **options)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_line_of_the_table_is_true(shop, name):
+    assert CASES[name](shop, LINES[name]) == LINES[name].word
+
+
+def test_the_table_holds_all_that_is_tried():
+    assert CASES.keys() == LINES.keys()
+
+
+# ids
+
+
+def _as_ids(shop: Shop, line: Line) -> str:
+    """Each text as a customer's, an invoice's and a product's id."""
+    rows = [ROW | dict.fromkeys(("bill", "sku", "who"), text) for text in line.texts]
+    came = tried(shop, *rows)
+    if line.becomes:
+        expected = list(line.becomes) * (len(rows) // len(line.becomes))
+        for column in ("invoice_id", "product_id", "customer_id"):
+            assert came.ids(column) == expected
+    else:
+        assert came.read == []
+    return came.word
+
+
+for _name in ("id-decimals", "id-formula", "id-apostrophe", "id-quotes", "id-scientific"):
+    CASES[_name] = _as_ids
+
+
+@case
+def id_around(shop: Shop, line: Line) -> str:
+    around = (" {} ", "\t{}", "{}\0", "\u00a0{}\u00a0", "{}\u200b", "\ufeff{}", "{}\u3000", "\u2060{}")
+    came = tried(shop, *(ROW | {"who": form.format(line.texts[0])} for form in around))
+    assert set(came.ids()) == set(line.becomes)
+    return came.word
+
+
+@case
+def id_composed(shop: Shop, line: Line) -> str:
+    came = tried(shop, ROW | {"who": "J\u00fcrg"}, ROW | {"who": "Ju\u0308rg"})
+    assert came.ids() == ["J\u00fcrg"] * 2
+    return came.word
+
+
+@case
+def id_parts_glued(shop: Shop, line: Line) -> str:
+    second = text(ROW | {"bill": "1002"}).partition("\n")[2]
+    came = landed(shop, {"a.csv": (text(ROW) + "\ufeff" + second).encode()})
+    assert came.ids("invoice_id") == ["1001", "1002"]
+    return came.word
+
+
+@case
+def id_nobody(shop: Shop, line: Line) -> str:
+    came = tried(shop, *(ROW | {"who": text} for text in line.texts))
+    assert came.ids() == [None] * len(line.texts)
+    return came.word
+
+
+def _typed(**columns: pa.Array) -> pa.Table:
+    length = len(next(iter(columns.values())))
+    return pa.table({name: columns.get(name, pa.array([ROW[name]] * length)) for name in HEADER})
+
+
+@case
+def id_doubles(shop: Shop, line: Line) -> str:
+    numbers = pa.array([17850.0, 4006381333931.0, None], pa.float64())
+    for name in ("a.parquet", "b.parquet.zip"):
+        content = parquet(_typed(who=numbers, bill=numbers))
+        if name.endswith("zip"):
+            out = io.BytesIO()
+            with zipfile.ZipFile(out, "w") as archive:
+                archive.writestr("b.parquet", content)
+            content = out.getvalue()
+        came = landed(shop, {name: content})
+    assert came.ids()[:3] == came.ids()[3:] == [*line.becomes, None]
+    assert came.ids("invoice_id") == came.ids()
+    return came.word
+
+
+@case
+def id_json_doubles(shop: Shop, line: Line) -> str:
+    content = json.dumps(ROW | {"who": 17850.0, "bill": 1000.0})
+    came = landed(shop, {"a.jsonl": content.encode()})
+    assert (came.ids(), came.ids("invoice_id")) == (list(line.becomes), ["1000"])
+    return came.word
+
+
+@case
+def id_second_file(shop: Shop, line: Line) -> str:
+    files = {
+        "a.csv": text(ROW | {"who": "17850"}),
+        "b.csv": text(ROW | {"who": line.texts[0]}, ROW | {"who": ""}),
+    }
+    came = landed(shop, {name: content.encode() for name, content in files.items()})
+    assert set(came.ids()) == {"17850", None}
+    return came.word
+
+
+@case
+def id_bytes(shop: Shop, line: Line) -> str:
+    came = landed(shop, {"a.parquet": parquet(_typed(who=pa.array(["Jürg".encode()], pa.binary())))})
+    assert came.ids() == ["Jürg"]
+    return came.word
+
+
+@case
+def id_struct(shop: Shop, line: Line) -> str:
+    came = landed(shop, {"a.parquet": parquet(_typed(who=pa.array([{"id": "C-77"}])))})
+    assert "who" in came.refused[0]
+    return came.word
+
+
+@case
+def id_no_key(shop: Shop, line: Line) -> str:
+    content = "\n".join(json.dumps({n: v for n, v in ROW.items() if n != "who"} | {"bill": b}) for b in "123")
+    came = landed(shop, {"a.jsonl": content.encode()})
+    assert came.ids() == [None] * 3
+    return came.word
+
+
+# numbers
+
+
+def _as_numbers(shop: Shop, line: Line) -> str:
+    """Each text as a quantity and as a price."""
+    rows = [ROW | {column: text} for text in line.texts for column in ("qty", "price")]
+    came = tried(shop, *rows)
+    if line.becomes:
+        value = Decimal(line.becomes[0])
+        assert [(r["quantity"], r["unit_price"]) for r in came.read] == [
+            (value, Decimal("3.5")),
+            (Decimal(2), value),
+        ] * len(line.texts)
+    else:
+        assert came.read == []
+        assert len(came.reasons) == len(rows)
+    return came.word
+
+
+for _name in ("number-dash", "number-glued", "number-no", "number-negative"):
+    CASES[_name] = _as_numbers
+
+
+@case
+def number_foreign(shop: Shop, line: Line) -> str:
+    came = tried(shop, *(ROW | {"price": text} for text in line.texts))
+    assert came.read == []
+    return came.word
+
+
+@case
+def number_other_marks(shop: Shop, line: Line) -> str:
+    came = tried(shop, ROW | {"price": line.texts[0]})
+    assert "decimal_mark" in came.reasons[0]
+    return came.word
+
+
+@case
+def number_fine(shop: Shop, line: Line) -> str:
+    came = tried(shop, ROW | {"qty": "100000", "price": "0.00349"})
+    assert [row["amount"] for row in came.read] == [Decimal(349)]
+    return came.word
+
+
+@case
+def number_key_twice(shop: Shop, line: Line) -> str:
+    twice = json.dumps(ROW)[:-1] + ', "price": "9.00"}'
+    came = landed(shop, {"a.jsonl": f"{json.dumps(ROW)}\n{twice}\n".encode()})
+    assert (len(came.read), len(came.reasons)) == (1, 1)
+    return came.word
+
+
+# time
+
+
+def _as_days(shop: Shop, line: Line) -> str:
+    came = tried(shop, *(ROW | {"day": text} for text in line.texts), first_day=date(1900, 1, 1))
+    assert came.read == []
+    assert len(came.reasons) == len(line.texts)
+    return came.word
+
+
+CASES |= {"time-abbreviation": _as_days, "time-no": _as_days}
+
+
+@case
+def time_epoch(shop: Shop, line: Line) -> str:
+    columns = COLUMNS | {"sold_at": "to_timestamp(cast(day as double))"}
+    # one in the morning of 5 July in UTC
+    came = tried(shop, ROW | {"day": "1720141200"}, columns=columns, business_zone="America/New_York")
+    assert [row["sold_at"] for row in came.read] == [datetime(2024, 7, 4, 21)]  # noqa: DTZ001
+    return came.word
+
+
+@case
+def time_offset(shop: Shop, line: Line) -> str:
+    columns = COLUMNS | {
+        "sold_at": "coalesce(try_strptime(day, '%d.%m.%Y %H:%M %z'), cast(day as timestamptz))"
+    }
+    days = ("05.07.2024 01:00 +0000", "2024-07-05T03:00:00+02:00")
+    zones = {"business_zone": "America/New_York", "time_zone": "Asia/Tokyo"}
+    came = tried(shop, *(ROW | {"day": day} for day in days), columns=columns, **zones)
+    assert [row["sold_at"] for row in came.read] == [datetime(2024, 7, 4, 21)] * 2  # noqa: DTZ001
+    return came.word
+
+
+@case
+def time_day(shop: Shop, line: Line) -> str:
+    came = tried(shop, ROW | {"day": "2024-07-05"}, business_zone="Asia/Tokyo", time_zone="America/New_York")
+    assert [row["sold_at"].date() for row in came.read] == [date(2024, 7, 5)]
+    return came.word
+
+
+@case
+def time_future(shop: Shop, line: Line) -> str:
+    came = tried(shop, ROW | {"day": "2042-07-05 10:00:00"})
+    assert "2042" in came.reasons[0]
+    return came.word
+
+
+@case
+def time_one_line(shop: Shop, line: Line) -> str:
+    days = [f"01/{n % 12 + 1:02d}/2024 10:00" for n in range(40)] + ["13/01/2024 10:00"]
+    came = tried(shop, *(ROW | {"bill": n, "day": day} for n, day in enumerate(days)))
+    assert "date_order" in came.refused[0]
+    return came.word
+
+
+def _swapped() -> list[Row]:
+    """A month's days, day first, as a spreadsheet that takes the month first keeps them."""
+    days = [date(2024, 3, day) for day in range(1, 32)]
+    return [
+        ROW | {"bill": day.day, "day": date(2024, day.day, 3) if day.day <= 12 else day.strftime("%d/%m/%Y")}
+        for day in days
+    ]
+
+
+@case
+def time_swapped(shop: Shop, line: Line) -> str:
+    content = book({"Sales": [HEADER, *([*row.values()] for row in _swapped())]})
+    return landed(shop, {"a.xlsx": content}).word
+
+
+@case
+def time_swapped_text(shop: Shop, line: Line) -> str:
+    return tried(shop, *_swapped()).word
+
+
+# texts and lines
+
+
+@case
+def text_too_many(shop: Shop, line: Line) -> str:
+    good = text(ROW).splitlines()[1]
+    rows = [good + ",x", good.replace(",2,", ",,2,"), good.rpartition(",")[0].replace(",2,", ",3,2,") + ","]
+    came = landed(shop, {"a.csv": "\n".join([",".join(HEADER), *rows]).encode()})
+    assert (came.read, len(came.reasons)) == ([], 3)
+    return came.word
+
+
+@case
+def text_too_few(shop: Shop, line: Line) -> str:
+    good = text(ROW).splitlines()[1]
+    came = landed(shop, {"a.csv": f"{','.join(HEADER)}\n{good.replace(',2,', ',')}\n1001,A-7,Te".encode()})
+    assert (came.read, len(came.reasons)) == ([], 2)
+    return came.word
+
+
+@case
+def text_header_commas(shop: Shop, line: Line) -> str:
+    came = landed(shop, {"a.csv": text(ROW, ROW).replace("who\n", "who,,\n").encode()})
+    assert came.ids() == ["C-77"] * 2
+    return came.word
+
+
+@case
+def text_cr(shop: Shop, line: Line) -> str:
+    came = landed(shop, {"a.csv": text(ROW, ROW, end="\r").encode()})
+    assert came.ids() == ["C-77"] * 2
+    return came.word
+
+
+@case
+def text_quotes(shop: Shop, line: Line) -> str:
+    came = tried(
+        shop, {name: f"'{cell}'" if name in ("bill", "sku", "who") else cell for name, cell in ROW.items()}
+    )
+    assert (came.ids(), came.ids("product_id")) == (["C-77"], ["A-7"])
+    return came.word
+
+
+@case
+def text_sep(shop: Shop, line: Line) -> str:
+    came = landed(shop, {"a.csv": f'"sep=;"\n{text(ROW, delimiter=";")}'.encode()})
+    assert came.ids() == ["C-77"]
+    return came.word
+
+
+@case
+def text_cp1250(shop: Shop, line: Line) -> str:
+    came = landed(shop, {"a.csv": text(ROW | {"title": "Dvořák"}, ROW).encode("cp1250")})
+    assert len(came.read) == 1
+    came = landed(shop, {"a.csv": text(ROW | {"title": "Dvořák"}, ROW).encode("cp1250")}, encoding="cp1250")
+    assert [row["description"] for row in came.read] == ["Dvořák", "Tea"]
+    return "row refused"
+
+
+@case
+def text_totals(shop: Shop, line: Line) -> str:
+    total = dict.fromkeys(HEADER, "") | {"bill": "Total", "qty": "4", "price": "7.00"}
+    came = tried(shop, ROW, ROW, total)
+    assert (len(came.read), came.reasons) == (2, [])
+    (manifest,) = manifests(shop.lake, TABLES["landed_files"])
+    assert manifest.counts["left_out"] == 1
+    return "left out"
+
+
+@case
+def text_open_quote(shop: Shop, line: Line) -> str:
+    for n in range(8):
+        (shop.landing / f"{n}.csv").write_text(text(ROW | {"bill": n}))
+    came = landed(shop, {"z.csv": text(ROW, ROW).replace("Tea", '"Tea', 1).encode()})
+    assert len(came.read) == 9
+    return came.word
+
+
+@case
+def text_no_header(shop: Shop, line: Line) -> str:
+    came = landed(shop, {"a.csv": text(*[ROW | {"who": "anna@example.com"}] * 2).partition("\n")[2].encode()})
+    return came.word
+
+
+@case
+def text_preamble(shop: Shop, line: Line) -> str:
+    came = landed(shop, {"a.csv": b"Sales of the shop\n\n" + text(ROW).encode()})
+    assert "skip_rows" in came.refused[0]
+    return came.word
+
+
+# files
+
+
+@case
+def file_gzip(shop: Shop, line: Line) -> str:
+    came = landed(shop, {"a.csv": gzip.compress(text(ROW).encode())})
+    assert "gz" in came.refused[0]
+    return came.word
+
+
+@case
+def file_pipe(shop: Shop, line: Line) -> str:
+    os.mkfifo(shop.landing / "orders.csv")
+    assert list(list_files(shop.landing).files) == []
+    return "passed over"
+
+
+@case
+def file_hidden_sheet(shop: Shop, line: Line) -> str:
+    old: list[Any] = [HEADER, list((ROW | {"who": "old"}).values())]
+    content = book({"Old": old, "Sales": [HEADER, list(ROW.values())]}, hidden={"Old"})
+    came = landed(shop, {"a.xlsx": content})
+    assert came.ids() == ["C-77"]
+    return came.word
+
+
+@case
+def file_two_sheets(shop: Shop, line: Line) -> str:
+    sheets = {"May": [HEADER, list(ROW.values())], "June": [HEADER, list((ROW | {"bill": "2"}).values())]}
+    came = landed(shop, {"a.xlsx": book(sheets)})
+    assert came.ids("invoice_id") == ["1001", "2"]
+    return came.word
+
+
+@case
+def file_merged(shop: Shop, line: Line) -> str:
+    rows: list[Row] = [ROW, ROW | {"who": None}, ROW | {"who": None}, ROW | {"bill": "2", "who": None}]
+    content = book({"Sales": [HEADER, *([*row.values()] for row in rows)]}, merged=["G2:G4"])
+    came = landed(shop, {"a.xlsx": content})
+    assert came.ids() == ["C-77"] * 3 + [None]
+    return came.word
+
+
+@case
+def file_nested(shop: Shop, line: Line) -> str:
+    items: list[Any] = [{"sku": "A-7", "qty": 2}, {"sku": "B-1", "qty": 1}]
+    order: Row = {name: ROW[name] for name in ("bill", "day", "who")} | {"items": items}
+    files = {"a.jsonl": json.dumps(order).encode(), "b.parquet": parquet(pa.Table.from_pylist([order]))}
+    came = landed(shop, files)
+    assert len(came.refused) == 2
+    assert all("items" in reason for reason in came.refused)
+    return came.word
+
+
+@case
+def file_slip(shop: Shop, line: Line) -> str:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("../../../slipped.csv", text(ROW))
+    came = landed(shop, {"a.zip": out.getvalue()})
+    assert not any((folder / "slipped.csv").exists() for folder in shop.landing.parents)
+    return came.word
+
+
+# deliveries
+
+
+def _delivered(root: Path, *lots: dict[str, list[ShopLine]]) -> Pipeline:
+    """Land one lot of files after another, each an hour younger than the one before."""
+    pipeline = open_pipeline(root)
+    with dg.DagsterInstance.ephemeral() as instance:
+        for hour, lot in enumerate(lots):
+            for name, rows in lot.items():
+                path = write(root / "landing" / name, rows)
+                os.utime(path, (1_720_000_000 + hour * 3600,) * 2)
+            land(pipeline, instance)
+    return pipeline
+
+
+def _counting(pipeline: Pipeline) -> dict[str, int]:
+    """How many lines of each file count."""
+    found: dict[str, int] = {}
+    for day, files in pipeline.state().raw.items():
+        for manifest in files.values():
+            path = manifest.arrival.path
+            found[path] = found.get(path, 0) + manifest.parts[day].rows
+    return found
+
+
+@case
+def delivery_longer(shop: Shop, line: Line) -> str:
+    rows = sales(FIRST)
+    pipeline = _delivered(shop.landing.parent, {"a.csv": rows[: len(rows) // 2]}, {"a.csv": rows})
+    assert _counting(pipeline) == {"a.csv": len(rows)}
+    return "read"
+
+
+@case
+def delivery_repeats(shop: Shop, line: Line) -> str:
+    first, second, third = (sales(day) for day in span(FIRST, 3))
+    pipeline = _delivered(shop.landing.parent, {"a.csv": first + second}, {"b.csv": second + third})
+    assert _counting(pipeline) == {"a.csv": len(first + second), "b.csv": len(third)}
+    return "held"
+
+
+@case
+def delivery_right_name(shop: Shop, line: Line) -> str:
+    rows = sales(FIRST)
+    profiles = {"corner_shop": PROFILE | {"files": "sales_*.csv"}}
+    settings = settings_of(sources=profiles)
+    pipeline = Pipeline(load_settings(landing=shop.landing, lake=shop.lake.root, **settings))
+    with dg.DagsterInstance.ephemeral() as instance:
+        for name in ("export.csv", "sales_1.csv"):
+            write(shop.landing / name, rows)
+            land(pipeline, instance)
+    assert _counting(pipeline) == {"sales_1.csv": len(rows)}
+    return "read"
