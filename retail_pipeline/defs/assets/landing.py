@@ -102,7 +102,7 @@ def land_all(pipeline: Pipeline, state: State, files: Sequence[FileSeen], log: L
             unreadable = counted("the file can be read", 1, True, [{"why": outcome.reason}], "files")
             log_check(log, "raw_transactions", "rows_are_readable", file.partition_key, unreadable, {})
         if isinstance(outcome, Refused) and outcome.lasting:
-            identity = file.model_dump(exclude={"modified_ns"})
+            identity = file.model_dump(exclude={"modified_ns", "second"})
             tried, known = reading(pipeline.recipe.profiles), state.refused.get(file.source_id)
             also = known.names if known and known.tried_with == tried else ()
             also = tuple(name for name in also if name != file.path)
