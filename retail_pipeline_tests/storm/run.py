@@ -160,7 +160,7 @@ def carry_out(storm: Storm, event: Event) -> None:
             path.rename(to)
         case "remove":
             path.unlink()
-        case "accept" | "reject":
+        case "accept" | "replace" | "reject":
             decide(storm, event)
     storm.tally[event.does] += 1
     storm.note(f"{event.does} {event.path!r} {event.to!r} {event.file.source_id if event.file else ''}")

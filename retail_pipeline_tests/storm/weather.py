@@ -69,7 +69,7 @@ class Event:
     ``before`` is what must have landed: contents, and where they must be known to lie.
     """
 
-    does: Literal["deliver", "write", "copy", "move", "remove", "accept", "reject"]
+    does: Literal["deliver", "write", "copy", "move", "remove", "accept", "replace", "reject"]
     path: str = ""
     to: str = ""
     file: File | None = None
@@ -102,6 +102,7 @@ class Weather:
     wholesale: dict[str, File] = field(default_factory=dict)
     weeks: dict[str, File] = field(default_factory=dict)
     verdicts: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, set[date]] = field(default_factory=dict)  # of a week: the days somebody rejected
     names: int = 0
     ticks: int = 0
 
@@ -238,14 +239,16 @@ class Weather:
         return Event("deliver", path, file=file, stamp=self.stamps[path])
 
     def _decide_week(self) -> Event | None:
-        path = self._pick(p for p, f in self.weeks.items() if p not in self.verdicts and self._twins(f))
+        path = self._pick(p for p in self.weeks if self._waits(p))
         if path is None:
             return None
-        verdict: Literal["accept", "reject"] = "accept" if self.chance.random() < 0.5 else "reject"
+        week = self.weeks[path]
+        verdict: Literal["accept", "replace", "reject"] = self.chance.choice(("accept", "replace", "reject"))
         self.verdicts[path] = verdict
-        twin = self._twins(self.weeks[path])[0]
-        first = ((self.weeks[path].source_id, None), (self.wholesale[twin].source_id, None))
-        return Event(verdict, path, file=self.weeks[path], before=first)
+        self.left_out[path] = {*self._twins(week)} if verdict == "reject" else set()
+        # it is said of the days that wait by then, so all that they wait for must be known
+        first = (week.source_id, *(twin.source_id for twin in self._twins(week).values()))
+        return Event(verdict, path, file=week, before=tuple((source_id, None) for source_id in first))
 
     def _reject(self) -> Event | None:
         path = self._pick(p for p in self.bad if p not in self.verdicts)
@@ -298,20 +301,37 @@ class Weather:
         for path in dict.fromkeys(latest.values()):
             days = {day for day, of in latest.items() if of == path}
             yield path, self.web[path], self.stamps[path], days
+        replaced = {
+            day
+            for path, week in self.weeks.items()
+            if self.verdicts.get(path) == "replace"
+            for day in week.rows
+        }
         for path, file in self.wholesale.items():
-            yield path, file, self.stamps[path], set(file.rows)
+            if days := file.rows.keys() - replaced:
+                yield path, file, self.stamps[path], days
         for path, file in self.weeks.items():
-            if self.verdicts.get(path) == "accept" or not self._twins(file):
-                yield path, file, self.stamps[path], set(file.rows)
+            if days := file.rows.keys() - self._waits(path) - self.left_out.get(path, set()):
+                yield path, file, self.stamps[path], days
 
     def waiting(self) -> Mapping[str, str]:
-        """The files that wait for a person, by source_id: their names."""
+        """The files of which all or some days wait for a person, by source_id: their names."""
         undecided = {p: f for p, f in self.bad.items() if p not in self.verdicts}
-        undecided |= {p: f for p, f in self.weeks.items() if p not in self.verdicts and self._twins(f)}
+        undecided |= {p: f for p, f in self.weeks.items() if self._waits(p)}
         return {file.source_id: path for path, file in undecided.items()}
 
-    def _twins(self, week: File) -> list[str]:
-        return [path for path, file in self.wholesale.items() if file.rows.keys() <= week.rows.keys()]
+    def _twins(self, week: File) -> dict[date, File]:
+        """The daily files that a week repeats, by day."""
+        return {day: file for file in self.wholesale.values() for day in file.rows if day in week.rows}
+
+    def _waits(self, path: str) -> set[date]:
+        """The days of a week that wait: a daily file has them, too, and nobody said what shall count.
+
+        Days that somebody rejected are decided; those of daily files that came afterwards wait anew.
+        """
+        if self.verdicts.get(path) in ("accept", "replace"):
+            return set()
+        return self._twins(self.weeks[path]).keys() - self.left_out.get(path, set())
 
     # help
 
