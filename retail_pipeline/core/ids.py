@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 
 from sqlglot import exp
 
@@ -97,6 +98,7 @@ def id_of(text: str) -> str:
     return re.sub(_WHOLE, r"\1\2", inner)
 
 
+@cache
 def literal(text: str) -> str:
     """A text as a literal of SQL (DuckDB)."""
     return str(exp.Literal.string(text).sql("duckdb"))

@@ -346,14 +346,15 @@ def _problem(shape: Shape, profile: SourceProfile) -> str:
     beyond = [f"c{n} <> ''" for n in range(len(header), len(header) + surplus)]
     again = " and ".join(f"trim(c{header.index(n)}) = {exp.Literal.string(n).sql(DIALECT)}" for n in needed)
     # a quote that opens inside a field and closes in another hides a delimiter that was lost
-    stray = [
-        rf"""case when contains(c{n}, '"') then (length(c{n}) - length(replace(c{n}, '"', ''))) % 2 = 1
-            and regexp_matches(c{n}, '"[^\s"]') end"""
+    quotes = "length(regexp_replace({0}, '[^\"]', '', 'g'))"
+    odd = " + ".join(
+        f"case when contains(c{n}, '\"') then {quotes.format(f'c{n}')} % 2 else 0 end"
         for n in range(len(header))
-    ]
+    )
+    found = [*beyond, f"({again or False})", f"{odd} > 1"]
     if (at := _may_be_swapped(shape, profile)) is not None:
-        stray.append(f"substr(c{at}, 5, 1) = '-'")
-    return f"case when {' or '.join([*beyond, f'({again or False})', *stray])} then 'doubtful' end"
+        found.append(f"substr(c{at}, 5, 1) = '-'")
+    return f"case when {' or '.join(found)} then 'doubtful' end"
 
 
 def _breaks_off(path: Path, layout: Layout, lines: int) -> bool:

@@ -406,6 +406,7 @@ def _in_text(
         top, stated = _top(head, whole, layout)
         for delimiter in _delimiters(profile, stated, top, codec):
             layouts[name, delimiter] = replace(layout, delimiter=delimiter)
+    fits, others = False, []
     for layout, keys in _alike(layouts).items():
         alike = _pick(profiles, [name for name, _ in keys])
         top, stated = _top(head, whole, layout)
@@ -414,17 +415,21 @@ def _in_text(
         except RefusalError as refusal:
             yield refusal
             continue
+        fits = fits or any(set(profile.needs) <= set(header) for profile in alike.values())
+        others.append((top, layout, alike))
+        # DuckDB takes an empty first line for the header, and heeds quotes in a line to be skipped
+        plain = bool(top) and bool(top[0].strip()) and not stated and layout.widths is None
+        plain = plain and layout.line_end == "\n" and (lain.header == layout.header or b'"' not in top[0])
+        yield _Candidate(header, lain, alike, plain, partial(settled, header, lain, stated))
+    # to look in every line for every profile's columns takes long: only where it tells something
+    for top, layout, alike in () if fits else others:
         for name, profile in alike.items():
-            if not set(profile.needs) <= set(header) and (n := columns_below(top, layout, profile.needs)):
+            if n := columns_below(top, layout, profile.needs):
                 lines = layout.skip_rows + n
                 yield _RemediedError(
                     f"has the columns that the profile {name} needs in line {lines + 1}: say "
                     f"`skip_rows: {lines}` in the profile, or have it delivered without the lines above"
                 )
-        # DuckDB takes an empty first line for the header, and heeds quotes in a line to be skipped
-        plain = bool(top) and bool(top[0].strip()) and not stated and layout.widths is None
-        plain = plain and layout.line_end == "\n" and (lain.header == layout.header or b'"' not in top[0])
-        yield _Candidate(header, lain, alike, plain, partial(settled, header, lain, stated))
 
 
 def _of_delimiter(profile: SourceProfile, layout: Layout, stated: str | None) -> tuple[Evidence, ...]:
