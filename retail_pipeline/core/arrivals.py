@@ -184,9 +184,12 @@ def must_land_again(
 def came_otherwise(landed: Manifest, file: FileSeen) -> bool:
     """True when a landed file lies elsewhere or was delivered anew, and its profile makes that matter.
 
-    Or when it has rows later than its time of last change allowed, and that is another now.
+    Or when it has rows later than its time of last change allowed, and that is another now; or when its
+    second file is another (one that is gone changes nothing).
     """
     arrival, changed = landed.arrival, str(file.modified_ns)
+    if file.second and landed.inputs.get("second") != file.second:
+        return True
     return landed.inputs.get("changed", changed) != changed or (
         bool(arrival.replaces) and ((arrival.path, arrival.modified_ns) != (file.path, file.modified_ns))
     )

@@ -75,6 +75,14 @@ def test_a_file_that_moved_or_came_again_is_read_again_only_if_it_may_replace_ot
     assert not came_otherwise(replacing, file)
 
 
+def test_a_file_whose_second_file_is_another_is_read_again_and_one_whose_second_file_is_gone_is_not():
+    file = seen("lines_1.csv", "x").model_copy(update={"second": "heads"})
+    assert not came_otherwise(landed(file), file)
+    assert came_otherwise(landed(file), file.model_copy(update={"second": "other heads"}))
+    assert came_otherwise(landed(seen("lines_1.csv", "x")), file)
+    assert not came_otherwise(landed(file), seen("lines_1.csv", "x"))
+
+
 def test_content_that_has_landed_is_not_new_under_any_name_but_a_corrected_file_is():
     old = seen("a.csv", "x")
     there = in_landing([seen("renamed.csv", "x"), seen("a.csv", "x corrected")], {})
