@@ -25,10 +25,12 @@ ABBREVIATED = r"(?i):[0-9]{2}[0-9.,]*\s*(?:[AP]M)?\s*[(\[]?(?:[A-Z]{3,5}\b|Z[+-]
 # after a time anything else: `04:01:00Z`, `04:01+02`, `04:01:00 Europe/London`
 _ZONED = r":[0-9]{2}[0-9.,]*\s*[^0-9.,:\s]"
 _UTC = r"(?i)([0-9])\s*(?:Z|UTC|GMT)\s*$"
+# no clock on Earth is further from UTC than 14 hours; the engine would take 25 or 99
+_OFFSET = "[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9]){0,2}"
 # the zone that Java writes behind an offset says nothing new
 _MOMENT = (
     r":[0-9]{2}(?:[.][0-9]+)?"
-    r"(?:[+-][0-9]{2}(?::[0-9]{2}){0,2}(?:\[[^\]]*\])?|\s*[A-Za-z]+(?:/[0-9A-Za-z_+-]+)+)\s*$"
+    rf"(?:{_OFFSET}(?:\[[^\]]*\])?|\s*[A-Za-z]+(?:/[0-9A-Za-z_+-]+)+)\s*$"
 )
 _HALF_DAY = r"(?i)[0-9] *[ap]m *$"
 # year, month and day in the texts of each order, and the rest; RE2 counts them
@@ -130,8 +132,11 @@ def expression_moment(
 
     def _read(node: exp.Expr, way: str, zone: str | None) -> str:
         value = _plain(node)
+        text = _plain(node.expressions[0] if isinstance(node, exp.Anonymous) else node.this)
+        if way.rstrip().endswith("%z"):
+            offset = literal(rf"{_OFFSET}\s*$")
+            value = f"case when regexp_matches({text}, {offset}) then {value} end"
         if "%Z" in way:
-            text = _plain(node.expressions[0] if isinstance(node, exp.Anonymous) else node.this)
             value = f"case when regexp_matches({text}, {literal(_NAMED)}) then {value} end"
         if "%z" in way or "%Z" in way:
             return _absolute(value, business_zone)

@@ -124,6 +124,28 @@ def test_letters_that_several_zones_share_are_refused_with_the_remedy(zone: str)
         assert "+01:00" in reason
 
 
+@pytest.mark.parametrize("offset", ["+25:00", "-99:00", "+15:00", "+1500", "-24", "+01:60"])
+def test_an_offset_that_no_clock_has_is_no_date(offset: str):
+    text = f"2024-03-05 10:00:00{offset}"
+    for expression in (
+        "at",
+        "coalesce(at2, at)",
+        "cast(at as timestamptz)",
+        "strptime(at, '%Y-%m-%d %H:%M:%S%z')",
+    ):
+        (reason,) = read({"at": text}, columns={"sold_at": expression})["reasons"]
+        assert reason == f"sold_at: '{text}' is no date"
+
+
+@pytest.mark.parametrize(
+    ("offset", "moment"),
+    [("+14:00", "2024-03-04 20:00"), ("-12:00", "2024-03-05 22:00"), ("+0545", "2024-03-05 04:15")],
+)
+def test_the_furthest_offsets_that_clocks_have_are_read(offset: str, moment: str):
+    for expression in ("at", "strptime(at, '%Y-%m-%d %H:%M:%S%z')"):
+        assert sold_at(f"2024-03-05 10:00:00{offset}", expression, zone="UTC") == at(moment)
+
+
 def test_an_offset_is_never_dropped_by_a_cast_inside_a_text():
     assert sold_at("2024-03-06T00:30:00Z", "strftime(cast(at as timestamp), '%Y-%m-%d')") is None
 
