@@ -20,7 +20,7 @@ from typing import Any
 
 from retail_pipeline.core.calendar import close_before
 from retail_pipeline.core.inputs import BOOTSTRAP, SAME_SNAPSHOT, features_inputs
-from retail_pipeline.core.planner import plan
+from retail_pipeline.core.planner import odd_ids_that_hold, plan
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.state import State
 from retail_pipeline.defs.pipeline import Pipeline
@@ -289,6 +289,8 @@ def _why_on_none(search: _Search, segments: Sequence[Row], objection: str | None
     state, day = search.state, search.day
     if held := state.held_lately(day):
         return f"no lists for {day}: {', '.join(map(str, held))} held or not made"
+    if odd := odd_ids_that_hold(state, recipe(search.settings), day):
+        return f"no lists for {day}: {'; '.join(odd)}"
     if objection:
         return objection
     if not state.lists.get(day):

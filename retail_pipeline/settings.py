@@ -99,6 +99,12 @@ class Checks(Frozen):
     max_anonymous_share: float = Field(
         0.9, ge=0, le=1, description="A day with a larger share is reported amber"
     )
+    ids: Literal["warn", "hold", "ignore"] = Field(
+        "warn", description="What odd customer ids do: amber, hold the lists back, or nothing"
+    )
+    max_customer_share: float = Field(
+        0.15, ge=0.05, le=1, description="A customer with a larger share of 28 days is odd"
+    )
 
 
 class Arrival(Frozen):
@@ -562,7 +568,11 @@ def recipe(settings: Settings) -> Recipe:
             name: fingerprint(settings.rules(name).model_dump(mode="json"))
             for name in ("", *settings.profiles)
         },
-        checks=fingerprint(settings.checks.model_dump(), settings.currency),
+        checks=fingerprint(
+            settings.checks.model_dump(exclude={"ids", "max_customer_share"}), settings.currency
+        ),
+        ids=settings.checks.ids,
+        max_customer_share=settings.checks.max_customer_share,
         customer_days=fingerprint(settings.features.adjustments, settings.features.invoice_days),
         invoice_days=settings.features.invoice_days,
         features=fingerprint(

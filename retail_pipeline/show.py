@@ -24,7 +24,15 @@ from retail_pipeline.core.accounting import account, days_made
 from retail_pipeline.core.calendar import month_of, ranges
 from retail_pipeline.core.inputs import read_by_no_profile, rests_on_other_data
 from retail_pipeline.core.manifests import Manifest
-from retail_pipeline.core.planner import RANGE_TABLES, Work, difference, plan, stale_snapshots
+from retail_pipeline.core.planner import (
+    RANGE_TABLES,
+    Work,
+    difference,
+    odd_ids,
+    odd_ids_that_hold,
+    plan,
+    stale_snapshots,
+)
 from retail_pipeline.core.reconciliation import (
     MOST_DAYS,
     REFUSED,
@@ -56,6 +64,7 @@ OnMade = Callable[[str, str], None]
 _LAST_TABLE = {
     "files": "raw_transactions",
     "days": "transactions",
+    "customer_days": "customer_days",
     "months": "segmentation_models",
     "snapshots": "campaign_lists",
     "reports": "report",
@@ -63,6 +72,7 @@ _LAST_TABLE = {
 _DOING = {
     "files": "landing files",
     "days": "making days",
+    "customer_days": "orders over days",
     "months": "training months",
     "snapshots": "segments and lists",
     "reports": "making the report",
@@ -144,11 +154,16 @@ def print_summary(
     for name, manifest in sorted(state.assignments.get(day, {}).items()):
         sizes = ", ".join(f"{segment} {n:,}" for segment, n in manifest.counts.items())
         console.print(f"  {name}: {sizes}")
+    for line in strange_ids(state, pipeline.recipe, day):
+        console.print(line)
     if held := state.held_lately(day):
         console.print(
             f"[red]no lists[/red]: {', '.join(map(str, held))} held or not made; "
             "`retail-pipeline status` says why"
         )
+        return True
+    if odd_ids_that_hold(state, pipeline.recipe, day):
+        console.print("[red]no lists[/red]: odd ids hold them back; `checks.ids: warn` does not")
         return True
     for line in waiting(pipeline, state, day):
         console.print(line)
@@ -259,7 +274,7 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
     for line in (*orphans, *in_quarantine(state), *unreadable(pipeline, state)):
         console.print(line)
     waits = waiting(pipeline, state, through)
-    for line in waits:
+    for line in (*strange_ids(state, pipeline.recipe, through), *waits):
         console.print(line)
     if changed := [month for month in sorted(state.candidates) if rests_on_other_data(state, month)]:
         console.print(
@@ -275,7 +290,14 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
     ]
     for line in failed:
         console.print(f"[red]failed[/red] {escape(line)}")
-    return not (work or held or waits or failed or orphans or state.quarantined)
+    held_back = held or odd_ids_that_hold(state, pipeline.recipe, through)
+    return not (work or held_back or waits or failed or orphans or state.quarantined)
+
+
+def strange_ids(state: State, recipe: Recipe, day: date) -> list[str]:
+    """A line for each thing that is odd about the customer ids of a day's snapshot."""
+    how = "[red]odd ids[/red]" if recipe.ids == "hold" else "[yellow]odd ids[/yellow]"
+    return [f"{how} as of {day}: {escape(says)}" for says in odd_ids(state, recipe, day).values()]
 
 
 def without_profile(state: State, recipe: Recipe) -> list[str]:
@@ -375,7 +397,10 @@ def failed_days(pipeline: Pipeline, instance: dg.DagsterInstance, state: State) 
             for day in failed
             if not there.get(day)
             and not state.is_held(day)
-            and not (table == "campaign_lists" and state.held_lately(day))
+            and not (
+                table == "campaign_lists"
+                and (state.held_lately(day) or odd_ids_that_hold(state, pipeline.recipe, day))
+            )
         )
         if missing:
             again = f"retail-pipeline backfill {missing[0]} {missing[-1]}"

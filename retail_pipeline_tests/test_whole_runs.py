@@ -135,6 +135,9 @@ def test_net_of_returns_gives_the_published_totals(run_under: Make) -> None:
     assert ask(lake, f"select count(*), count(distinct customer_id), sum(amount) {known}") == (
         406_829, 4_372, Decimal("8300065.8140"),
     )  # fmt: skip
+    assert ask(lake, f"select count(*), sum(monetary), count(first_sold_at) {FEATURES}") == (
+        4_372, Decimal("8300065.8140"), 4_339,
+    )  # fmt: skip
 
 
 @pytest.mark.slow

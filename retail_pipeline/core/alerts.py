@@ -18,8 +18,8 @@ from typing import Literal
 
 from retail_pipeline.core.arrivals import partition_key
 from retail_pipeline.core.masking import plain
-from retail_pipeline.core.planner import difference
-from retail_pipeline.core.state import State
+from retail_pipeline.core.planner import difference, odd_ids
+from retail_pipeline.core.state import Recipe, State
 
 MOST_LINES = 5
 MOST_CHARACTERS = 400
@@ -103,6 +103,20 @@ KINDS: Mapping[str, Kind] = {
         "A gate refused the month's candidate; the model before it stays in force.",
         "`retail-pipeline model show {it}`, then `model promote` or `model reject`",
     ),
+    "ids_hold": Kind(
+        "failure",
+        "Odd customer ids hold the lists back",
+        "Odd customer ids hold the lists back",
+        "Segments and lists may be made for people who are none, or twice for one.",
+        "Mend the profile or the settings; or `checks.ids: warn`",
+    ),
+    "ids_odd": Kind(
+        "warning",
+        "Customer ids look odd",
+        "Customer ids look odd",
+        "Segments and lists may be made for people who are none, or twice for one.",
+        "The check customers_are_told_apart of rfm_features has examples; docs/operations.md says what to do",
+    ),
     "list_restated": Kind(
         "warning",
         "A list that was handed over would be another today",
@@ -176,6 +190,15 @@ def of_lists(state: State) -> Iterator[Problem]:
             page = f"/assets/campaign_lists?view=partitions&partition={day}"
             what = f"{campaign} of {day}: {difference(restated)}"
             yield Problem("list_restated", f"list_restated.{day}.{campaign}", what, str(day), page)
+
+
+def of_ids(state: State, recipe: Recipe) -> Iterator[Problem]:
+    """What is odd about the customer ids of the last snapshot."""
+    if day := max(state.features, default=None):
+        kind = "ids_hold" if recipe.ids == "hold" else "ids_odd"
+        page = f"/assets/rfm_features?view=partitions&partition={day}"
+        for name, says in odd_ids(state, recipe, day).items():
+            yield Problem(kind, f"{kind}.{name}", f"{day}: {says}", str(day), page)
 
 
 def of_work(failed: Iterable[FailedWork]) -> Iterator[Problem]:

@@ -28,6 +28,7 @@ from retail_pipeline.core.calendar import (
     months_in_force,
     ranges,
 )
+from retail_pipeline.core.customer_checks import said
 from retail_pipeline.core.inputs import (
     SAME_SNAPSHOT,
     assignments_inputs,
@@ -366,8 +367,20 @@ def _models_are_current(state: State, recipe: Recipe, month: str) -> bool:
     )
 
 
+def odd_ids(state: State, recipe: Recipe, day: date) -> dict[str, str]:
+    """What is odd about the customer ids of a day's snapshot, in words by kind."""
+    made = state.features.get(day)
+    return {} if made is None or recipe.ids == "ignore" else said(made.counts, recipe.max_customer_share)
+
+
+def odd_ids_that_hold(state: State, recipe: Recipe, day: date) -> list[str]:
+    """The same in words alone, if it is to hold back the day's lists."""
+    return list(odd_ids(state, recipe, day).values()) if recipe.ids == "hold" else []
+
+
 def _lists_are_current(state: State, recipe: Recipe, day: date, objections: bool = True) -> bool:
-    wanted = frozenset[str]() if state.held_lately(day) else frozenset(recipe.campaigns)
+    holds = state.held_lately(day) or odd_ids_that_hold(state, recipe, day)
+    wanted = frozenset[str]() if holds else frozenset(recipe.campaigns)
     released = state.released_lists(day)
     return (
         state.lists.get(day, {}).keys() == wanted | released

@@ -56,6 +56,8 @@ class Recipe:
     restate: int | None
     report: str
     report_each_run: bool
+    ids: Literal["warn", "hold", "ignore"] = "warn"
+    max_customer_share: float = 1
     patterns: frozenset[str] = frozenset()
 
     def cleaning_of(self, landed: Manifest) -> str:

@@ -26,6 +26,7 @@ from retail_pipeline.core.alerts import (
     messages,
     of_days,
     of_files,
+    of_ids,
     of_lists,
     of_models,
     of_work,
@@ -89,7 +90,8 @@ def standing(pipeline: Pipeline, instance: dg.DagsterInstance, now: datetime, bu
     try:
         state = pipeline.state(seen)
         found = unseen or [*of_files(state)]
-        found += [*of_days(state), *of_lists(state), *_of_models(pipeline, state)]
+        found += [*of_days(state), *of_lists(state), *of_ids(state, pipeline.recipe)]
+        found += _of_models(pipeline, state)
         failed = list(_failed(pipeline, instance, state, now))
     except LakeError as error:
         return Standing([Problem("lake_unreadable", "lake_unreadable", str(error))], complete=False)

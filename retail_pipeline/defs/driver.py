@@ -170,8 +170,9 @@ def _make_days(
     """
     made: set[date] = set()
     while days := stale(made):
-        on_layer("days", len(days))
         spans = day_ranges(pipeline.state(), pipeline.recipe, days, table, again and not made)
+        sums_alone = all(tables == DAY_TABLES[1:] for _, _, tables in spans)
+        on_layer("customer_days" if sums_alone else "days", len(days))
         for first, last, tables in spans:
             execute(daily_job.name, _texts([(first, last)]), tables)
         made |= {*days}

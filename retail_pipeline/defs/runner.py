@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import dagster as dg
 
+from retail_pipeline.core.customer_checks import Oddities
 from retail_pipeline.core.masking import as_markdown
 from retail_pipeline.core.segmentation import FittedSegmentation, of_each_day, to_sql
 from retail_pipeline.core.state import State
@@ -31,7 +32,8 @@ class Run:
     """One run over a range: what it works with, and the state as it changes while partitions are made.
 
     ``days``: the first and the last it was asked for; ``kept``: those for which the engine has kept what
-    customer_days add up to; ``failed``: those whose segments it could not make.
+    customer_days add up to; ``odd``: what is odd about the customers of these; ``failed``: those whose
+    segments it could not make.
     """
 
     pipeline: Pipeline
@@ -42,6 +44,7 @@ class Run:
     days: tuple[date, date] | None = None
     kept: tuple[date, date] | None = None
     failed: set[date] = field(default_factory=set)
+    odd: dict[date, Oddities] = field(default_factory=dict)
     fitted: dict[tuple[str, str], FittedSegmentation] = field(default_factory=dict)
     queries: dict[tuple[str, bool], str] = field(default_factory=dict)
 

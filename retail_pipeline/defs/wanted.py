@@ -147,6 +147,7 @@ def _snapshots(pipeline: Pipeline, state: State, days: Iterable[date], last: dat
     # the same objections delivered anew are other input: the lists ask how old they are
     dated = suppression.path.stat().st_mtime_ns if suppression and suppression.path.exists() else 0
     shared = [dict(recipe.segmentations), dict(recipe.campaigns), state.suppression, dated]
+    shared += [recipe.ids, recipe.max_customer_share]
 
     def made_from(day: date) -> object:
         model = state.models.get(model_source(state, recipe, day))

@@ -9,15 +9,18 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from retail_pipeline.core.alerts import of_ids
+from retail_pipeline.core.schema import TABLES
 from retail_pipeline.definitions import build_defs, defs
 from retail_pipeline.defs.driver import bring_up_to_date
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import file_ranges, range_tags
 from retail_pipeline.defs.runner import Bad, fail_by_name, make_all
 from retail_pipeline.engine import EngineError
+from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.settings import load_settings
-from retail_pipeline_tests.defs.support import land, open_pipeline, run, said, statuses
-from retail_pipeline_tests.shop import FIRST, deliver, sales, settings_file, span
+from retail_pipeline_tests.defs.support import evaluations, land, open_pipeline, run, said, statuses
+from retail_pipeline_tests.shop import FIRST, deliver, sales, settings_file, span, write
 
 DAYS = span(FIRST, 5)
 
@@ -166,3 +169,83 @@ def test_files_are_asked_for_in_ranges_of_the_order_that_dagster_knows() -> None
     assert file_ranges(["a", "b", "c", "e"], known) == [("b", "a"), ("c", "e")]
     assert file_ranges([], known) == []
     assert file_ranges(known, known) == [("b", "e")]
+
+
+# an invoice over days
+
+
+def orders(pipeline: Pipeline) -> dict[tuple[date, str], int]:
+    """The orders of each customer on each day."""
+    return {
+        (day, row["customer_id"]): row["orders"]
+        for day in pipeline.state().customer_days
+        for row in read_partition(pipeline.lake, TABLES["customer_days"], {"date": str(day)}).to_pylist()
+    }
+
+
+def test_a_late_first_line_takes_the_order_to_its_day_and_makes_nothing_anew_that_it_does_not_change(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    deliver(pipeline.settings.landing, DAYS)
+    (line, *_) = sales(DAYS[2])
+    mine = line["customer"]
+    late, goes_on = (
+        [line | {"order": "over midnight", "at": f"{day} {at}", "units": "2"}]
+        for day, at in ((DAYS[1], "23:58:00"), (DAYS[2], "00:03:00"))
+    )
+    write(pipeline.settings.landing / "goes_on.csv", goes_on)
+    bring_up_to_date(pipeline, instance, lambda: DAYS[-1])
+    before, made = orders(pipeline), pipeline.state()
+    write(pipeline.settings.landing / "late.csv", late)
+    layers: list[tuple[str, int]] = []
+    bring_up_to_date(pipeline, instance, lambda: DAYS[-1], lambda *layer: layers.append(layer))
+    after, anew = orders(pipeline), pipeline.state()
+    assert layers == [("files", 1), ("days", 1), ("customer_days", 3), ("snapshots", 1)]
+    assert {key: n for key, n in after.items() if n != before.get(key, 0)} == {
+        (DAYS[1], mine): before.get((DAYS[1], mine), 0) + 1,
+        (DAYS[2], mine): before[DAYS[2], mine] - 1,
+    }
+    for day in DAYS[2:]:
+        assert anew.transactions[day] == made.transactions[day]
+        same = anew.customer_days[day].content == made.customer_days[day].content
+        assert same == (day != DAYS[2])
+
+    elsewhere = open_pipeline(pipeline.lake.root.parent / "elsewhere")
+    elsewhere.settings.landing.mkdir(parents=True)
+    for file in pipeline.settings.landing.iterdir():
+        (elsewhere.settings.landing / file.name).write_bytes(file.read_bytes())
+    land(elsewhere, instance)
+    for day in reversed(DAYS):  # in whatever order
+        run(elsewhere, instance, "daily_job", day, day, ["transactions", "customer_days"])
+    bring_up_to_date(elsewhere, instance, lambda: DAYS[-1])
+    assert elsewhere.state().customer_days == anew.customer_days
+
+
+# odd ids
+
+
+@pytest.mark.parametrize("ids", ["warn", "hold", "ignore"])
+def test_odd_ids_are_said_and_hold_the_lists_back_when_they_shall(
+    ids: str, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    shop = open_pipeline(tmp_path, checks={"ids": ids})
+    deliver(shop.settings.landing, DAYS)
+    (line, *_) = sales(DAYS[1])
+    again = [line | {"order": "again", "customer": f"0{line['customer']}"}]
+    write(shop.settings.landing / "again.csv", again)
+    outcome = bring_up_to_date(shop, instance, lambda: DAYS[-1])
+    found = evaluations(instance, "rfm_features", "customers_are_told_apart")[str(DAYS[-1])]
+    assert found.passed == (ids == "ignore")
+    red = dg.AssetCheckSeverity.ERROR if ids == "hold" else dg.AssetCheckSeverity.WARN
+    assert found.severity is red
+    state = shop.state()
+    assert bool(state.lists[DAYS[-1]]) == (ids != "hold")
+    assert len(outcome.failures) == (ids == "hold")
+    told = {problem.kind for problem in of_ids(state, shop.recipe)}
+    assert told == {"warn": {"ids_odd"}, "hold": {"ids_hold"}, "ignore": set()}[ids]
+    if ids != "ignore":
+        assert "1 customer ids differ from another only by letter case" in str(found.description)
+        assert found.metadata["such as"].value == "07**** and 70***"
+        assert line["customer"] not in str(found)
+    # said once, and nothing is left to do
+    assert bring_up_to_date(shop, instance, lambda: DAYS[-1]).runs == []

@@ -328,6 +328,7 @@ def calls(made: Mapping[str, Any]) -> dict[str, Call]:
         return {name: made[name] for name in names}
 
     closing = [{"month_close": close, "model_month": "2011-02"} for close in (LAST, LAST + timedelta(1))]
+    recent = {"recent_days": made["customer_days"]}
     listing = {"campaign": "ties", "salt": "", "offer": "it's :free", "channel": "email"}
     return {
         "judged_rows": Call(
@@ -351,8 +352,11 @@ def calls(made: Mapping[str, Any]) -> dict[str, Call]:
             reading("customer_days"),
             [{**CHANGING, **BUYERS, "window_days": None}, {**CHANGING, **EVERYBODY, "window_days": 9}],
             kept_by=("place",),
-            read_by=("rfm_features",),
+            read_by=("rfm_features", "alike_ids", "first_seen"),
         ),
+        "alike_ids": Call({}),
+        "first_seen": Call(recent),
+        "customer_shares": Call({**recent, **reading("snapshots")}, [{"share": 0.05, "days": 28}]),
         "rfm_features": Call(
             reading("snapshots"),
             [

@@ -58,6 +58,14 @@ def daily_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.A
                 "Each of the last 7 days is made, and none is held by a failed check.",
                 days,
             ),
+            check_spec(
+                "rfm_features",
+                "customers_are_told_apart",
+                "No ids differ only by how they are written, no customer has an outlandish share of the "
+                "last 28 days, and the day's customers are not nearly all new.",
+                days,
+                blocking=False,
+            ),
             dg.AssetCheckSpec(
                 "is_up_to_date",
                 asset="rfm_features",

@@ -5,7 +5,7 @@ methods (``core/segmentation/``), who gets what (``core/campaigns.py``).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,8 +13,15 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from retail_pipeline.core.calendar import close_before, last_of_month, month_of
+from retail_pipeline.core.calendar import close_before, every_day, last_of_month, month_of
 from retail_pipeline.core.campaigns import Campaign, candidates_sql, control_below, measurable_lift
+from retail_pipeline.core.customer_checks import (
+    SHARE_DAYS,
+    SMALLEST_SHARE,
+    USUAL_DAYS,
+    Oddities,
+    oddities,
+)
 from retail_pipeline.core.inputs import (
     BOOTSTRAP,
     SAME_SNAPSHOT,
@@ -23,11 +30,12 @@ from retail_pipeline.core.inputs import (
     model_source,
 )
 from retail_pipeline.core.manifests import Manifest
-from retail_pipeline.core.planner import release_notes
+from retail_pipeline.core.planner import odd_ids, odd_ids_that_hold, release_notes
+from retail_pipeline.core.readiness import Finding
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.segmentation import FittedSegmentation, fit, to_json
 from retail_pipeline.defs.assets.released import take_lists_away, write_list
-from retail_pipeline.defs.events import blocking, log_check, log_made
+from retail_pipeline.defs.events import blocking, log_check, log_findings, log_made
 from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
 from retail_pipeline.engine import EngineError
 from retail_pipeline.engine.validation import counted, validate
@@ -41,6 +49,8 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 600_000
 FEATURES, ASSIGNMENTS, LISTS = (TABLES[t] for t in ("rfm_features", "segment_assignments", "campaign_lists"))
+_RECENT_DAYS = """
+    select date, customer_id, lines, orders, gross_amount, net_amount, first_visit_at from customer_days"""
 OWN_MODEL = (BOOTSTRAP, SAME_SNAPSHOT)
 Snapshots: TypeAlias = Mapping[Any, pa.Table]  # the rows of one table, by day or by the name in its key
 
@@ -93,7 +103,12 @@ def make_features(run: Run, days: Sequence[date]) -> tuple[Snapshots, Bad[date]]
     good = [day for day in days if not blocking(failures[str(day)])]
     inputs = {day: features_inputs(run.state, run.pipeline.recipe, day) for day in good}
     written = write_partitions(
-        lake, FEATURES, (({"snapshot_date": str(day)}, by_day[day], inputs[day], {}) for day in good)
+        lake,
+        FEATURES,
+        (
+            ({"snapshot_date": str(day)}, by_day[day], inputs[day], {"counts": run.odd[day].counts})
+            for day in good
+        ),
     )
     made = dict(zip(good, written, strict=True))
     for day, features in by_day.items():
@@ -107,8 +122,20 @@ def make_features(run: Run, days: Sequence[date]) -> tuple[Snapshots, Bad[date]]
         )  # fmt: skip
         run.pipeline.on_made(FEATURES.name, str(day))
     run.state = run.state.having(features={**run.state.features, **made})
+    for day in made:
+        log_odd_ids(run, day)
     bad = {day: blocking(failures[str(day)]) for day in days if day not in made}
     return {day: by_day[day] for day in made}, bad
+
+
+def log_odd_ids(run: Run, day: date) -> None:
+    """Record what is odd about a snapshot's customer ids; that nothing is, of the run's last day alone."""
+    recipe = run.pipeline.recipe
+    odd, holds = odd_ids(run.state, recipe, day), odd_ids_that_hold(run.state, recipe, day)
+    if odd or run.days is None or day == run.days[1]:
+        findings = [Finding("odd", says, bool(holds)) for says in odd.values()]
+        figures = {**run.odd[day].counts, **run.odd[day].examples}
+        log_findings(run.log, FEATURES.name, "customers_are_told_apart", str(day), findings, figures)
 
 
 def read_features(run: Run, days: Iterable[date]) -> Snapshots:
@@ -153,6 +180,7 @@ def _keep_changes(run: Run, first: date, last: date) -> None:
                 first=span[0],
                 through=span[1],
             )
+            run.odd = _odd_ids(run, *span)
         except EngineError:
             if span == (first, last):
                 raise
@@ -162,8 +190,22 @@ def _keep_changes(run: Run, first: date, last: date) -> None:
             return
 
 
-def _history(run: Run, through: date) -> pa.Table | list[object]:
-    days = run.state.history(through)
+def _odd_ids(run: Run, first: date, last: date) -> dict[date, Oddities]:
+    """What is odd about the customers of the snapshots of a range, by its days."""
+    days = every_day(first, last)
+    files = _history(run, last, since=first - timedelta(days=USUAL_DAYS))
+    # read once: opening so many small files costs more than what is asked of them
+    run.engine.keep("recent_days", _RECENT_DAYS, {"customer_days": files})
+    snapshots = pa.table({"snapshot_date": pa.array(days, pa.date32())})
+    shares = run.engine.run(
+        "customer_shares", {"snapshots": snapshots}, share=SMALLEST_SHARE, days=SHARE_DAYS
+    )
+    alike, seen = run.engine.run("alike_ids"), run.engine.run("first_seen")
+    return oddities(days, alike.to_pylist(), shares.to_pylist(), seen.to_pylist())
+
+
+def _history(run: Run, through: date, since: date = date.min) -> pa.Table | list[object]:
+    days = [day for day in run.state.history(through) if day >= since]
     if not days:
         return TABLES["customer_days"].arrow.empty_table().append_column("date", pa.array([], pa.date32()))
     return [run.pipeline.lake.data("customer_days", {"date": str(day)}) for day in days]
@@ -327,7 +369,10 @@ def make_lists(
     }
     awaited: set[date] = set()
     for day in [day for day in days if day not in bad]:
-        if held := log_held_days(run, day):
+        if odd := odd_ids_that_hold(run.state, run.pipeline.recipe, day):
+            bad[day] = f"no lists: {'; '.join(odd)}; or set `checks.ids: warn`"
+            take_lists_away(run, day, ())
+        elif held := log_held_days(run, day):
             named = ", ".join(map(str, held))
             bad[day] = f"no lists: {named} held or not made; `retail-pipeline status` says why"
             awaited |= {day} if all(map(run.state.is_awaited, held)) else set()
