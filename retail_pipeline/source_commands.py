@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +73,7 @@ def try_file(
             refuse(f"{file} is no file")
         if profile is not None and profile not in chosen.profiles:
             refuse(f"there is no profile {profile}; the profiles are {', '.join(sorted(chosen.profiles))}")
+        _apart(file, chosen)
         with _reader(chosen, profile) as reader:
             try:
                 name = _name(file, chosen.landing)
@@ -87,6 +89,20 @@ def try_file(
         share = f"more than checks.max_unreadable_share ({limit:g}) of the rows"
         out.print(f"[red]{share} cannot be read: the file would wait in quarantine[/red]")
     raise typer.Exit(1 if seen.unreadable or seen.findings else 0)
+
+
+def _apart(file: Path, settings: Settings) -> None:
+    """Go on in a process in which the file can do no harm; that this one is left when it has ended."""
+    from retail_pipeline.engine.apart import allowance_of, look_apart
+
+    if sys.stdout is not sys.__stdout__:
+        # within a program that takes what is printed: another process's words would not reach it
+        return
+    if (ended := look_apart(file, allowance_of(settings.arrival, settings.engine.memory_limit))) is not None:
+        code, why = ended
+        if why:
+            out.print(f"{escape(str(file))} [red]{escape(why)}[/red]")
+        raise typer.Exit(code)
 
 
 @contextmanager

@@ -51,6 +51,7 @@ SECONDS_FOR_BYTES = 8 << 20
 PATIENCE = 20
 START_SECONDS = 60.0
 LOOK_EVERY = 0.05
+_LOOKS = 4
 _UNITS = {"MB": 10**6, "GB": 10**9, "MiB": 1 << 20, "GiB": 1 << 30}
 _MEMORY = ("MemoryError", "OutOfMemoryException", "ArrowMemoryError")
 _FRAME = re.compile(rb'^(?:  File ".*", line \d+ in .*|Fatal Python error: \w+.*)$', re.MULTILINE)
@@ -77,9 +78,9 @@ class Allowance:
     memory: int
     seconds: float
 
-    def seconds_for(self, files: Sequence[FileSeen]) -> float:
-        """CPU seconds that these files may take together."""
-        return self.seconds * (1 + sum(f.size_bytes for f in files) / SECONDS_FOR_BYTES)
+    def seconds_for(self, size_bytes: int) -> float:
+        """CPU seconds that files of this size may take together."""
+        return self.seconds * (1 + size_bytes / SECONDS_FOR_BYTES)
 
 
 def allowance_of(arrival: Arrival, memory_limit: str) -> Allowance:
@@ -205,6 +206,43 @@ def _forget_half(lake: Lake, file: FileSeen, landed: dict[str, Manifest]) -> Non
         del landed[file.source_id]
 
 
+def look_apart(path: Path, allowance: Allowance) -> tuple[int, str] | None:
+    """Go on in a forked process that is watched: None there, where a file may be read without risk.
+
+    Here, once that process has ended: its exit code, and in words after the file's name why it had to be
+    ended, or nothing. Call it before there are threads.
+    """
+    from retail_pipeline.engine.child import die_with
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    parent, began = os.getpid(), time.monotonic()
+    child = os.fork()
+    if not child:
+        die_with(parent)
+        return None
+    process, end, code = psutil.Process(child), None, None
+    # it is read for its shape, for its rows, and for a draft
+    allowed = _LOOKS * allowance.seconds_for(path.stat().st_size)
+    try:
+        while code is None:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                code = os.waitstatus_to_exitcode(status)
+                continue
+            end = end or _excess(process, allowance, _seconds(process), time.monotonic() - began, allowed)
+            if end:
+                process.kill()
+            time.sleep(LOOK_EVERY)
+    finally:
+        if code is None:
+            process.kill()
+            os.waitpid(child, 0)
+    if code < 0:
+        end = end or _of_code(code)
+    return (1, end.why) if end else (code, "")
+
+
 # the child
 
 
@@ -276,7 +314,7 @@ def _listen(
             *lines, held = (held + (block or b"")).split(b"\n")
             for said in map(Said.model_validate_json, lines):
                 if said.begins is not None:
-                    allowed = allowance.seconds_for([files[path] for path in said.begins])
+                    allowed = allowance.seconds_for(sum(files[path].size_bytes for path in said.begins))
                     used, since = _seconds(process), time.monotonic()
                 if said.failed:
                     failed = said

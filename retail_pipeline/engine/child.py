@@ -29,7 +29,7 @@ _PR_SET_PDEATHSIG = 1
 def main() -> None:
     """Do one job."""
     parent = os.getppid()
-    _die_with(parent)
+    die_with(parent)
     # nobody but `say` writes to where the parent listens
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -82,7 +82,8 @@ def _said_of(
     say(Said(failed=kind.__name__, where=f"{frames}{kind.__module__}.{kind.__qualname__}"))
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
+    """Make this process one that reads untrusted files: it ends with its parent and leaves no core."""
     faulthandler.enable()
     # Ctrl-C reaches all of a terminal's processes; the parent decides what it means
     signal.signal(signal.SIGINT, signal.SIG_IGN)

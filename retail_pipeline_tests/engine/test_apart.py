@@ -33,6 +33,7 @@ from retail_pipeline.engine.apart import Allowance, land_apart
 from retail_pipeline.engine.landing import Landed, Refused
 from retail_pipeline.engine.listing import SUFFIXES, list_files
 from retail_pipeline.lake.partitions import LakeError
+from retail_pipeline_tests.command import retail_pipeline
 from retail_pipeline_tests.engine.landing_shop import Shop, counts, refusal
 from retail_pipeline_tests.engine.test_formats import workbook
 
@@ -300,3 +301,16 @@ def test_what_a_file_holds_is_in_no_refusal(shop: Shop):
     said = " ".join(reasons)
     for value in (anna, "LANTERN", "536365", "2.55", "\x1b"):
         assert value not in said
+
+
+def test_a_file_that_is_tried_does_no_harm_either(tmp_path: Path):
+    (tmp_path / "far.xlsx").write_bytes(two_cells_far_apart())
+    (tmp_path / "a.csv").write_text(f"{HEAD}\n{GOOD}\n")
+    (tmp_path / "retail_pipeline.yaml").write_text("currency: GBP\n")
+    ended = retail_pipeline("sources", "try", "far.xlsx", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stdout.startswith("far.xlsx ")
+    assert "crashes its reader" in ended.stdout or "of memory to be read" in ended.stdout
+    tried = retail_pipeline("sources", "try", "a.csv", cwd=tmp_path)
+    assert (tried.returncode, tried.stderr) == (0, "")
+    assert tried.stdout.count("rows 1: 1 can be read") == 1
