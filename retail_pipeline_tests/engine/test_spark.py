@@ -461,7 +461,10 @@ def test_every_statement_gives_the_same_rows_in_the_same_order(
     spark: Engine, duckdb: Engine, made: Mapping[str, Any]
 ) -> None:
     folder = Path(str(statements.__file__)).parent
-    assert set(calls(made)) == {file.stem for file in folder.glob("*.sql")}, "a statement is not compared"
+    # files are landed in DuckDB whatever the engine
+    landing = {"order_totals"}
+    named = {file.stem for file in folder.glob("*.sql")}
+    assert set(calls(made)) == named - landing, "a statement is not compared"
     every = calls(made)
     compared = {reader: 0 for call in every.values() for reader in call.read_by}
     for name, call in every.items():
