@@ -50,9 +50,13 @@ def _clock(value: Any) -> Any:
 
 def _time(value: Any) -> Any:
     value = _clock(value)
-    if isinstance(value, str) and not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", value):
+    if not isinstance(value, str):
+        return value
+    # with seconds, as it stands in JSON
+    found = re.fullmatch(r"((?:[01]?\d|2[0-3]):[0-5]\d)(?::00)?", value)
+    if not found:
         raise ValueError("is no time of day: write one such as 07:00")
-    return value.rjust(5, "0") if isinstance(value, str) else value
+    return found[1].rjust(5, "0")
 
 
 Bounds = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]

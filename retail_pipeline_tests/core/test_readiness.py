@@ -353,3 +353,8 @@ def test_what_no_source_can_deliver_is_refused(wrong: dict[str, object]):
         Delivers.model_validate(wrong)
     with pytest.raises(ValidationError):
         Readiness(lowest_share=0.6)
+
+
+def test_what_a_source_delivers_survives_being_told_to_the_process_that_reads_its_files():
+    delivers = Delivers.model_validate({"weekdays": ["mon"], "by": "7:05", "lines": [1, 2], "value": [0, 9]})
+    assert Delivers.model_validate_json(delivers.model_dump_json()) == delivers

@@ -572,7 +572,7 @@ def test_files_land_again_when_the_prices_they_were_read_with_have_changed(shop,
     ("content", "reason"),
     [
         (None, "cannot be read (No such file or directory): restore it"),
-        ("ITEM,COST\n007,1\n", "has no column PRICE, but ITEM, COST"),
+        ("ITEM,COST\n007,1\n", "has no column PRICE, but the columns ITEM, COST"),
         ("ITEM,PRICE\n007,1\n008,2\n007,3\n", "says two things of one ITEM, the second in row 3: keep one"),
         ("ITEM,PRICE\n007,1\n008\n", "has a row that cannot be read: row 2, the row has 1 field where the"),
     ],
