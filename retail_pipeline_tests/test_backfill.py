@@ -23,7 +23,7 @@ from retail_pipeline_tests.defs.support import open_pipeline, statuses
 FIRST, LAST = date(2024, 1, 29), date(2024, 2, 4)  # over the first month close
 DAYS = shop.span(FIRST, (LAST - FIRST).days + 1)
 BAD = date(2024, 2, 2)
-DELIVERED = 1_700_000_000
+DELIVERED = 1_710_000_000
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_a_word_on_a_file_that_repeats_a_day_is_about_that_day(
     days = span(FIRST, 3)
     for name, some in (("first", days[:2]), ("second", days[1:])):
         write(tmp_path / "landing" / f"{name}.csv", [line for day in some for line in sales(day)])
-    os.utime(tmp_path / "landing" / "first.csv", (1, 1))
+    os.utime(tmp_path / "landing" / "first.csv", (1_720_000_000, 1_720_000_000))
     settings_file(tmp_path / "settings.yaml", landing="landing", lake="lake")
     pipeline = open_pipeline(tmp_path)
     with dg.DagsterInstance.ephemeral() as instance:

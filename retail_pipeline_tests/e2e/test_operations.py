@@ -42,7 +42,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("operations"), NEEDS_POS
 
 FIRST, SECOND, THIRD = span(date(2024, 1, 1), 3)
 RUBBISH = "<html><body><h1>502 Bad Gateway</h1></body></html>\n"
-REASON = "no profile fits its one column, whose name does not look like a name"
+REASON = "is a web page or XML inside, whatever its name"
 UNREAD = "A file could not be read"
 CORRECTED = sales(SECOND)[3:]
 UNDER_WAY = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED")
@@ -240,7 +240,7 @@ def test_the_command_says_so_too(delivered: Process, installation: Installation)
     until(lambda: installation.said(UNREAD), RUNS_SECONDS, "no alert")
     listed = installation.command("quarantine", "list")
     assert "2024-01-03.csv" in listed.stdout
-    assert "502 Bad Gateway" in listed.stdout
+    assert "is a web page" in listed.stdout
     standing = installation.command("alerts", "list")
     assert standing.returncode == 1
     assert f"{UNREAD} (told): 2024-01-03.csv" in standing.stdout

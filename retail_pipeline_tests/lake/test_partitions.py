@@ -52,6 +52,9 @@ def rows(customers: int = 3, gross: str = "5.25") -> pa.Table:
                 "net_amount": Decimal(gross),
                 "first_sold_at": at,
                 "last_sold_at": at if number % 2 else None,
+                "visits": 1,
+                "first_visit_at": at,
+                "last_visit_at": at,
             }
             for number in range(customers)
         ],
@@ -261,7 +264,7 @@ def test_manifests_come_by_partition_and_survive_the_way_to_disk(lake: Lake):
 
 
 def test_another_code_version_is_written_into_the_manifest(lake: Lake):
-    table = replace(TABLE, code_version="2")
+    table = replace(TABLE, code_version=f"{TABLE.code_version}a")
     made = write_partition(lake, table, KEYS, rows(), {})
     assert made.is_current(table, {})
     assert not made.is_current(TABLE, {})
