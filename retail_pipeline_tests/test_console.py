@@ -13,7 +13,8 @@ from retail_pipeline import console
 
 def test_a_files_name_steers_no_terminal(monkeypatch: pytest.MonkeyPatch):
     printed = io.StringIO()
-    monkeypatch.setattr(console.out, "file", printed)
+    # the attribute behind `file`, which would keep the stream of this test when it is given back
+    monkeypatch.setattr(console.out, "_file", printed)
     name = "\x1b[31mred\x1b]0;title\x07.csv"
     console.out.print(f"[red]quarantine[/red] {escape(name)}")
     grid = Table("file")
