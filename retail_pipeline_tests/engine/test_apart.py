@@ -267,7 +267,8 @@ def test_no_child_outlives_a_parent_that_is_killed(shop: Shop, tmp_path: Path):
         "        time.sleep(60)\n"
     )
     command = [sys.executable, str(script), str(shop.landing), str(shop.lake.root)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+    home = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=home) as parent:
         assert parent.stdout
         child = psutil.Process(int(parent.stdout.readline()))
         parent.send_signal(signal.SIGKILL)
