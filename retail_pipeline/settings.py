@@ -30,7 +30,7 @@ from retail_pipeline.core.readiness import Expected, Readiness
 from retail_pipeline.core.reading import Reading
 from retail_pipeline.core.segmentation import LAPSED, Parameters, segments
 from retail_pipeline.core.shipped import SHIPPED, laid_over
-from retail_pipeline.core.sources import SourceProfile, profile_fingerprint
+from retail_pipeline.core.sources import ADDRESS, SourceProfile, on_disk, profile_fingerprint
 from retail_pipeline.core.state import Recipe
 
 PREFIX = "RETAIL_PIPELINE_"
@@ -42,6 +42,7 @@ EVERYTHING = "everything"
 MOST_DAYS = 36_500
 MEMORY = r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$"
 NAME = r"^[a-z][a-z0-9_]*$"
+OnDisk = Annotated[Path, BeforeValidator(on_disk)]
 _UNPARSED_VARIABLE = re.compile(r'error parsing value for field "(\w+)" from source "EnvSettingsSource"')
 
 
@@ -81,7 +82,7 @@ class Features(Frozen):
 class Suppression(Frozen):
     """The customers who objected: a CSV or Parquet file with a column customer_id."""
 
-    path: Path
+    path: OnDisk
     max_age_days: int = Field(
         7, ge=0, description="Older than this on the list's day, the file blocks the lists"
     )
@@ -167,7 +168,7 @@ class Alerts(Frozen):
         None, pattern=r"^https?://", description="Address of the Dagster UI; alerts then carry a link"
     )
     resolved: bool = Field(False, description="Say, too, when a problem is gone")
-    dry_run: Path | None = Field(
+    dry_run: OnDisk | None = Field(
         None, description="Write alerts to this file, a line of JSON each, and send none"
     )
 
@@ -208,8 +209,8 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    landing: Path = Field(Path("data/landing"), description="The folder where the shop's files arrive")
-    lake: Path = Field(Path("data/lake"), description="The folder where the tables live")
+    landing: OnDisk = Field(Path("data/landing"), description="The folder where the shop's files arrive")
+    lake: OnDisk = Field(Path("data/lake"), description="The folder where the tables live")
     time_zone: str = Field("UTC", description="Business time zone: it decides which day a sale belongs to")
     currency: str | None = Field(
         None,
@@ -451,11 +452,16 @@ def _read(path: Path) -> dict[str, Any]:
     paths = ((content, "landing"), (content, "lake"), (content.get("suppression"), "path"))
     for holder, name in (*paths, (content.get("alerts"), "dry_run")):
         if isinstance(holder, dict) and isinstance(holder.get(name), str):
-            holder[name] = path.parent / holder[name]
+            holder[name] = _beside(path, holder[name])
     for lookup in _lookups(content):
         if "{" not in lookup["path"]:
-            lookup["path"] = str(path.parent / lookup["path"])
+            lookup["path"] = _beside(path, lookup["path"])
     return content
+
+
+def _beside(file: Path, named: str) -> str:
+    """A path in a settings file as seen from the working directory; an address stays as it is."""
+    return named if ADDRESS.match(named) else str(file.parent / named)
 
 
 def _lookups(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -504,7 +510,13 @@ def _explain(error: Any, file: str) -> str:
         return (
             f"{variable} = {os.environ.get(variable)!r}: is not JSON; set one value each, as {variable}__NAME"
         )
-    shown = "" if not where or isinstance(value, dict | BaseModel) else f" = {value!r}"
+    shown = (
+        ""
+        if not where or isinstance(value, dict | BaseModel)
+        else f" = {str(value)!r}"
+        if isinstance(value, Path)
+        else f" = {value!r}"
+    )
     return f"{source}: {name}{shown}: {message}" if name else f"{source}: {message}"
 
 

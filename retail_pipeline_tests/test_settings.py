@@ -202,6 +202,38 @@ def test_an_empty_file_is_the_defaults(load: Any):
     assert load("# nothing\n") == load_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("landing", {"landing": "s3://shop/in"}),
+        ("lake", {"lake": "gs://shop/lake"}),
+        ("suppression.path", {"suppression": {"path": "https://shop/objections.csv"}}),
+        ("alerts.dry_run", {"alerts": {"dry_run": "file:///tmp/alerts"}}),
+        (
+            "sources.till.lookups.x.path",
+            {
+                "sources": {
+                    "till": PROFILE | {"lookups": {"x": {"path": "S3A://x/{a}", "key": "k", "of": "o"}}}
+                }
+            },
+        ),
+    ],
+)
+def test_an_address_is_no_folder(load: Any, name: str, given: dict[str, Any]):
+    """It would be made as a folder ``s3:``, and nobody would find the lake."""
+    said = refusal(load, **given)
+    for words in (f"shop.yaml: {name} = '", "is an address (", "give a path", "mounted"):
+        assert words in said
+
+
+def test_an_address_is_no_folder_in_the_environment_or_of_an_option_either(monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(SettingsError, match=r"lake = 's3:/bucket/lake': is an address \(s3:\)"):
+        load_settings(lake=Path("s3://bucket/lake"))
+    monkeypatch.setenv("RETAIL_PIPELINE_LANDING", "abfss://in@shop")
+    with pytest.raises(SettingsError, match=r"RETAIL_PIPELINE_LANDING: landing = 'abfss://in@shop'"):
+        load_settings()
+
+
 def test_relative_paths_in_the_file_are_relative_to_the_file(load: Any, tmp_path: Path):
     settings = load(landing="in", lake="/abs/lake", suppression={"path": "no.csv"})
     assert settings.landing == tmp_path / "in"

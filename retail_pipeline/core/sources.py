@@ -11,11 +11,11 @@ import re
 from collections.abc import Mapping, Sequence
 from fnmatch import translate
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import sqlglot
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from sqlglot import exp
 
 from retail_pipeline.core.arrivals import PART, any_part, is_named
@@ -67,13 +67,31 @@ class FillDown(Frozen):
     columns: tuple[str, ...] = Field(min_length=1)
 
 
+# one letter is a drive, and a path has lost the second slash
+ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+
+
+def on_disk(value: Any) -> Any:
+    """The value of a setting that names a file or folder, unless it is an address such as ``s3://…``.
+
+    Raises:
+        ValueError: it is one, which would become a folder of that name.
+    """
+    if found := ADDRESS.match(str(value)):
+        raise ValueError(
+            f"is an address ({found[1]}:), and only folders and files of this machine are read and written: "
+            "give a path such as /srv/shop, where the bucket or share may be mounted"
+        )
+    return value
+
+
 class Lookup(Frozen):
     """A second file: the row whose column ``key`` holds what the first file's column ``of`` says.
 
     A path with parts of the first file's name (``heads_{date}.csv``) lies beside the first file.
     """
 
-    path: str = Field(min_length=1)
+    path: Annotated[str, Field(min_length=1), BeforeValidator(on_disk)]
     key: str
     of: str
 
