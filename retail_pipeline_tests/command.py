@@ -31,6 +31,8 @@ from retail_pipeline_tests.conftest import SETTINGS
 
 LAST_DAY = date(2011, 12, 9)  # of UCI Online Retail
 COMMAND = Path(sys.executable).with_name("retail-pipeline")
+# when it is set, a forked command reads files in a process of their own, as the installed one does
+READ_APART = "RETAIL_PIPELINE_TESTS_READ_APART"
 CHANGED = re.compile(rb',\s*"modified_ns": \d+')
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["retail_pipeline_tests.loaded"])
@@ -68,6 +70,10 @@ def _be_the_command(
     os.environ.update(environment)
     sys.argv = [str(COMMAND), *arguments]
 
+    if not os.environ.pop(READ_APART, None):
+        from retail_pipeline_tests.near import read_near
+
+        read_near()
     from retail_pipeline.cli import main
 
     main()

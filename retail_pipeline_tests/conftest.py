@@ -52,3 +52,11 @@ def _no_settings_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("RETAIL_PIPELINE_SETTINGS", str(empty))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _files_are_read_near() -> None:
+    """Spare most tests the process in which files are read: see ``near.py``."""
+    from retail_pipeline_tests.near import read_near
+
+    read_near()

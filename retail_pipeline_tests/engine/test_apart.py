@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,10 @@ from retail_pipeline.engine.apart import Allowance, land_apart
 from retail_pipeline.engine.landing import Landed, Refused
 from retail_pipeline.engine.listing import SUFFIXES, list_files
 from retail_pipeline.lake.partitions import LakeError
-from retail_pipeline_tests.command import retail_pipeline
+from retail_pipeline_tests.command import READ_APART, retail_pipeline
 from retail_pipeline_tests.engine.landing_shop import Shop, counts, refusal
 from retail_pipeline_tests.engine.test_formats import workbook
+from retail_pipeline_tests.near import read_apart, read_near
 
 READING = Reading(
     profiles=dict(SHIPPED),
@@ -55,6 +56,14 @@ BEGINNINGS = (
     *(b"{", b"[", b'{"a":', b"\xff\xfe", b"\xef\xbb\xbf"),
     *(b"PK\x03\x04", b"\x1f\x8b\x08", b"PAR1", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\x28\xb5\x2f\xfd"),
 )
+
+
+@pytest.fixture(autouse=True)
+def _apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv(READ_APART, "yes")
+    read_apart()
+    yield
+    read_near()
 
 
 def apart(shop: Shop, allowance: Allowance = AMPLE, **changed: Any) -> dict[str, Landed | Refused]:
@@ -247,8 +256,8 @@ def test_an_unwritable_lake_stops_the_landing(shop: Shop):
 
 
 def test_no_child_outlives_a_parent_that_is_killed(shop: Shop, tmp_path: Path):
-    for n in range(40):
-        shop.deliver(f"{n}.csv", HEAD, GOOD, *[GOOD.replace("2.55", f"dear {n}")] * 2000)
+    for n in range(12):
+        shop.deliver(f"{n}.csv", HEAD, GOOD, *[GOOD.replace("2.55", f"dear {n}")] * 1000)
     script = tmp_path / "parent.py"
     script.write_text(
         "import psutil, sys, time\n"
