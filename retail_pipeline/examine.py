@@ -14,7 +14,15 @@ from pathlib import Path
 from retail_pipeline.core.manifests import Manifest, fingerprint
 from retail_pipeline.core.schema import REPORT, TABLES
 from retail_pipeline.engine.listing import LandingError, list_files
-from retail_pipeline.lake.partitions import DATA_FILE, PAGE_FILE, Lake, LakeError, manifests
+from retail_pipeline.lake.partitions import (
+    DATA_FILE,
+    PAGE_FILE,
+    Lake,
+    LakeError,
+    contents,
+    entries,
+    manifests,
+)
 from retail_pipeline.lake.set_aside import apart, raw_path, read_refusals
 from retail_pipeline.lake.state import (
     read_file_decisions,
@@ -71,7 +79,8 @@ def _damaged(lake: Lake, home: Lake, manifest: Manifest) -> Iterator[str]:
     whole = home.partition(MADE_WITH.get(manifest.table, manifest.table), manifest.partition)
     remedy = f"remove {whole} and run again, it is made anew from its inputs"
     if manifest.table in ("segmentation_models", "model_candidates"):
-        texts = {path.stem: path.read_text("utf-8", "replace") for path in folder.glob("[!_]*.json")}
+        found = contents(entries(folder, "[!_]*.json"))
+        texts = {path.stem: text.decode("utf-8", "replace") for path, text in found}
         if fingerprint(texts) != manifest.content:
             yield f"lake: {folder} is not what its manifest says: {remedy}"
         return
@@ -85,6 +94,6 @@ def _damaged(lake: Lake, home: Lake, manifest: Manifest) -> Iterator[str]:
 
 
 def _differs(path: Path, content: str) -> str:
-    if not path.exists():
-        return "is missing"
-    return "" if hashlib.sha256(path.read_bytes()).hexdigest() == content else "is not what its manifest says"
+    for _, held in contents([path]):
+        return "" if hashlib.sha256(held).hexdigest() == content else "is not what its manifest says"
+    return "is missing"

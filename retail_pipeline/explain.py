@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -24,7 +25,7 @@ from retail_pipeline.core.planner import odd_ids_that_hold, plan
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.state import State
 from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline.engine import Engine
+from retail_pipeline.engine import Engine, EngineError
 from retail_pipeline.engine.duckdb import connect
 from retail_pipeline.lake.partitions import Lake, LakeError
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
@@ -122,7 +123,14 @@ def explain(settings: Settings, customer: str, day: date) -> Explanation:
             f"there is no lake {lake.root}: `retail-pipeline run` makes it; or name another with --lake or "
             "the setting `lake`"
         )
-    state = Pipeline(settings).state()
+    for _ in range(2):
+        # a run may take away what the state said was there
+        with suppress(LakeError, EngineError):
+            return _looked_up(settings, Pipeline(settings).state(), customer, day)
+    return _looked_up(settings, Pipeline(settings).state(), customer, day)
+
+
+def _looked_up(settings: Settings, state: State, customer: str, day: date) -> Explanation:
     if day not in state.features:
         raise ExplainError(_not_made(state, day))
     memory, threads = settings.engine.memory_limit, settings.engine.threads

@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
-import pyarrow.parquet as pq
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -44,6 +43,7 @@ from retail_pipeline.core.reconciliation import (
     till_lines,
     uncounted,
 )
+from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.state import Recipe, State
 from retail_pipeline.defs.jobs import JOBS
 from retail_pipeline.defs.partitions import days
@@ -51,7 +51,8 @@ from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.engine.duckdb import connect
 from retail_pipeline.engine.till import of_days
 from retail_pipeline.lake.models import judged
-from retail_pipeline.lake.partitions import PAGE_FILE
+from retail_pipeline.lake.partitions import PAGE_FILE, LakeError, read_partition
+from retail_pipeline.lake.set_aside import home_of
 
 MOST_LINES = 5
 MONTH = 30
@@ -362,20 +363,21 @@ def late(state: State, recipe: Recipe, through: date, planned: Collection[date] 
 def unreadable(pipeline: Pipeline, state: State) -> list[str]:
     """A line for each file with unreadable rows: how many, and what is wrong with the first."""
     counts = {source_id: manifest.counts["unreadable"] for source_id, manifest in state.counting.items()}
-    return [_unreadable(pipeline, source_id) for source_id, rows in counts.items() if rows]
+    return [_unreadable(pipeline, state.counting[source_id]) for source_id, rows in counts.items() if rows]
 
 
-def _unreadable(pipeline: Pipeline, source_id: str) -> str:
-    keys = {"file": source_id}
-    (landed,) = pq.read_table(pipeline.lake.data("landed_files", keys), partitioning=None).to_pylist()
-    rows = (
-        pq.read_table(pipeline.lake.data("unreadable_rows", keys), partitioning=None).slice(0, 1).to_pylist()
+def _unreadable(pipeline: Pipeline, landed: Manifest) -> str:
+    table, counts = TABLES["unreadable_rows"], landed.counts
+    says = (
+        f"[yellow]unreadable[/yellow] {escape(landed.arrival.path)}: {counts['unreadable']:,} of "
+        f"{counts['rows_read']:,} rows, first "
     )
-    return (
-        f"[yellow]unreadable[/yellow] {escape(landed['path'])}: {landed['rows_rejected']:,} of "
-        f"{landed['rows_read']:,} rows, first row {rows[0]['source_row']}: "
-        + escape("; ".join(rows[0]["reasons"]))
-    )
+    try:
+        rows = read_partition(home_of(pipeline.lake, table.name, landed.partition), table, landed.partition)
+    except LakeError as error:  # a run may just be moving them
+        return says + escape(str(error))
+    (first,) = rows.slice(0, 1).to_pylist()
+    return f"{says}row {first['source_row']}: " + escape("; ".join(first["reasons"]))
 
 
 def failed_days(pipeline: Pipeline, instance: dg.DagsterInstance, state: State) -> list[str]:

@@ -22,11 +22,12 @@ import pytest
 from rich.console import Console
 
 from retail_pipeline.core.manifests import Manifest
+from retail_pipeline.core.state import State
 from retail_pipeline.datasets import synthetic
 from retail_pipeline.defs.driver import bring_up_to_date
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.explain import ExplainError, Explanation, as_json, explain
-from retail_pipeline.lake.partitions import MANIFEST_FILE
+from retail_pipeline.lake.partitions import MANIFEST_FILE, remove_partition
 from retail_pipeline.settings import load_settings
 from retail_pipeline.show_explanation import MOST_ROWS, print_explanation
 from retail_pipeline_tests.command import made_once
@@ -98,6 +99,23 @@ def ask(root: Path) -> Callable[..., Explanation]:
     """The explanation of one customer as of a day."""
     chosen = open_pipeline(root, **settings(root)).settings
     return lambda customer, day=LAST: explain(chosen, customer, day)
+
+
+def test_a_day_that_a_run_takes_away_meanwhile_is_looked_for_no_more(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(root / "lake", tmp_path / "lake")
+    pipeline = open_pipeline(tmp_path, **settings(root))
+    read = Pipeline.state
+
+    def then_taken_away(mine: Pipeline) -> State:
+        state = read(mine)
+        remove_partition(pipeline.lake, "customer_days", {"date": str(FIRST)})
+        return state
+
+    monkeypatch.setattr(Pipeline, "state", then_taken_away)
+    found = explain(pipeline.settings, CUSTOMERS[4], LAST)
+    assert FIRST not in {row["date"] for row in found.days}
 
 
 def delivered(root: Path, customer: str) -> Counter[str]:

@@ -77,11 +77,7 @@ class Standing:
 
 
 def standing(pipeline: Pipeline, instance: dg.DagsterInstance, now: datetime, busy: bool) -> Standing:
-    """What stands at a time in the business time zone; ``busy``: a run is under way and may change it.
-
-    Raises:
-        OSError: a run changed what was being read; the next look will do.
-    """
+    """What stands at a time in the business time zone; ``busy``: a run is under way and may change it."""
     unseen = []
     try:
         seen = tuple(pipeline.listing(MOST_SECONDS).files)

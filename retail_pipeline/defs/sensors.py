@@ -157,11 +157,7 @@ def alert(instance: dg.DagsterInstance, pipeline: Pipeline, now: datetime) -> st
     except (LakeError, AlertError) as error:
         return str(error)
     busy = bool(runs_under_way(instance)) or is_held(pipeline.lake)
-    try:
-        stands = standing(pipeline, instance, now, busy)
-    except FileNotFoundError:
-        # the run under way took a partition away while it was being read
-        return "the lake is being written; looking again at the next tick"
+    stands = standing(pipeline, instance, now, busy)
     count = f"{len(stands.problems):,} problems stand" if stands.problems else "no problem stands"
     if not to:
         return f"{count} (`retail-pipeline alerts list`); nobody is told: {ALERT_URLS} is not set"

@@ -14,7 +14,7 @@ from retail_pipeline.core.manifests import Manifest, fingerprint, schema_fingerp
 from retail_pipeline.core.promotion import Candidate, Verdict, candidate_from_json, verdict
 from retail_pipeline.core.schema import TABLES, Table
 from retail_pipeline.core.segmentation import FittedSegmentation, from_json
-from retail_pipeline.lake.partitions import Lake, LakeError, replace_file, write_manifest
+from retail_pipeline.lake.partitions import Lake, LakeError, contents, entries, replace_file, write_manifest
 from retail_pipeline.lake.state import read_model_decisions
 
 CANDIDATES, MODELS = TABLES["model_candidates"], TABLES["segmentation_models"]
@@ -47,7 +47,7 @@ def read_own_model(lake: Lake, day: date, segmentation: str) -> FittedSegmentati
 
 def model_names(lake: Lake, month: str) -> list[str]:
     """The segmentations that have a model in a month."""
-    return [path.stem for path in sorted(lake.partition(MODELS.name, {"month": month}).glob("[!_]*.json"))]
+    return [path.stem for path in entries(lake.partition(MODELS.name, {"month": month}), "[!_]*.json")]
 
 
 def read_candidates(lake: Lake, month: str) -> Mapping[str, Candidate]:
@@ -57,10 +57,10 @@ def read_candidates(lake: Lake, month: str) -> Mapping[str, Candidate]:
         LakeError: a file is damaged, edited or of a newer version.
     """
     found = {}
-    for path in sorted(lake.partition(CANDIDATES.name, {"month": month}).glob("[!_]*.json")):
+    for path, text in contents(entries(lake.partition(CANDIDATES.name, {"month": month}), "[!_]*.json")):
         try:
-            found[path.stem] = candidate_from_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            found[path.stem] = candidate_from_json(text.decode())
+        except ValueError as error:
             raise LakeError(f"{path}: {error}") from error
     return found
 

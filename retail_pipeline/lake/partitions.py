@@ -105,6 +105,26 @@ def entries(folder: Path, pattern: str) -> list[Path]:
         ) from error
 
 
+def contents(paths: Iterable[Path]) -> Iterator[tuple[Path, bytes]]:
+    """Files of the lake with what they hold, but those that are not there.
+
+    A run takes partitions away and replaces them while others read: what is gone is gone for them, too.
+
+    Raises:
+        LakeError: one is there and cannot be read.
+    """
+    for path in paths:
+        try:
+            yield path, path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise LakeError(
+                f"{path} cannot be read ({error.strerror}): give it to the user that runs the pipeline; what "
+                "it says is not left out of account"
+            ) from error
+
+
 def replace_file(lake: Lake, path: Path, content: bytes | pa.Buffer) -> None:
     """Put ``content`` at ``path`` in one step: readers see the old file or the new one, never half of it.
 
@@ -216,22 +236,33 @@ def manifests(lake: Lake, table: Table) -> Iterator[Manifest]:
     Raises:
         LakeError: a manifest is not readable (edited by hand, or cut by a failing disk).
     """
-    pattern = "/".join([*(f"{k}=*" for k in table.partition_keys), MANIFEST_FILE])
-    entries(lake.root / table.name, "*")  # a glob finds nothing in what it may not read
-    for path in sorted((lake.root / table.name).glob(pattern)):
+    for path, content in contents(f / MANIFEST_FILE for f in folders(lake, table)):
         try:
-            yield Manifest.model_validate_json(path.read_bytes())
-        except PermissionError as error:
-            raise LakeError(f"{path} cannot be read: give it to the user that runs the pipeline") from error
+            yield Manifest.model_validate_json(content)
         except ValueError as error:
             raise LakeError(f"{path} is not a manifest: remove the file and run again ({error})") from error
 
 
+def folders(lake: Lake, table: Table) -> list[Path]:
+    """The folders of a table's partitions, in order, be they whole or not.
+
+    Raises:
+        LakeError: a folder cannot be read.
+    """
+    found = [lake.root / table.name]
+    for key in table.partition_keys:
+        found = [path for folder in found for path in entries(folder, f"{key}=*")]
+    return found
+
+
 def bytes_a_row(lake: Lake, made: Iterable[Manifest]) -> float | None:
     """The bytes on disk a row of some partitions of one table; None when they hold no rows."""
-    files = [(lake.data(m.table, m.partition), m.rows) for m in made if m.rows]
-    sizes = [(path.stat().st_size, rows) for path, rows in files if path.exists()]
-    return sum(size for size, _ in sizes) / sum(rows for _, rows in sizes) if sizes else None
+    size = rows = 0
+    for manifest in made:
+        with suppress(FileNotFoundError):
+            size += lake.data(manifest.table, manifest.partition).stat().st_size if manifest.rows else 0
+            rows += manifest.rows
+    return size / rows if rows else None
 
 
 def read_partition(lake: Lake, table: Table, keys: Mapping[str, str]) -> pa.Table:

@@ -18,7 +18,15 @@ from retail_pipeline.core.arrivals import Refusal
 from retail_pipeline.core.deliveries import Deliveries
 from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.schema import TABLES
-from retail_pipeline.lake.partitions import MANIFEST_FILE, Lake, LakeError, entries, manifests, replace_file
+from retail_pipeline.lake.partitions import (
+    MANIFEST_FILE,
+    Lake,
+    LakeError,
+    contents,
+    entries,
+    manifests,
+    replace_file,
+)
 
 SET_ASIDE = "set_aside"
 QUARANTINE = "quarantine"
@@ -120,9 +128,9 @@ def read_refusals(lake: Lake) -> Mapping[str, Refusal]:
 
 
 def _refusals(lake: Lake) -> Iterator[Refusal]:
-    for path in entries(lake.root / QUARANTINE, "*.json"):
+    for path, content in contents(entries(lake.root / QUARANTINE, "*.json")):
         try:
-            yield Refusal.model_validate_json(path.read_bytes())
+            yield Refusal.model_validate_json(content)
         except ValueError as error:
             raise LakeError(f"{path} is no record of a refused file: remove it ({error})") from error
 

@@ -19,11 +19,20 @@ from retail_pipeline.core.promotion import ModelDecision
 from retail_pipeline.core.readiness import LEARNED, Expected
 from retail_pipeline.core.schema import REPORT, TABLES
 from retail_pipeline.core.state import State
-from retail_pipeline.lake.partitions import Lake, LakeError, entries, manifests, replace_file
+from retail_pipeline.lake.partitions import (
+    Lake,
+    LakeError,
+    contents,
+    entries,
+    folders,
+    manifests,
+    replace_file,
+)
 from retail_pipeline.lake.set_aside import read_landed, read_refusals
 
 DECISIONS = "decisions"
 RELEASED_FILE = "_RELEASED"
+LISTS = TABLES["campaign_lists"]
 Decision = TypeVar("Decision", bound=Frozen)
 
 
@@ -85,18 +94,16 @@ def _by_day_and_name(lake: Lake, table: str) -> Mapping[date, Mapping[str, Manif
 
 def _held_back(lake: Lake) -> dict[date, dict[str, Manifest]]:
     """The days that have a place for lists, be it without any since they are held back."""
-    (day_key, _), folder = TABLES["campaign_lists"].partition_keys, lake.root / "campaign_lists"
-    return {
-        date.fromisoformat(path.name.removeprefix(f"{day_key}=")): {} for path in folder.glob(f"{day_key}=*")
-    }
+    found = entries(lake.root / LISTS.name, f"{LISTS.partition_keys[0]}=*")
+    return {date.fromisoformat(path.name.partition("=")[2]): {} for path in found}
 
 
 def _markers(lake: Lake) -> Iterator[tuple[date, str]]:
     """The day and campaign of each list beside which somebody put the file that says it is handed over."""
-    folders = "/".join(f"{key}=*" for key in TABLES["campaign_lists"].partition_keys)
-    for path in (lake.root / "campaign_lists").glob(f"{folders}/{RELEASED_FILE}"):
-        day, campaign = (folder.name.partition("=")[2] for folder in (path.parent.parent, path.parent))
-        yield date.fromisoformat(day), campaign
+    for folder in folders(lake, LISTS):
+        if (folder / RELEASED_FILE).exists():
+            day, campaign = (path.name.partition("=")[2] for path in (folder.parent, folder))
+            yield date.fromisoformat(day), campaign
 
 
 def _name_of(suppression: Path | None) -> str:
@@ -176,14 +183,9 @@ def write_retrain(lake: Lake, retrain: ModelRetrain) -> Path:
 
 def _decisions(lake: Lake, kind: str, shape: type[Decision]) -> list[Decision]:
     found = []
-    for path in entries(lake.root / DECISIONS / kind, "*.json"):
+    for path, content in contents(entries(lake.root / DECISIONS / kind, "*.json")):
         try:
-            found.append(shape.model_validate_json(path.read_bytes()))
-        except OSError as error:
-            raise LakeError(
-                f"{path} cannot be read ({error.strerror}): give it to the user that runs the pipeline; what "
-                "somebody decided is not left out of account"
-            ) from error
+            found.append(shape.model_validate_json(content))
         except ValueError as error:
             raise LakeError(f"{path} is not a decision: restore or remove it ({error})") from error
     return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dagster as dg
 
 from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.lake.partitions import remove_partition
+from retail_pipeline.show import unreadable
 from retail_pipeline_tests.defs.support import evaluations, land, run, said
 from retail_pipeline_tests.shop import FIRST, deliver, sales, span, write
 
@@ -73,6 +75,21 @@ def test_unreadable_rows_are_amber_when_few_and_red_when_many(
     # what the row holds stays in the lake
     assert f"{len(good) + 1} | quantity: '\\*\\*\\*' is not a number" in shown
     assert "dozen" not in shown
+
+
+def test_rows_that_a_run_just_moves_are_named_all_the_same(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    lines = sales(FIRST)
+    write(pipeline.settings.landing / "few.csv", [*lines * 4, lines[0] | {"units": "dozen"}])
+    assert land(pipeline, instance).success
+    state = pipeline.state()
+    keys = {"file": _id_of(pipeline, "few.csv")}
+    for table in ("unreadable_rows", "landed_files"):
+        remove_partition(pipeline.lake, table, keys)
+    (line,) = unreadable(pipeline, state)
+    assert f"few.csv: 1 of {4 * len(lines) + 1} rows, first " in line
+    assert "cannot be read" in line
 
 
 def _id_of(pipeline: Pipeline, path: str) -> str:

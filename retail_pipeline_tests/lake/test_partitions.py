@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -222,6 +225,31 @@ def test_a_removed_partition_is_gone_and_removing_it_again_is_no_error(lake: Lak
     remove_partition(lake, TABLE.name, KEYS)
     assert list(manifests(lake, TABLE)) == []
     assert not lake.partition(TABLE.name, KEYS).exists()
+
+
+def test_what_a_run_takes_away_while_others_read_is_gone_for_them(lake: Lake):
+    for day in range(1, 4):
+        write_partition(lake, TABLE, {"date": f"2011-03-0{day}"}, rows(), {})
+    read = manifests(lake, TABLE)
+    first = next(read)
+    remove_partition(lake, TABLE.name, {"date": "2011-03-02"})
+    assert [made.partition["date"] for made in (first, *read)] == ["2011-03-01", "2011-03-03"]
+
+
+def test_a_folder_that_goes_between_two_looks_holds_nothing(lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    lists, day = TABLES["campaign_lists"], {"snapshot_date": "2011-03-05"}
+    write_partition(lake, lists, {**day, "campaign": "a"}, lists.arrow.empty_table(), {})
+    look = os.scandir, os.listdir
+
+    def gone(name: int, path: Any) -> Any:
+        if Path(path) == lake.partition(lists.name, day):
+            remove_partition(lake, lists.name, day)
+        return look[name](path)
+
+    monkeypatch.setattr(os, "scandir", lambda path: gone(0, path))
+    monkeypatch.setattr(os, "listdir", lambda path: gone(1, path))
+    monkeypatch.setattr(shutil, "rmtree", lambda folder, **how: folder.rename(lake.root / "taken"))
+    assert list(manifests(lake, lists)) == []
 
 
 def test_killed_while_removing_nothing_is_left_that_looks_whole(lake: Lake):

@@ -425,9 +425,7 @@ def nothing_to_do(storm: Storm) -> bool:
     with instance_of(storm.folder) as instance:
         if runs_under_way(instance):
             return False
-    with suppress(FileNotFoundError):  # somebody writes
-        return not work_of(storm.folder)
-    return False
+    return not work_of(storm.folder)
 
 
 def work_of(folder: Path) -> Any:
@@ -443,10 +441,8 @@ def instance_of(folder: Path) -> dg.DagsterInstance:
 
 def standing(storm: Storm) -> str:
     """What stands in the way: the work that is left, the runs, what the sensors say, the last events."""
-    said = []
-    with suppress(FileNotFoundError):
-        work = work_of(storm.folder)
-        said = [f"planned: {[f.path for f in work.files]} {work.days} {work.months} {work.snapshots}"]
+    work = work_of(storm.folder)
+    said = [f"planned: {[f.path for f in work.files]} {work.days} {work.months} {work.snapshots}"]
     with instance_of(storm.folder) as instance:
         said += [f"{r.job_name} {r.run_id[:8]} {r.status.value} {r.tags}" for r in instance.get_runs(limit=8)]
         for state in instance.all_instigator_state():
