@@ -58,7 +58,7 @@ def list_standing(landing: Landing = None, lake: LakeFolder = None, settings: Se
         pipeline = Pipeline(read_settings(settings, landing=landing, lake=lake))
         with open_instance(pipeline.settings) as instance:
             now = datetime.now(pipeline.settings.zone)
-            found = standing(pipeline, instance, now, busy=bool(runs_under_way(instance))).problems
+            found = standing(pipeline, instance, now, busy=bool(runs_under_way(instance, pipeline))).problems
         told = read_told(pipeline.lake)
     for problem in found:
         kind = KINDS[problem.kind]

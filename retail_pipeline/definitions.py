@@ -16,7 +16,7 @@ from retail_pipeline.defs.assets.landing import landing_assets
 from retail_pipeline.defs.assets.models import model_assets
 from retail_pipeline.defs.assets.reports import report_assets
 from retail_pipeline.defs.assets.yesterday import deliveries, yesterday_check
-from retail_pipeline.defs.jobs import JOBS
+from retail_pipeline.defs.jobs import jobs
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.schedules import schedules
 from retail_pipeline.defs.sensors import sensors
@@ -31,6 +31,7 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, object] | No
     """
     pipeline = Pipeline(settings)
     span = (settings.first_day, settings.last_day, settings.time_zone)
+    made = jobs(pipeline)
     days, months = partitions.days(*span), partitions.months(*span)
     return dg.Definitions(
         assets=[
@@ -41,9 +42,9 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, object] | No
             report_assets(pipeline, days),
         ],
         asset_checks=[yesterday_check()],
-        jobs=JOBS,
+        jobs=list(made.values()),
         schedules=schedules(settings),
-        sensors=sensors(pipeline),
+        sensors=sensors(pipeline, made),
         resources={"pipeline": pipeline, **(resource_overrides or {})},
         executor=dg.in_process_executor if settings.executor == "in_process" else dg.multiprocess_executor,
     )

@@ -6,12 +6,11 @@ lake.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import dagster as dg
 from rich.console import Console
@@ -45,7 +44,7 @@ from retail_pipeline.core.reconciliation import (
 )
 from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.state import Recipe, State
-from retail_pipeline.defs.jobs import JOBS
+from retail_pipeline.defs.jobs import LANDING, jobs
 from retail_pipeline.defs.partitions import days
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.engine.duckdb import connect
@@ -286,7 +285,7 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
         console.print(line)
     # what a landing run could not take is in quarantine, and as long as it stands there, said above
     failed = [
-        *_standing_failures(instance, JOBS if work.files else JOBS[1:]),
+        *_standing_failures(instance, pipeline, {} if work.files else {LANDING}),
         *failed_days(pipeline, instance, state),
     ]
     for line in failed:
@@ -410,12 +409,11 @@ def failed_days(pipeline: Pipeline, instance: dg.DagsterInstance, state: State) 
     return lines
 
 
-def _standing_failures(instance: dg.DagsterInstance, jobs: Sequence[Any]) -> list[str]:
-    """The last run of each job, where it failed: what it said."""
+def _standing_failures(instance: dg.DagsterInstance, pipeline: Pipeline, but: Collection[str]) -> list[str]:
+    """The last run of each job on this lake, where it failed: what it said."""
     lines = []
-    for job in (job.name for job in jobs):
-        for record in instance.get_run_records(dg.RunsFilter(job_name=job), limit=1):
-            run = record.dagster_run
+    for job in [name for name in jobs(pipeline) if name not in but]:
+        for run in instance.get_runs(dg.RunsFilter(job_name=job, tags=pipeline.tags), limit=1):
             if run.status == dg.DagsterRunStatus.FAILURE:
                 lines.append(f"{job} run {run.run_id[:8]}: {_first_words(instance, run.run_id)}")
     return lines

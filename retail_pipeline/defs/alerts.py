@@ -102,7 +102,7 @@ def _failed(
     known = instance.get_dynamic_partitions(SOURCE_FILES)
     named = set(known)
     files = [file for file in files_to_land(state, pipeline.recipe) if file.partition_key in named]
-    given_up = ask_for_files(instance, state, files, known).given_up if files else []
+    given_up = ask_for_files(instance, pipeline, state, files, known).given_up if files else []
     if state.first_day:
         last = last_day(pipeline.settings, state.last_day, now)
         given_up += ask_for_days(instance, pipeline, state, last).given_up

@@ -26,11 +26,11 @@ from retail_pipeline.core.planner import (
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.instance import owner_of, process_tag
 from retail_pipeline.defs.jobs import (
+    DAILY,
     DAY_TABLES,
-    daily_job,
-    landing_job,
-    monthly_model_job,
-    report_job,
+    LANDING,
+    MODELS,
+    REPORTS,
 )
 from retail_pipeline.defs.partitions import SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
@@ -89,16 +89,16 @@ def bring_up_to_date(
         outcome.days = tuple(sorted(made))
         if months := look(pipeline, last).months:
             on_layer("months", len(months))
-            execute(monthly_model_job.name, [(f"{months[0]}-01", f"{months[-1]}-01")])
+            execute(MODELS, [(f"{months[0]}-01", f"{months[-1]}-01")])
         if snapshots := look(pipeline, last).snapshots:
             on_layer("snapshots", len(snapshots))
             for start, end, tables in snapshot_ranges(pipeline.state(), snapshots, last):
-                execute(daily_job.name, _texts([(start, end)]), tables)
+                execute(DAILY, _texts([(start, end)]), tables)
         work = look(pipeline, last)
         # without the day's segments there is nothing to report, and the failed run has said why
         if work.reports and last not in work.snapshots:
             on_layer("reports", len(work.reports))
-            execute(report_job.name, _texts(ranges(work.reports)))
+            execute(REPORTS, _texts(ranges(work.reports)))
     return outcome
 
 
@@ -146,12 +146,12 @@ def backfill(
         )
         if months := look_at_range(pipeline, first, last, table, again, days).months:
             on_layer("months", len(months))
-            execute(monthly_model_job.name, [(f"{months[0]}-01", f"{months[-1]}-01")])
+            execute(MODELS, [(f"{months[0]}-01", f"{months[-1]}-01")])
         if snapshots := look_at_range(pipeline, first, last, table, again, days).snapshots:
             on_layer("snapshots", len(snapshots))
             state, recipe = pipeline.state(), pipeline.recipe
             for start, end, tables in spans_with_tables(state, recipe, snapshots, table, again):
-                execute(daily_job.name, _texts([(start, end)]), tables)
+                execute(DAILY, _texts([(start, end)]), tables)
     return outcome
 
 
@@ -174,7 +174,7 @@ def _make_days(
         sums_alone = all(tables == DAY_TABLES[1:] for _, _, tables in spans)
         on_layer("customer_days" if sums_alone else "days", len(days))
         for first, last, tables in spans:
-            execute(daily_job.name, _texts([(first, last)]), tables)
+            execute(DAILY, _texts([(first, last)]), tables)
         made |= {*days}
     return made
 
@@ -191,7 +191,7 @@ def _land(
         on_layer("files", len(files))
         keys = [file.partition_key for file in files]
         instance.add_dynamic_partitions(SOURCE_FILES, keys)
-        execute(landing_job.name, file_ranges(keys, instance.get_dynamic_partitions(SOURCE_FILES)))
+        execute(LANDING, file_ranges(keys, instance.get_dynamic_partitions(SOURCE_FILES)))
         forget_mended(instance, pipeline.state(tuple(pipeline.listing().files)))
 
 
@@ -202,7 +202,7 @@ def make_report(
     outcome = Outcome()
     with writing(pipeline.lake, on_wait):
         claim(pipeline.lake, owner_of(instance))
-        _executor(pipeline, instance, outcome)(report_job.name, _texts([(day, day)]))
+        _executor(pipeline, instance, outcome)(REPORTS, _texts([(day, day)]))
     return outcome.failures
 
 
@@ -220,7 +220,7 @@ def _executor(pipeline: Pipeline, instance: dg.DagsterInstance, outcome: Outcome
                 run_config=QUIET,
                 instance=instance,
                 run_id=run_id,
-                tags={**range_tags(first, last), **process_tag(run_id), **SHOWN},
+                tags={**range_tags(first, last), **process_tag(run_id), **pipeline.tags, **SHOWN},
                 asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
                 raise_on_error=False,
             )

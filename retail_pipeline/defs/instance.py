@@ -25,7 +25,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import StaticPool
 
-from retail_pipeline.defs.jobs import WRITING_JOBS
+from retail_pipeline.defs.jobs import LOOKS
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import INTERRUPTED
 from retail_pipeline.lake.lock import writing
@@ -77,7 +77,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
                 f"({error.strerror}): name another lake with --lake, or another folder with DAGSTER_HOME"
             ) from error
         stack.enter_context(connections_kept_open(instance.event_log_storage))
-        report_dead_runs(instance)
+        report_dead_runs(instance, Pipeline(settings))
         yield instance
 
 
@@ -151,7 +151,8 @@ def writing_step(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Itera
     """
     if not context.run.tags.get(PROCESS, "").startswith(context.run.run_id):
         in_child = pipeline.settings.executor == "multiprocess"
-        context.instance.add_run_tags(context.run.run_id, process_tag(context.run.run_id, of_parent=in_child))
+        told = process_tag(context.run.run_id, of_parent=in_child)
+        context.instance.add_run_tags(context.run.run_id, {**pipeline.tags, **told})
     with writing(pipeline.lake, context.log.info):
         claim(pipeline.lake, owner_of(context.instance))
         yield
@@ -188,8 +189,7 @@ def _fate(record: dg.RunRecord, now: float) -> Literal["unknown", "alive", "kill
     named = run.tags.get(PROCESS, "").split("/")
     if len(named) != 5 or named[0] != run.run_id:
         waits = now - (record.start_time or now)
-        is_ours = run.job_name in {job.name for job in WRITING_JOBS}
-        return "killed" if is_ours and waits > SECONDS_TO_FIRST_STEP else "unknown"
+        return "killed" if run.job_name != LOOKS and waits > SECONDS_TO_FIRST_STEP else "unknown"
     host, boot, process, launcher = named[1:]
     if host != socket.gethostname():
         return "unknown"
@@ -213,22 +213,22 @@ def _is_alive(name: str) -> bool:
         return False
 
 
-def runs_under_way(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+def runs_under_way(instance: dg.DagsterInstance, pipeline: Pipeline) -> list[dg.DagsterRun]:
     """The runs that wait or write to the lake, once those whose process is gone are reported."""
-    report_dead_runs(instance)
-    jobs = {job.name for job in WRITING_JOBS}
-    records = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED, *_BEGUN]))
-    return [record.dagster_run for record in records if record.dagster_run.job_name in jobs]
+    report_dead_runs(instance, pipeline)
+    statuses = [dg.DagsterRunStatus.QUEUED, *_BEGUN]
+    runs = instance.get_runs(dg.RunsFilter(statuses=statuses, tags=pipeline.tags))
+    return [run for run in runs if run.job_name != LOOKS]
 
 
-def report_dead_runs(instance: dg.DagsterInstance, now: float | None = None) -> list[str]:
-    """Report runs as failed when their process is gone, and free what they held; return their ids.
+def report_dead_runs(instance: dg.DagsterInstance, pipeline: Pipeline, now: float | None = None) -> list[str]:
+    """Report the lake's runs as failed when their process is gone, and free what they held; return their ids.
 
     So, too, when they began long ago (``now`` in seconds since 1970) and never came to their first step,
     which would have said whose they are.
     """
     dead = []
-    for record in instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)):
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_BEGUN, tags=pipeline.tags)):
         run = record.dagster_run
         if (fate := _fate(record, time.time() if now is None else now)) not in ("killed", "interrupted"):
             continue

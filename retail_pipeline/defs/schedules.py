@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from retail_pipeline.defs.assets.yesterday import deadline
-from retail_pipeline.defs.jobs import daily_job, monthly_model_job, yesterday_job
+from retail_pipeline.defs.jobs import DAILY, LOOKS, MODELS
 from retail_pipeline.settings import Settings
 
 DAILY_HOUR = 6
@@ -22,7 +22,7 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     """daily_schedule, monthly_model_schedule and yesterday_schedule, all on by default."""
 
     @dg.schedule(
-        job=daily_job,
+        job_name=DAILY,
         cron_schedule=f"0 {DAILY_HOUR} * * *",
         execution_timezone=settings.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -37,7 +37,7 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         return dg.RunRequest(run_key=f"{yesterday}", partition_key=f"{yesterday}")
 
     @dg.schedule(
-        job=monthly_model_job,
+        job_name=MODELS,
         cron_schedule="0 5 1 * *",
         execution_timezone=settings.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -55,7 +55,7 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     at = min(look + TIME_TO_MAKE, look.replace(hour=23, minute=59))
 
     @dg.schedule(
-        job=yesterday_job,
+        job_name=LOOKS,
         cron_schedule=f"{at.minute} {at.hour} * * *",
         execution_timezone=settings.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,

@@ -5,7 +5,9 @@ must run follows from what is there), the pieces of work (``wanted.py``), or pro
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import dagster as dg
 
@@ -13,7 +15,7 @@ from retail_pipeline.core.planner import files_to_land
 from retail_pipeline.core.state import State
 from retail_pipeline.defs.alerts import AlertError, standing, targets, tell
 from retail_pipeline.defs.instance import owner_of, runs_under_way
-from retail_pipeline.defs.jobs import daily_job, landing_job, monthly_model_job, report_job
+from retail_pipeline.defs.jobs import DAILY, LANDING, MODELS, REPORTS
 from retail_pipeline.defs.partitions import FILES, SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import Asked
@@ -30,13 +32,13 @@ MOST_SECONDS = 30
 MANY_FILES = 50
 
 
-def sensors(pipeline: Pipeline) -> list[dg.SensorDefinition]:
+def sensors(pipeline: Pipeline, jobs: Mapping[str, Any]) -> list[dg.SensorDefinition]:
     """new_files_sensor, stale_days_sensor and failure_alert_sensor, all on by default."""
     every = pipeline.settings.sensors.every_seconds
     running = dg.DefaultSensorStatus.RUNNING
 
     @dg.sensor(
-        job=landing_job,
+        job=jobs[LANDING],
         minimum_interval_seconds=every,
         default_status=running,
         description="Lands new files.",
@@ -55,7 +57,7 @@ def sensors(pipeline: Pipeline) -> list[dg.SensorDefinition]:
         )
 
     @dg.sensor(
-        jobs=[daily_job, monthly_model_job, report_job],
+        jobs=[jobs[DAILY], jobs[MODELS], jobs[REPORTS]],
         minimum_interval_seconds=every,
         default_status=running,
         description="Makes what deliveries, settings and decisions have made stale: days, the models that "
@@ -92,7 +94,7 @@ def wait(instance: dg.DagsterInstance, pipeline: Pipeline) -> str:
         refuse_stranger(pipeline.lake, owner_of(instance))
     except LakeError as error:
         return str(error)
-    if runs := Counter(run.job_name for run in runs_under_way(instance)):
+    if runs := Counter(run.job_name for run in runs_under_way(instance, pipeline)):
         named = ", ".join(f"{count:,} of {job}" for job, count in sorted(runs.items()))
         return f"runs are under way ({named}); looking again at the next tick"
     if is_held(pipeline.lake):
@@ -111,7 +113,7 @@ def look_at_files(
         fresh = [key for file in waiting if (key := file.partition_key) not in known][:MOST_FILES]
         partitions = known | dict.fromkeys(fresh)
         files = [file for file in waiting if file.partition_key in partitions]
-        asked = ask_for_files(instance, state, files, list(partitions))
+        asked = ask_for_files(instance, pipeline, state, files, list(partitions))
         if asked.requests:
             add = [FILES.build_add_request(fresh)] if fresh else []
             return dg.SensorResult(run_requests=asked.requests, dynamic_partitions_requests=add)
@@ -156,7 +158,7 @@ def alert(instance: dg.DagsterInstance, pipeline: Pipeline, now: datetime) -> st
         to = targets(pipeline.settings)
     except (LakeError, AlertError) as error:
         return str(error)
-    busy = bool(runs_under_way(instance)) or is_held(pipeline.lake)
+    busy = bool(runs_under_way(instance, pipeline)) or is_held(pipeline.lake)
     stands = standing(pipeline, instance, now, busy)
     count = f"{len(stands.problems):,} problems stand" if stands.problems else "no problem stands"
     if not to:

@@ -24,7 +24,7 @@ from retail_pipeline.core.inputs import (
 )
 from retail_pipeline.core.planner import day_ranges, plan, snapshot_ranges
 from retail_pipeline.core.state import State
-from retail_pipeline.defs.jobs import daily_job, landing_job, monthly_model_job, report_job
+from retail_pipeline.defs.jobs import DAILY, LANDING, MODELS, REPORTS
 from retail_pipeline.defs.partitions import SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import Asked, Wanted, ask, file_ranges
@@ -55,7 +55,11 @@ def last_day(settings: Settings, delivered: date | None, now: datetime) -> date:
 
 
 def ask_for_files(
-    instance: dg.DagsterInstance, state: State, files: Sequence[FileSeen], known: Sequence[str]
+    instance: dg.DagsterInstance,
+    pipeline: Pipeline,
+    state: State,
+    files: Sequence[FileSeen],
+    known: Sequence[str],
 ) -> Asked:
     """Runs that land files; ``known`` are the partitions in Dagster's order, these files among them."""
     by_key = {file.partition_key: file for file in files}
@@ -63,10 +67,8 @@ def ask_for_files(
     wanted = []
     for first, last in file_ranges(list(by_key), known):
         keys = known[position[first] : position[last] + 1]
-        wanted.append(
-            Wanted(landing_job.name, first, last, [_made_of(state, by_key[k]) for k in keys], len(keys))
-        )
-    return ask(instance, wanted, MOST_FILES)
+        wanted.append(Wanted(LANDING, first, last, [_made_of(state, by_key[k]) for k in keys], len(keys)))
+    return ask(instance, pipeline.tags, wanted, MOST_FILES)
 
 
 def forget_mended(instance: dg.DagsterInstance, state: State) -> None:
@@ -95,17 +97,19 @@ def ask_for_days(instance: dg.DagsterInstance, pipeline: Pipeline, state: State,
     """
     recipe = pipeline.recipe
     work = plan(state, recipe, last)
-    asked = ask(instance, _days(pipeline, state, work.days), MOST_DAYS)
+    asked = ask(instance, pipeline.tags, _days(pipeline, state, work.days), MOST_DAYS)
     if not asked.settled:
         return asked
     if asked.given_up:
         work = plan(state, recipe, last, given_up=work.days)
     if months := work.months[:MOST_MONTHS]:
-        return ask(instance, [_months(pipeline, state, months)], MOST_MONTHS).after(asked)
-    snapshots = ask(instance, _snapshots(pipeline, state, work.snapshots, last), MOST_SNAPSHOTS)
+        return ask(instance, pipeline.tags, [_months(pipeline, state, months)], MOST_MONTHS).after(asked)
+    snapshots = ask(
+        instance, pipeline.tags, _snapshots(pipeline, state, work.snapshots, last), MOST_SNAPSHOTS
+    )
     if work.reports and last not in work.snapshots:
         made_from = report_inputs(state, recipe, last)
-        report = ask(instance, [Wanted(report_job.name, str(last), str(last), made_from, 1)], 1)
+        report = ask(instance, pipeline.tags, [Wanted(REPORTS, str(last), str(last), made_from, 1)], 1)
         snapshots = Asked(
             report.requests + snapshots.requests,
             report.under_way + snapshots.under_way,
@@ -123,7 +127,7 @@ def _days(pipeline: Pipeline, state: State, days: Iterable[date]) -> list[Wanted
         return [transactions_inputs(state, recipe, day), *summed, *map(str, state.readiness.of(day))]
 
     return [
-        Wanted(daily_job.name, str(first), str(last), [*map(made_from, span)], len(span), tables)
+        Wanted(DAILY, str(first), str(last), [*map(made_from, span)], len(span), tables)
         for _, of_year in groupby((d for d in days if d >= recipe.first_day), key=lambda day: day.year)
         for first, last, tables in day_ranges(state, recipe, of_year)
         for span in [_each((first, last))]
@@ -137,7 +141,7 @@ def _months(pipeline: Pipeline, state: State, months: Sequence[str]) -> Wanted:
     # a person's word makes it other work, which has attempts of its own
     made_from += [dict(recipe.segmentations), recipe.gates, recipe.late_data]
     made_from += [dict(state.model_decisions), dict(state.retrained)]
-    return Wanted(monthly_model_job.name, f"{months[0]}-01", f"{months[-1]}-01", made_from, len(months))
+    return Wanted(MODELS, f"{months[0]}-01", f"{months[-1]}-01", made_from, len(months))
 
 
 def _snapshots(pipeline: Pipeline, state: State, days: Iterable[date], last: date) -> list[Wanted]:
@@ -164,7 +168,7 @@ def _snapshots(pipeline: Pipeline, state: State, days: Iterable[date], last: dat
         for first, end, tables in snapshot_ranges(state, of_month, last):
             span = _each((first, end))
             made_of = [shared, [made_from(day) for day in span]]
-            found.append(Wanted(daily_job.name, str(first), str(end), made_of, len(span), tuple(tables)))
+            found.append(Wanted(DAILY, str(first), str(end), made_of, len(span), tuple(tables)))
     return sorted(found, key=lambda piece: piece.last, reverse=True)
 
 

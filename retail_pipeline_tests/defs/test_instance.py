@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import StringIO
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import dagster as dg
 import psutil
 import pytest
+from rich.console import Console
 
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.driver import bring_up_to_date
@@ -34,6 +36,7 @@ from retail_pipeline.defs.sensors import wait
 from retail_pipeline.lake.lock import is_held, writing
 from retail_pipeline.lake.owner import adopt, read_owner
 from retail_pipeline.lake.partitions import LakeError
+from retail_pipeline.show import print_status
 from retail_pipeline_tests.defs.support import open_pipeline, run
 from retail_pipeline_tests.shop import FIRST
 
@@ -131,7 +134,7 @@ def begun(
 ) -> str:
     """A run that a process is at; ``RUN`` in the tag stands for its id."""
     job = build_defs(pipeline.settings).resolve_job_def("landing_job")
-    made = instance.create_run_for_job(job, status=status)
+    made = instance.create_run_for_job(job, status=status, tags=pipeline.tags)
     if process:
         instance.add_run_tags(made.run_id, {PROCESS: process.replace("RUN", made.run_id)})
     return made.run_id
@@ -157,18 +160,18 @@ def test_runs_of_dead_processes_are_reported_and_those_of_living_or_unknown_ones
             # Dagster copies tags to a run that repeats another
             begun(instance, pipeline, gone.replace("RUN", "the-run-it-repeats")),
         ]
-        assert set(report_dead_runs(instance)) == {reused, before_the_boot}
+        assert set(report_dead_runs(instance, pipeline)) == {reused, before_the_boot}
         other.kill()
         # its parent has not asked after it yet: it is a zombie
         os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
-        assert set(report_dead_runs(instance)) == {dead, canceling}
+        assert set(report_dead_runs(instance, pipeline)) == {dead, canceling}
     found = {made.run_id: made.status.name for made in instance.get_runs()}
     assert {found[one] for one in (dead, reused, before_the_boot)} == {"FAILURE"}
     assert found[canceling] == "CANCELED"
     tagged = {made.run_id for made in instance.get_runs() if made.tags.get(INTERRUPTED) == made.run_id}
     assert tagged == {before_the_boot}, "what had launched the others is alive: they were killed alone"
     assert {found[one] for one in left} == {"STARTED"}
-    assert {made.run_id for made in runs_under_way(instance)} == set(left)
+    assert {made.run_id for made in runs_under_way(instance, pipeline)} == set(left)
 
 
 def test_a_run_whose_process_died_before_its_first_step_is_reported_in_time(
@@ -181,8 +184,8 @@ def test_a_run_whose_process_died_before_its_first_step_is_reported_in_time(
         assert made
         event = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, made.job_name)
         instance.report_dagster_event(event, run_id)
-    assert report_dead_runs(instance) == []
-    assert report_dead_runs(instance, time.time() + SECONDS_TO_FIRST_STEP + 1) == [untold]
+    assert report_dead_runs(instance, pipeline) == []
+    assert report_dead_runs(instance, pipeline, time.time() + SECONDS_TO_FIRST_STEP + 1) == [untold]
 
 
 def test_a_run_is_tagged_with_its_process_before_it_waits_for_the_lake(
@@ -236,3 +239,55 @@ def test_under_the_multiprocess_executor_a_run_is_known_by_the_process_that_outl
     step.start()
     assert here.recv() == name_of(psutil.Process(), "run")
     step.join()
+
+
+# runs of others
+
+
+def test_another_teams_run_of_the_same_job_name_is_not_ours(
+    pipeline: Pipeline, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """Nor is that of another shop on the instance: neither waited for, nor reported dead."""
+
+    @dg.job
+    def daily_job() -> None:
+        pass
+
+    other = open_pipeline(tmp_path / "other")
+    theirs = instance.create_run_for_job(daily_job, status=dg.DagsterRunStatus.STARTED).run_id
+    of_other_shop = begun(instance, other, None)
+    for run_id in (theirs, of_other_shop):
+        instance.report_dagster_event(
+            dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "daily_job"), run_id
+        )
+    later = time.time() + SECONDS_TO_FIRST_STEP + 1
+    assert report_dead_runs(instance, pipeline, later) == []
+    assert not runs_under_way(instance, pipeline)
+    assert not wait(instance, pipeline)
+    assert report_dead_runs(instance, other, later) == [of_other_shop]
+    found = {made.run_id: made.status.name for made in instance.get_runs()}
+    assert found == {theirs: "STARTED", of_other_shop: "FAILURE"}
+
+
+def test_every_run_carries_the_tag_of_its_lake_whoever_launched_it(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    """What the UI launches for tables that a person selects is of no job of ours."""
+    touch(pipeline, instance)
+    whole = build_defs(pipeline.settings).resolve_implicit_global_asset_job_def()
+    for job, key in ((whole, "rfm_features"), (whole, "report")):
+        job.execute_in_process(
+            instance=instance,
+            partition_key=str(FIRST),
+            asset_selection=[dg.AssetKey(key)],
+            raise_on_error=False,
+        )
+    assert [pipeline.tags.items() <= made.tags.items() for made in instance.get_runs()] == [True] * 3
+
+
+def test_status_tells_no_failure_of_anothers_run(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
+    job = build_defs(pipeline.settings).resolve_job_def("daily_job")
+    instance.create_run_for_job(job, status=dg.DagsterRunStatus.FAILURE)
+    said = StringIO()
+    assert print_status(Console(file=said, width=200), pipeline, instance, FIRST)
+    assert "failed" not in said.getvalue()

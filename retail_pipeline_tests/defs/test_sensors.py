@@ -249,7 +249,7 @@ def test_work_that_succeeds_and_is_still_due_is_done_again_but_not_for_ever(
         tick(pipeline, instance, LANDS).skip_message
     )
     # another run of the job in between: a delivery that goes to and fro
-    instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
+    instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS, tags=pipeline.tags)
     assert tick(pipeline, instance, LANDS).run_requests
 
 

@@ -423,13 +423,17 @@ def is_at_rest(storm: Storm) -> bool:
 def nothing_to_do(storm: Storm) -> bool:
     """True when the planner asks for nothing and no run is under way."""
     with instance_of(storm.folder) as instance:
-        if runs_under_way(instance):
+        if runs_under_way(instance, pipeline_of(storm.folder)):
             return False
     return not work_of(storm.folder)
 
 
+def pipeline_of(folder: Path) -> Pipeline:
+    return Pipeline(load_settings(folder / "settings.yaml"))
+
+
 def work_of(folder: Path) -> Any:
-    pipeline = Pipeline(load_settings(folder / "settings.yaml"))
+    pipeline = pipeline_of(folder)
     assert pipeline.settings.last_day
     state = pipeline.state(tuple(pipeline.listing().files))
     return plan(state, pipeline.recipe, pipeline.settings.last_day)
