@@ -12,11 +12,8 @@ from datetime import date
 from pathlib import Path
 
 from retail_pipeline.core.manifests import Manifest, fingerprint
-from retail_pipeline.core.schema import REPORT, TABLES
 from retail_pipeline.engine.listing import LandingError, list_files
 from retail_pipeline.lake.partitions import (
-    DATA_FILE,
-    PAGE_FILE,
     Lake,
     LakeError,
     contents,
@@ -33,6 +30,7 @@ from retail_pipeline.lake.state import (
 )
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
 from retail_pipeline.settings import Settings
+from retail_pipeline.tables import TABLES
 
 # every kind of record whose reader finds fault with a damaged one
 DECISIONS = (
@@ -66,7 +64,7 @@ def problems(settings: Settings) -> Iterator[str]:
     try:
         for read in DECISIONS:
             read(lake)
-        for table in (*TABLES.values(), REPORT):
+        for table in TABLES.values():
             for home in (lake, apart(lake)):
                 for manifest in manifests(home, table):
                     yield from _damaged(lake, home, manifest)
@@ -84,8 +82,7 @@ def _damaged(lake: Lake, home: Lake, manifest: Manifest) -> Iterator[str]:
         if fingerprint(texts) != manifest.content:
             yield f"lake: {folder} is not what its manifest says: {remedy}"
         return
-    name = PAGE_FILE if manifest.table == REPORT.name else DATA_FILE
-    files = [(folder / name, manifest.content)]
+    files = [(folder / TABLES[manifest.table].file, manifest.content)]
     for day, part in manifest.parts.items():
         files.append((raw_path(lake, day, manifest.partition["file"]), part.content))
     for path, content in files:

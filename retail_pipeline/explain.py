@@ -22,7 +22,6 @@ from typing import Any
 from retail_pipeline.core.calendar import close_before
 from retail_pipeline.core.inputs import BOOTSTRAP, SAME_SNAPSHOT, features_inputs
 from retail_pipeline.core.planner import odd_ids_that_hold, plan
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.state import State
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.engine import Engine, EngineError
@@ -30,6 +29,7 @@ from retail_pipeline.engine.duckdb import connect
 from retail_pipeline.lake.partitions import Lake, LakeError
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
 from retail_pipeline.settings import Settings, recipe
+from retail_pipeline.tables import TABLES
 
 Row = Mapping[str, Any]
 

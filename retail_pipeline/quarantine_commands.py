@@ -213,9 +213,9 @@ def _find(state: State, name: str, among: Collection[str]) -> str:
 
 
 def _unreadable(pipeline: Pipeline, source_id: str, count: int) -> list[dict[str, list[str]]]:
-    from retail_pipeline.core.schema import TABLES
     from retail_pipeline.lake.partitions import read_partition
     from retail_pipeline.lake.set_aside import home_of
+    from retail_pipeline.tables import TABLES
 
     if not count:
         return []

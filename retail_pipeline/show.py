@@ -42,7 +42,6 @@ from retail_pipeline.core.reconciliation import (
     till_lines,
     uncounted,
 )
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.state import Recipe, State
 from retail_pipeline.defs.jobs import LANDING, jobs
 from retail_pipeline.defs.partitions import days
@@ -52,6 +51,7 @@ from retail_pipeline.engine.till import of_days
 from retail_pipeline.lake.models import judged
 from retail_pipeline.lake.partitions import PAGE_FILE, LakeError, read_partition
 from retail_pipeline.lake.set_aside import home_of
+from retail_pipeline.tables import TABLES
 
 MOST_LINES = 5
 MONTH = 30

@@ -15,8 +15,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from retail_pipeline.cli import app
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.defs.driver import bring_up_to_date
+from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.command import begin, made_once, retail_pipeline, start, touched, tree
 from retail_pipeline_tests.defs.support import open_pipeline
 from retail_pipeline_tests.shop import FIRST, deliver, sales, settings_file, span, write

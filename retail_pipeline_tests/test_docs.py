@@ -1,7 +1,7 @@
 """The documentation is true: its commands exist and print what it says, its settings load, its links resolve.
 
 Belongs here: reading README.md, docs/ and deploy/ as a reader would, and following them. Also writes the
-tables of docs/tables.md from ``core/schema.py``: ``python -m retail_pipeline_tests.test_docs``.
+tables of docs/tables.md from ``tables/``: ``python -m retail_pipeline_tests.test_docs``.
 
 The fenced blocks of a page say more than their language: ``csv data/landing/x.csv`` and
 ``yaml retail_pipeline.yaml`` are files, ``console`` is a session over them (``exit=1`` is the code of its
@@ -30,19 +30,20 @@ from typer.main import get_command
 from retail_pipeline.cli import app
 from retail_pipeline.core.alerts import KINDS
 from retail_pipeline.core.cleaning import CleaningRules
-from retail_pipeline.core.schema import TABLES, Column, Table
 from retail_pipeline.core.segmentation import BehaviourParameters, RfmGridParameters, Scale
 from retail_pipeline.core.shipped import SHIPPED
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.jobs import REPORT_TABLES
 from retail_pipeline.settings import Settings, load_settings
+from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.table import Column, Table
 from retail_pipeline_tests.command import retail_pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = (ROOT / "README.md", *sorted(DOCS.glob("*.md")), ROOT / "deploy" / "README.md")
 
-BEGIN = "<!-- from core/schema.py, by: python -m retail_pipeline_tests.test_docs -->"
+BEGIN = "<!-- from tables/, by: python -m retail_pipeline_tests.test_docs -->"
 END = "<!-- end -->"
 
 
@@ -81,18 +82,24 @@ def tables() -> str:
 
 def _table(table: Table) -> str:
     folders = "/".join(f"{key}=…" for key in table.partition_keys)
-    file = {"raw_transactions": "<source_id>.parquet", "segmentation_models": "<segmentation>.json"}
+    made_from = ", ".join(f"{r.table}{'' if r.over == 'same' else f' ({r.over})'}" for r in table.reads)
     facts = [
-        f"`{table.name}/{folders}/{file.get(table.name, 'part-0.parquet')}`",
-        f"one row for each {', '.join(table.key)} in a partition",
-        "holds customers" if table.holds_customers else "holds no customers",
+        f"`{table.name}/{folders}/{table.file}`",
+        *([f"one row for each {', '.join(table.key)} in a partition"] if table.key else []),
+        *([f"made from {made_from}"] if made_from else []),
+        *([f"written with {table.beside}"] if table.beside else []),
+        "holds customers" if table.personal else "holds no customers",
         f"code version {table.code_version}",
     ]
-    rows = [
-        "| column | type | unit | null | meaning |",
-        "|---|---|---|---|---|",
-        *map(_column, table.columns),
-    ]
+    rows = (
+        [
+            "| column | type | unit | null | meaning |",
+            "|---|---|---|---|---|",
+            *map(_column, table.columns),
+        ]
+        if table.columns
+        else []
+    )
     return "\n".join([f"### {table.name}", "", table.meaning, "", "; ".join(facts) + ".", "", *rows])
 
 
@@ -110,7 +117,7 @@ def test_the_tables_in_the_docs_are_those_of_the_schema() -> None:
 def test_the_docs_name_every_table_that_holds_customers() -> None:
     page = (DOCS / "tables.md").read_text(encoding="utf-8")
     (sentence,) = re.findall(r"^Customer ids stand in (.*?)\.$", page, re.M | re.S)
-    assert re.findall(r"`(\w+)`", sentence) == [t.name for t in TABLES.values() if t.holds_customers]
+    assert re.findall(r"`(\w+)`", sentence) == [t.name for t in TABLES.values() if t.personal]
 
 
 # the settings

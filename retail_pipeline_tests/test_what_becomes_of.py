@@ -23,13 +23,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.sources import SourceProfile
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.engine.landing import Refused
 from retail_pipeline.engine.listing import list_files
 from retail_pipeline.lake.partitions import manifests
 from retail_pipeline.settings import load_settings
+from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.defs.support import land, open_pipeline
 from retail_pipeline_tests.engine.books import book
 from retail_pipeline_tests.engine.landing_shop import Shop

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from pydantic import Field
 
 from retail_pipeline.core.manifests import Frozen, Manifest, fingerprint
-from retail_pipeline.core.schema import TABLES
+from retail_pipeline.tables import TABLES
 
 PART = r"\{([a-z_]+)\}"  # of a file's name, which that of its second file repeats
 

@@ -16,8 +16,8 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from retail_pipeline.core.manifests import Frozen
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.segmentation import LAPSED
+from retail_pipeline.tables import TABLES
 
 RANKABLE = (*(c for c in TABLES["rfm_features"].names if c != "customer_id"), "score")
 CONTROLS_TO_MEASURE = 100

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from math import sqrt
 from typing import Any
 
-from retail_pipeline.core.expectations import mask
+from retail_pipeline.core.masking import mask
 
 ALIKE, SHARE, UNSEEN, CAME = "ids alike", "largest share in ‰", "customers unseen", "customers came"
 SHARE_DAYS = 28

@@ -13,8 +13,8 @@ from retail_pipeline.core.calendar import (
     months_in_force,
 )
 from retail_pipeline.core.manifests import Manifest, fingerprint
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.state import Recipe, State
+from retail_pipeline.tables import TABLES
 
 BOOTSTRAP = "bootstrap"
 SAME_SNAPSHOT = "same_snapshot"

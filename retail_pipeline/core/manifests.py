@@ -18,7 +18,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from retail_pipeline.core.schema import Table
+from retail_pipeline.tables.table import Table
 
 
 class Frozen(BaseModel):

@@ -1,7 +1,7 @@
 """What of a delivery may be shown in messages, alerts, events, logs and records: names, and no values.
 
 Belongs here: telling names from values, hiding values, and taking the sting out of texts that others wrote.
-Does not belong here: which columns hold personal data (``schema.py``), or masking ids (``expectations.py``).
+Does not belong here: which columns hold personal data (``tables/``).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+SHOWN_CHARACTERS = 2
 MOST_NAMES = 40
 LONGEST_NAME = 60
 _WHY = "has it lost its header, or is it no table at all?"
@@ -72,3 +73,9 @@ def plain(text: str) -> str:
 def as_markdown(text: str) -> str:
     """A text as Markdown that shows it as it is, on one line."""
     return _MARKED.sub(r"\\\1", " ".join(plain(text).split())).replace("://", "&#58;//")
+
+
+def mask(customer_id: str) -> str:
+    """A customer id as it may be shown: ``17850`` is ``17***``, and of fewer than five characters none is."""
+    shown = SHOWN_CHARACTERS if len(customer_id) > 2 * SHOWN_CHARACTERS else 0
+    return customer_id[:shown] + "*" * (len(customer_id) - shown)

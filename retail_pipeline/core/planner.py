@@ -42,8 +42,8 @@ from retail_pipeline.core.inputs import (
     transactions_inputs,
 )
 from retail_pipeline.core.manifests import Manifest
-from retail_pipeline.core.schema import REPORT, TABLES
 from retail_pipeline.core.state import Recipe, State
+from retail_pipeline.tables import TABLES
 
 DAY_TABLES = ("transactions", "customer_days")
 SNAPSHOT_TABLES = ("rfm_features", "segment_assignments", "campaign_lists")
@@ -403,4 +403,4 @@ def _list_is_current(state: State, recipe: Recipe, day: date, campaign: str, obj
 
 def _report_is_current(state: State, recipe: Recipe, day: date) -> bool:
     made = state.reports.get(day)
-    return bool(made and made.is_current(REPORT, report_inputs(state, recipe, day)))
+    return bool(made and made.is_current(TABLES["report"], report_inputs(state, recipe, day)))

@@ -15,37 +15,66 @@ import dagster as dg
 from retail_pipeline.core.manifests import CheckOutcome
 from retail_pipeline.core.masking import as_markdown
 from retail_pipeline.core.readiness import Finding
-from retail_pipeline.core.schema import REPORT, TABLES, Table
+from retail_pipeline.defs.partitions import MAPPINGS
 from retail_pipeline.engine.validation import Failure
 from retail_pipeline.lake.partitions import Lake
+from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.table import Check, Table
 
 OWNERS = ["team:data-platform"]
+KINDS = {"parquet": {"parquet", "duckdb"}, "json": {"json", "scikitlearn"}, "html": {"html"}}
 Log = Callable[[Any], None]
 
 
-def asset_spec(
-    name: str, lake: Lake, partitions: dg.PartitionsDefinition[str], deps: Sequence[Any] = ()
-) -> dg.AssetSpec:
-    """The spec of a table's asset: what it is, whose it is, where it lies, its columns."""
-    table = TABLES[name]
-    return dg.AssetSpec(
-        name,
-        deps=deps,
-        description=table.meaning,
-        group_name=table.layer,
-        owners=OWNERS,
-        kinds={"json", "scikitlearn"} if table.partition_keys == ("month",) else {"parquet", "duckdb"},
-        code_version=table.code_version,
-        partitions_def=partitions,
-        skippable=True,
-        metadata={
-            "dagster/uri": str(lake.root.resolve() / name),
-            "dagster/table_name": name,
-            "dagster/column_schema": _column_schema(table),
-            "partitioned by": ", ".join(table.partition_keys),
-            "primary key": ", ".join((*table.partition_keys, *table.key)),
-        },
-    )
+def asset_specs(
+    names: Iterable[str], lake: Lake, partitions: dg.PartitionsDefinition[str], deps: Sequence[Any] = ()
+) -> list[dg.AssetSpec]:
+    """The specs of tables' assets: what each is, whose, where it lies, its columns, what it is made from.
+
+    ``deps`` are those of all of them besides the tables that they read.
+    """
+    return [
+        dg.AssetSpec(
+            table.name,
+            deps=[*(dg.AssetDep(r.table, partition_mapping=MAPPINGS[r.over]) for r in table.reads), *deps],
+            description=table.meaning,
+            group_name=table.layer,
+            owners=OWNERS,
+            kinds=KINDS.get(table.file.rpartition(".")[2]),
+            code_version=table.code_version,
+            partitions_def=partitions,
+            skippable=True,
+            metadata={"dagster/uri": str(lake.root.resolve() / table.name), **_shape(table)},
+        )
+        for table in (TABLES[name] for name in names)
+    ]
+
+
+def check_specs(names: Iterable[str], partitions: dg.PartitionsDefinition[str]) -> list[dg.AssetCheckSpec]:
+    """The specs of tables' checks; each description states what is true when it is green."""
+    every = Check("{}_are_valid", "Every expectation of the table holds.")
+    return [
+        dg.AssetCheckSpec(
+            check.name.format(name),
+            asset=name,
+            description=check.meaning,
+            blocking=check.blocking,
+            partitions_def=partitions,
+        )
+        for name in names
+        for check in (*TABLES[name].checks, *([every] if TABLES[name].is_checked else []))
+    ]
+
+
+def _shape(table: Table) -> dict[str, Any]:
+    if not table.columns:
+        return {}
+    return {
+        "dagster/table_name": table.name,
+        "dagster/column_schema": _column_schema(table),
+        "partitioned by": ", ".join(table.partition_keys),
+        "primary key": ", ".join((*table.partition_keys, *table.key)),
+    }
 
 
 def _column_schema(table: Table) -> dg.TableSchema:
@@ -65,18 +94,9 @@ def _column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def check_spec(
-    asset: str, name: str, description: str, partitions: dg.PartitionsDefinition[str], blocking: bool = True
-) -> dg.AssetCheckSpec:
-    """The spec of a partitioned check; its description states what is true when it is green."""
-    return dg.AssetCheckSpec(
-        name, asset=asset, description=description, blocking=blocking, partitions_def=partitions
-    )
-
-
 def log_made(log: Log, lake: Lake, table: str, partition: str, rows: int, **metadata: Any) -> None:
     """Record that a partition was made; ``partition`` is Dagster's key, a day (a month's first day)."""
-    key = TABLES.get(table, REPORT).partition_keys[0]
+    key = TABLES[table].partition_keys[0]
     folder = lake.partition(table, {key: partition.removesuffix("-01") if key == "month" else partition})
     log(
         dg.AssetMaterialization(

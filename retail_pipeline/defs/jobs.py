@@ -11,13 +11,13 @@ from typing import Any
 import dagster as dg
 
 from retail_pipeline.core import planner
-from retail_pipeline.core.schema import REPORT, TABLES
 from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.tables import TABLES
 
 DAY_TABLES = planner.DAY_TABLES
 MODEL_TABLES = ("model_candidates", "segmentation_models")
 SNAPSHOT_TABLES = planner.SNAPSHOT_TABLES
-REPORT_TABLES = tuple(name for name, table in TABLES.items() if table.layer == REPORT.layer)
+REPORT_TABLES = tuple(name for name, table in TABLES.items() if table.layer == "reports" and table.is_checked)
 
 YESTERDAY = dg.AssetCheckKey(dg.AssetKey("deliveries"), "yesterday_is_there")
 
@@ -31,7 +31,7 @@ _ABOUT = {
     ),
     MODELS: (MODEL_TABLES, "A month's models, with the month close they rest on."),
     REPORTS: (
-        (*REPORT_TABLES, REPORT.name),
+        (*REPORT_TABLES, "report"),
         "The report of the last day of a range, or of every day if its config says so.",
     ),
 }

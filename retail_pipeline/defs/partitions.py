@@ -5,21 +5,28 @@ Belongs here: partition definitions and mappings. Does not belong here: which pa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 
 import dagster as dg
 
+from retail_pipeline.tables.table import EVERY_FILE, MONTH_BEFORE, MONTH_IN_FORCE, UP_TO, Over
+
 SOURCE_FILES = "source_files"
 FILES = dg.DynamicPartitionsDefinition(name=SOURCE_FILES)
 
-# a month's models rest on the days of the month before
-MONTH_BEFORE = dg.TimeWindowPartitionMapping(
-    start_offset=-1, end_offset=-1, allow_nonexistent_upstream_partitions=True
-)
-# a day's segments use the model in force in its month; the first month has none
-MONTH_IN_FORCE = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
-# a snapshot rests on every day up to its own
-ALL_HISTORY = dg.TimeWindowPartitionMapping(start_offset=-36500, allow_nonexistent_upstream_partitions=True)
+MAPPINGS: Mapping[Over, dg.PartitionMapping | None] = {
+    "same": None,
+    EVERY_FILE: dg.AllPartitionMapping(),
+    # a snapshot rests on every day up to its own
+    UP_TO: dg.TimeWindowPartitionMapping(start_offset=-36500, allow_nonexistent_upstream_partitions=True),
+    # a month's models rest on the days of the month before
+    MONTH_BEFORE: dg.TimeWindowPartitionMapping(
+        start_offset=-1, end_offset=-1, allow_nonexistent_upstream_partitions=True
+    ),
+    # a day's segments use the model in force in its month; the first month has none
+    MONTH_IN_FORCE: dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True),
+}
 
 
 def days(first_day: date, last_day: date | None, zone: str) -> dg.DailyPartitionsDefinition:

@@ -16,8 +16,6 @@ import pyarrow.parquet as pq
 
 from retail_pipeline.core.arrivals import FileSeen
 from retail_pipeline.core.deliveries import Limits
-from retail_pipeline.core.expectations import Expectation, suite
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.second_files import deliveries
 from retail_pipeline.core.segmentation import LAPSED, segments
 from retail_pipeline.core.state import Recipe, State
@@ -27,6 +25,8 @@ from retail_pipeline.lake.partitions import Lake
 from retail_pipeline.lake.set_aside import raw_path
 from retail_pipeline.lake.state import read_state
 from retail_pipeline.settings import Settings, expected, recipe
+from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.expectations import Expectation, Rules
 
 # the tag of runs that write to a lake, or mean to, by its path; the UI hides tags that begin so
 LAKE = ".dagster/retail_pipeline_lake"
@@ -118,10 +118,10 @@ class Pipeline:
         """The expectations of a table under these settings."""
         chosen: Mapping[str, object] = self.settings.segmentations
         named = [segmentation] if segmentation else list(chosen)
-        return suite(
-            TABLES[table],
+        rules = Rules(
             currency=self.currency(state),
             segments={LAPSED, *(s for name in named for s in segments(self.settings.segmentations[name]))},
             adjustments_in_net=self.settings.features.adjustments == "include",
             returns_are_visits=self.settings.features.visits == "sales_and_returns",
         )
+        return TABLES[table].suite(rules)

@@ -51,7 +51,7 @@ class Engine(Protocol):
         """Run a statement and keep its result as the temporary table ``name`` for later statements."""
 
     def run(self, sql: str, inputs: Mapping[str, Input] | None = None, **parameters: Any) -> pa.Table:
-        """Run a statement (its text, or the name of a file in ``core/sql``) and return its rows."""
+        """Run a statement (its text, or the name of a file in ``tables``) and return its rows."""
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The default engine: DuckDB, in process.
 
 Belongs here: running a statement over Parquet files and Arrow tables. Does not belong here: what the
-statements say (``core/sql/``, ``core/segmentation/``).
+statements say (``tables/``, ``core/segmentation/``).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from retail_pipeline.core.sql import text_of
 from retail_pipeline.engine import EngineError, Input
 from retail_pipeline.lake.partitions import LakeError
+from retail_pipeline.tables import text_of
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class DuckDB:
             self.connection.execute(text, used)
 
     def run(self, sql: str, inputs: Mapping[str, Input] | None = None, **parameters: Any) -> pa.Table:
-        """Run a statement (its text, or the name of a file in ``core/sql``) and return its rows."""
+        """Run a statement (its text, or the name of a file in ``tables``) and return its rows."""
         text = text_of(sql)
         with self._ready(text, inputs or {}, parameters) as used:
             return self.connection.sql(text, params=used).to_arrow_table()

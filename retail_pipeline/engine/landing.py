@@ -24,7 +24,6 @@ import pyarrow.parquet as pq
 
 from retail_pipeline.core.arrivals import FileSeen, landing_inputs
 from retail_pipeline.core.manifests import Arrival, Manifest, Overlap, Part, schema_fingerprint
-from retail_pipeline.core.schema import TABLES, Table
 from retail_pipeline.core.sources import SourceProfile
 from retail_pipeline.engine.files.shapes import Shape
 from retail_pipeline.engine.files.unpacked import RefusalError
@@ -39,6 +38,8 @@ from retail_pipeline.lake.partitions import (
     write_manifest,
     write_partition,
 )
+from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.table import Table
 
 RAW, UNREADABLE, FILES = TABLES["raw_transactions"], TABLES["unreadable_rows"], TABLES["landed_files"]
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import duckdb
 
 from retail_pipeline.core.manifests import Manifest, Overlap, Part
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.lake.partitions import Lake
 from retail_pipeline.lake.set_aside import raw_path
+from retail_pipeline.tables import TABLES
 
 # all that makes a line this line; not where it stood
 LINE = ", ".join(name for name in TABLES["raw_transactions"].names if name not in ("source_id", "source_row"))

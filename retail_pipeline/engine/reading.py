@@ -35,7 +35,6 @@ from retail_pipeline.core.date_orders import AmbiguousDatesError, DateTexts
 from retail_pipeline.core.dialects import DateOrder
 from retail_pipeline.core.masking import without_values
 from retail_pipeline.core.sources import DIALECT, SourceProfile, profile_fingerprint
-from retail_pipeline.core.sql import statement as sql
 from retail_pipeline.engine.files.columnar import leaves
 from retail_pipeline.engine.files.lookups import Table, looked_up, read_lookup
 from retail_pipeline.engine.files.records import NO_TEXT, Layout, filled_down, open_records, parquet_schema
@@ -44,6 +43,7 @@ from retail_pipeline.engine.files.texts import settled_encoding
 from retail_pipeline.engine.files.unpacked import BLOCK, RETRY, RefusalError, unpacked
 from retail_pipeline.engine.text_rows import Record, ends_open
 from retail_pipeline.lake.partitions import LakeError, disk_is_full
+from retail_pipeline.tables import statement as sql
 
 CHUNK_ROWS = 20_000
 # archives without times unpack to 1970 or 1980

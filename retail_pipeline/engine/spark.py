@@ -1,7 +1,7 @@
 """The engine for a cluster: the same statements, carried to Spark's dialect and run through Spark Connect.
 
 Belongs here: what Spark needs to give DuckDB's results from DuckDB's SQL. Does not belong here: what the
-statements say (``core/sql/``, ``core/segmentation/``).
+statements say (``tables/``, ``core/segmentation/``).
 
 The server reads the lake's Parquet files itself, so the lake must lie under the same path for it.
 
@@ -28,8 +28,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.optimizer.annotate_types import annotate_types
 
-from retail_pipeline.core.sql import text_of
 from retail_pipeline.engine import EngineError, Input
+from retail_pipeline.tables import text_of
 
 SECONDS_TO_CONNECT = 60
 # All that Unicode calls a space separator: what DuckDB trims, where Spark trims U+0020 alone.
@@ -53,7 +53,7 @@ class Spark:
             self.session.catalog.cacheTable(name)
 
     def run(self, sql: str, inputs: Mapping[str, Input] | None = None, **parameters: Any) -> pa.Table:
-        """Run a statement (its text, or the name of a file in ``core/sql``) and return its rows."""
+        """Run a statement (its text, or the name of a file in ``tables``) and return its rows."""
         with _named_errors():
             rows = self._rows(sql, inputs or {}, parameters).toArrow()
         return rows.cast(pa.schema([pa.field(f.name, _nullable(f.type)) for f in rows.schema]))

@@ -12,7 +12,6 @@ from datetime import date
 
 from retail_pipeline.core.cleaning import CleaningRules, parameters
 from retail_pipeline.core.deliveries import first_usual_day
-from retail_pipeline.core.expectations import columns, suite
 from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.reconciliation import (
     REFUSED,
@@ -24,13 +23,13 @@ from retail_pipeline.core.reconciliation import (
     tallies,
     till,
 )
-from retail_pipeline.core.schema import TABLES
-from retail_pipeline.core.sql import statement
 from retail_pipeline.engine import Engine
 from retail_pipeline.engine.duckdb import DuckDB
 from retail_pipeline.engine.validation import surely_hold, validate
 from retail_pipeline.lake.partitions import Lake
 from retail_pipeline.lake.slices import slices
+from retail_pipeline.tables import TABLES, statement
+from retail_pipeline.tables.expectations import Rules
 
 RAW, TRANSACTIONS = TABLES["raw_transactions"], TABLES["transactions"]
 BATCH_ROWS = 200_000
@@ -75,8 +74,8 @@ def findings(engine: DuckDB, figures: Till, currency: str, limits: Shares) -> tu
         for states, rows, holds in odd_shares(delivered[day], refused, anonymous, limits):
             if holds:
                 found.setdefault(states, []).append((day, rows))
-    expectations = [e for e in suite(TRANSACTIONS, currency=currency) if e.blocking]
-    needed = ", ".join(columns(TRANSACTIONS, expectations))
+    expectations = [e for e in TRANSACTIONS.suite(Rules(currency)) if e.blocking]
+    needed = ", ".join(TRANSACTIONS.needed(expectations))
     for days in _batches(figures.by_day):
         rows = engine.run(
             f"select date, {needed} from transactions where date between $first and $last "  # noqa: S608

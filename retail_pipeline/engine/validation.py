@@ -2,7 +2,7 @@
 
 Belongs here: what Great Expectations needs (one pandas frame of the columns that the suite reads; no
 telemetry, no progress bars) and what is made of its results. Does not belong here: what must hold
-(``core/expectations.py``), or what a failure leads to (``defs/``).
+(``tables/``), or what a failure leads to (``defs/``).
 
 Great Expectations is the judge, but of many rows it is asked only when one query finds any that could break
 an expectation: pandas frames of a year of snapshots cost more than making them.
@@ -25,8 +25,9 @@ import pyarrow.compute as pc
 import sqlglot
 from sqlglot import exp
 
-from retail_pipeline.core.expectations import Expectation, columns, mask
-from retail_pipeline.core.schema import Table
+from retail_pipeline.core.masking import mask
+from retail_pipeline.tables.expectations import Expectation
+from retail_pipeline.tables.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +68,7 @@ def validate(
 ) -> dict[Partition, list[Failure]]:
     """Run ``suite`` once over all ``partitions`` of ``table``; return the failures of each, in its order.
 
-    The Arrow tables need hold only ``columns(table, suite)``. A partition that meets every expectation, or
+    The Arrow tables need hold only ``table.needed(suite)``. A partition that meets every expectation, or
     has no rows, has an empty list. Raises RuntimeError, naming the expectation, when Great Expectations
     cannot evaluate it: that is a fault of the suite, not of the data.
     """
@@ -112,7 +113,7 @@ def _together(
     partitions: Mapping[Partition, pa.Table], table: Table, suite: Sequence[Expectation]
 ) -> pa.Table:
     """All rows in the columns that ``suite`` looks at, with hive keys."""
-    names = columns(table, suite)
+    names = table.needed(suite)
     pieces = []
     for partition, rows in partitions.items():
         piece = rows.select(names)
@@ -247,7 +248,7 @@ def _unexpected(frame: pd.DataFrame, suite: Sequence[Expectation]) -> Iterator[t
         if problem := _exception(result.exception_info):
             raise RuntimeError(
                 f"Great Expectations could not evaluate {expectation.type} {dict(expectation.kwargs)} "
-                f"({expectation.states!r}): {problem}. Correct the expectation in core/expectations.py."
+                f"({expectation.states!r}): {problem}. Correct the expectation in the table's declaration."
             )
         if rows := result.result["unexpected_index_list"]:
             yield expectation, rows

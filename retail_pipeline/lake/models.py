@@ -12,10 +12,11 @@ from pathlib import Path
 
 from retail_pipeline.core.manifests import Manifest, fingerprint, schema_fingerprint
 from retail_pipeline.core.promotion import Candidate, Verdict, candidate_from_json, verdict
-from retail_pipeline.core.schema import TABLES, Table
 from retail_pipeline.core.segmentation import FittedSegmentation, from_json
 from retail_pipeline.lake.partitions import Lake, LakeError, contents, entries, replace_file, write_manifest
 from retail_pipeline.lake.state import read_model_decisions
+from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.table import Table
 
 CANDIDATES, MODELS = TABLES["model_candidates"], TABLES["segmentation_models"]
 OWN_MODEL_FILE = "_model.json"

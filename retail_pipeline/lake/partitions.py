@@ -26,9 +26,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from retail_pipeline.core.manifests import Manifest, schema_fingerprint
-from retail_pipeline.core.schema import Table
+from retail_pipeline.tables.table import DATA_FILE, Table
 
-DATA_FILE = "part-0.parquet"
 MANIFEST_FILE = "_manifest.json"
 PAGE_FILE = "index.html"
 STAGING = ".staging"

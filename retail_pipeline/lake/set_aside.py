@@ -17,7 +17,6 @@ from pathlib import Path
 from retail_pipeline.core.arrivals import Refusal
 from retail_pipeline.core.deliveries import Deliveries
 from retail_pipeline.core.manifests import Manifest
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.lake.partitions import (
     MANIFEST_FILE,
     Lake,
@@ -27,6 +26,7 @@ from retail_pipeline.lake.partitions import (
     manifests,
     replace_file,
 )
+from retail_pipeline.tables import TABLES
 
 SET_ASIDE = "set_aside"
 QUARANTINE = "quarantine"

@@ -17,7 +17,6 @@ from retail_pipeline.core.deliveries import NO_LIMITS, Limits
 from retail_pipeline.core.manifests import Frozen, Manifest, fingerprint
 from retail_pipeline.core.promotion import ModelDecision
 from retail_pipeline.core.readiness import LEARNED, Expected
-from retail_pipeline.core.schema import REPORT, TABLES
 from retail_pipeline.core.state import State
 from retail_pipeline.lake.partitions import (
     Lake,
@@ -29,6 +28,7 @@ from retail_pipeline.lake.partitions import (
     replace_file,
 )
 from retail_pipeline.lake.set_aside import read_landed, read_refusals
+from retail_pipeline.tables import TABLES
 
 DECISIONS = "decisions"
 RELEASED_FILE = "_RELEASED"
@@ -71,7 +71,9 @@ def read_state(
         restated=_by_day_and_name(lake, "restated_lists"),
         list_releases={(r.day, r.campaign): r.content for r in read_list_releases(lake)},
         list_markers=frozenset(_markers(lake)),
-        reports={date.fromisoformat(m.partition["snapshot_date"]): m for m in manifests(lake, REPORT)},
+        reports={
+            date.fromisoformat(m.partition["snapshot_date"]): m for m in manifests(lake, TABLES["report"])
+        },
         released={release.day: release.content for release in read_releases(lake)},
         model_decisions=_by_month(read_model_decisions(lake)),
         retrained={retrain.month: retrain.rfm_features for retrain in read_retrains(lake)},

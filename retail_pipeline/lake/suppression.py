@@ -1,7 +1,7 @@
 """The suppression file: customers who objected to being written to.
 
 Belongs here: reading it, and refusing to go on when it cannot be trusted. Does not belong here: applying it
-(``core/sql/campaign_lists.sql``).
+(``tables/campaign_lists.sql``).
 """
 
 from __future__ import annotations

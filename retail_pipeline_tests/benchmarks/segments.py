@@ -19,7 +19,6 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import TypeAdapter
 
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.segmentation import (
     LAPSED,
     FittedSegmentation,
@@ -33,6 +32,7 @@ from retail_pipeline.core.segmentation.fitted import NUMERIC_ID
 from retail_pipeline.engine import Engine
 from retail_pipeline.engine.duckdb import connect
 from retail_pipeline.lake.partitions import STAGING, Lake, read_partition, write_partition
+from retail_pipeline.tables import TABLES
 
 T = TypeVar("T")
 

@@ -19,8 +19,8 @@ import duckdb
 import yaml
 
 from retail_pipeline.core.manifests import Manifest, Part, schema_fingerprint
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.lake.partitions import Lake, write_manifest, write_partition
+from retail_pipeline.tables import TABLES
 
 HERE = Path(__file__).parent
 FIRST = date(2010, 12, 1)

@@ -17,7 +17,7 @@ from retail_pipeline.core.arrivals import (
     new_files,
 )
 from retail_pipeline.core.manifests import Arrival, Manifest, Part
-from retail_pipeline.core.schema import TABLES
+from retail_pipeline.tables import TABLES
 
 FIRST, LAST = date(2010, 12, 1), date(2011, 12, 9)
 

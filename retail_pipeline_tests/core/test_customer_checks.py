@@ -19,8 +19,8 @@ from retail_pipeline.core.customer_checks import (
     said,
     too_many_unseen,
 )
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.engine.duckdb import DuckDB, connect
+from retail_pipeline.tables import TABLES
 
 FIRST = date(2024, 1, 1)
 Bought = tuple[int, str]

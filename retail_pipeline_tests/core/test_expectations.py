@@ -6,20 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retail_pipeline.core.expectations import columns, mask, suite
-from retail_pipeline.core.schema import TABLES, Table
+from retail_pipeline.core.masking import mask
+from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.expectations import Rules
+from retail_pipeline.tables.table import Table
 
 EVERY_TABLE = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 
 
 def states(table: str, **settings) -> list[str]:
-    return [e.states for e in suite(TABLES[table], currency="GBP", **settings)]
+    return [e.states for e in TABLES[table].suite(Rules("GBP", **settings))]
 
 
 @EVERY_TABLE
 def test_a_suite_reads_only_columns_that_the_table_or_its_path_has(table: Table):
     known = {*table.names, *table.partition_keys}
-    for expectation in suite(table, currency="GBP", segments=["VIP"]):
+    for expectation in table.suite(Rules("GBP", segments=["VIP"])):
         assert expectation.reads, expectation.states
         assert set(expectation.reads) <= known, expectation.states
 
@@ -32,12 +34,12 @@ def test_no_two_expectations_of_a_table_state_the_same(table: Table):
 
 @EVERY_TABLE
 def test_the_key_is_unique_within_a_partition_and_may_repeat_in_another(table: Table):
-    unique = [e for e in suite(table, currency="GBP") if e.type == "expect_compound_columns_to_be_unique"]
+    unique = [e for e in table.suite(Rules("GBP")) if e.type == "expect_compound_columns_to_be_unique"]
     assert [*table.partition_keys, *table.key] in [e.kwargs["column_list"] for e in unique]
 
 
 def test_a_foreign_currency_blocks_and_an_odd_quantity_warns():
-    blocking = {e.states: e.blocking for e in suite(TABLES["transactions"], currency="EUR")}
+    blocking = {e.states: e.blocking for e in TABLES["transactions"].suite(Rules("EUR"))}
     assert blocking["currency is EUR"]
     assert not blocking["quantity is plausible (at most 1,000,000 either way)"]
     assert not blocking["amount is quantity x unit_price to half a cent"]
@@ -56,7 +58,7 @@ def test_any_segment_name_passes_where_none_are_known():
 
 def test_columns_to_read_leave_out_what_no_expectation_looks_at():
     table = TABLES["transactions"]
-    needed = columns(table, suite(table, currency="GBP"))
+    needed = table.needed(table.suite(Rules("GBP")))
     assert {"source_id", "source_row", "unit_price", "sold_at"} <= set(needed)
     assert not {"description", "country", "customer_id", "date"} & set(needed)
 

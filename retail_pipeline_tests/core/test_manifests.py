@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from retail_pipeline.core.manifests import CheckOutcome, Manifest, Part, fingerprint, schema_fingerprint
-from retail_pipeline.core.schema import TABLES
+from retail_pipeline.tables import TABLES
 
 TABLE = TABLES["transactions"]
 DAY = date(2011, 3, 5)

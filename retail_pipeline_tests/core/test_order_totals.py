@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retail_pipeline.core.sql import statement
+from retail_pipeline.tables import statement
 
 Row = dict[str, Any]
 COLUMNS = """file_no bigint, invoice_id varchar, quantity decimal(18, 3), unit_price decimal(18, 4),

@@ -28,8 +28,8 @@ from retail_pipeline.core.manifests import (
     schema_fingerprint,
 )
 from retail_pipeline.core.planner import Work, plan, plan_range
-from retail_pipeline.core.schema import REPORT, TABLES
 from retail_pipeline.core.state import Recipe, State
+from retail_pipeline.tables import TABLES
 
 FIRST, CLOSE, THROUGH = date(2024, 1, 29), date(2024, 1, 31), date(2024, 2, 3)
 RECIPE = Recipe(
@@ -50,7 +50,6 @@ RECIPE = Recipe(
     report="shop",
     report_each_run=True,
 )
-SHAPES = {**TABLES, REPORT.name: REPORT}
 BROKEN = CheckOutcome(states="currency is GBP", blocking=True, count=3)
 
 Delivery = Mapping[date, str]
@@ -89,8 +88,8 @@ def manifest(
         rows=1,
         content=fingerprint(table, partition, dict(inputs)),
         inputs=dict(inputs),
-        code_version=SHAPES[table].code_version,
-        schema_fingerprint=schema_fingerprint(SHAPES[table].arrow),
+        code_version=TABLES[table].code_version,
+        schema_fingerprint=schema_fingerprint(TABLES[table].arrow),
         failures=failures,
     )
 

@@ -20,9 +20,9 @@ from retail_pipeline.core.reports.tables import (
     spend_edges,
     with_densest,
 )
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.engine import Input
 from retail_pipeline.engine.duckdb import DuckDB, connect
+from retail_pipeline.tables import TABLES
 
 Row = dict[str, Any]
 

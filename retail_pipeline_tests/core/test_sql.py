@@ -1,4 +1,4 @@
-"""What the statements of ``core/sql`` say, run on DuckDB over small tables."""
+"""What the statements of ``tables`` say, run on DuckDB over small tables."""
 
 # ruff: noqa: DTZ001 - times are local to the shop, without offset
 
@@ -19,10 +19,9 @@ from hypothesis import strategies as st
 
 from retail_pipeline.core.campaigns import Campaign, candidates_sql, control_below
 from retail_pipeline.core.cleaning import CleaningRules, parameters
-from retail_pipeline.core.schema import TABLES
-from retail_pipeline.core.sql import statement
 from retail_pipeline.engine import EngineError
 from retail_pipeline.engine.duckdb import DuckDB, connect
+from retail_pipeline.tables import TABLES, statement
 
 Row = dict[str, Any]
 

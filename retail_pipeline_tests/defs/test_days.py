@@ -12,11 +12,11 @@ import pytest
 from retail_pipeline.core.decisions import DayRelease
 from retail_pipeline.core.inputs import read_by_no_profile
 from retail_pipeline.core.planner import plan
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.lake.state import write_release
 from retail_pipeline.show import without_profile
+from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.defs.support import (
     evaluations,
     land,

@@ -10,7 +10,6 @@ import dagster as dg
 import pytest
 
 from retail_pipeline.core.alerts import of_ids
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.definitions import build_defs, defs
 from retail_pipeline.defs.driver import bring_up_to_date
 from retail_pipeline.defs.pipeline import Pipeline
@@ -19,6 +18,7 @@ from retail_pipeline.defs.runner import Bad, fail_by_name, make_all
 from retail_pipeline.engine import EngineError
 from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.settings import load_settings
+from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.defs.support import evaluations, land, open_pipeline, run, said, statuses
 from retail_pipeline_tests.shop import FIRST, deliver, sales, settings_file, span, write
 

@@ -13,10 +13,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.segmentation import to_sql
 from retail_pipeline.definitions import build_defs
-from retail_pipeline.defs.assets.reports import SOURCES, make_tables
+from retail_pipeline.defs.assets.reports import make_tables
 from retail_pipeline.defs.driver import QUIET
 from retail_pipeline.defs.jobs import REPORT_TABLES
 from retail_pipeline.defs.pipeline import Pipeline
@@ -25,6 +24,7 @@ from retail_pipeline.defs.runner import Run
 from retail_pipeline.lake.models import read_model, read_own_model
 from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.settings import Features
+from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.command import tree
 from retail_pipeline_tests.defs.support import (
     land,
@@ -122,7 +122,7 @@ def test_a_range_makes_the_report_of_its_last_day(shop: Shop) -> None:
         (e.asset_key.to_user_string(), e.check_name, e.partition, e.passed)
         for e in shop.made.get_asset_check_evaluations()
     ]
-    assert evaluated == [(table, f"{table}_are_valid", str(LAST), True) for table in SOURCES]
+    assert evaluated == [(table, f"{table}_are_valid", str(LAST), True) for table in REPORT_TABLES]
     for table in REPORT_TABLES:
         assert shop.made_days(table) == {LAST}
         rows = shop.rows(table, snapshot_date=LAST)

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.lake.partitions import read_partition, write_partition
+from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.defs.support import (
     evaluations,
     land,

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Page, expect
 
-from retail_pipeline.core.schema import TABLES
+from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.e2e.conftest import FIRST_DAY, LAST_DAY, RUN_SECONDS, Shop, ask, expect_value, row
 
 # one UI serves them all: keep them on one worker

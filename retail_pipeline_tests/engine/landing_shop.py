@@ -10,12 +10,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.shipped import SHIPPED
 from retail_pipeline.core.sources import SourceProfile
 from retail_pipeline.engine.landing import Landed, Refused, land
 from retail_pipeline.engine.listing import list_files
 from retail_pipeline.lake.partitions import Lake, manifests, read_partition
+from retail_pipeline.tables import TABLES
 
 
 class Shop:

@@ -29,7 +29,6 @@ from hypothesis import strategies as st
 
 import retail_pipeline
 from retail_pipeline.core.planner import files_to_land
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.shipped import SHIPPED
 from retail_pipeline.core.sources import SourceProfile
 from retail_pipeline.engine import text_rows
@@ -39,6 +38,7 @@ from retail_pipeline.engine.listing import list_files
 from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.lake.state import read_state
 from retail_pipeline.settings import load_settings, recipe
+from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.engine.landing_shop import Shop, at, counts, refusal
 
 SAMPLES = Path(retail_pipeline.__file__).parent / "samples"

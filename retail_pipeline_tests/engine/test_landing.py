@@ -16,7 +16,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.shipped import SHIPPED
 from retail_pipeline.core.sources import SourceProfile
 from retail_pipeline.engine import landing, reading
@@ -24,6 +23,7 @@ from retail_pipeline.engine.landing import Landed, land
 from retail_pipeline.engine.listing import LandingError, list_files
 from retail_pipeline.engine.text_rows import lines_of, records
 from retail_pipeline.lake.partitions import read_partition
+from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.engine.landing_shop import Shop, at, counts, refusal
 
 UCI = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"

@@ -21,10 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from retail_pipeline.core import sql as statements
+from retail_pipeline import tables as statements
 from retail_pipeline.core.campaigns import Campaign, candidates_sql, control_below
 from retail_pipeline.core.reports import tables
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.segmentation import (
     BehaviourParameters,
     FittedSegmentation,
@@ -40,6 +39,7 @@ from retail_pipeline.engine import Engine, EngineError, Input
 from retail_pipeline.engine.duckdb import connect as connect_duckdb
 from retail_pipeline.engine.spark import Spark
 from retail_pipeline.engine.spark import connect as connect_spark
+from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.benchmarks.segments import frame, methods
 
 pytestmark = [

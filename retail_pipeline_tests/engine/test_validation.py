@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from retail_pipeline.core.expectations import Expectation, columns, suite
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.engine.validation import Failure, surely_hold, validate
+from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.expectations import Expectation, Rules
 
 Row = dict[str, Any]
 at = datetime.fromisoformat
@@ -131,7 +131,7 @@ def check(name: str, rows: list[Row], **expected) -> list[Failure]:
             shown[DAYS[2]]: pa.Table.from_pylist([], schema),
         },
         table,
-        suite(table, currency="GBP", segments=("RETAIN", "Lapsed"), **expected),
+        table.suite(Rules("GBP", segments=("RETAIN", "Lapsed"), **expected)),
     )
     assert list(found) == list(shown.values())
     assert not found[shown[DAYS[0]]]
@@ -218,7 +218,7 @@ def surely_good(name: str, rows: list[Row]) -> bool:
     table = TABLES[name]
     schema = pa.schema([field.with_nullable(True) for field in table.arrow])
     partitions = {partition_of(name, MIDDLE): pa.Table.from_pylist(rows, schema)}
-    return surely_hold(partitions, table, suite(table, currency="GBP", segments=("RETAIN", "Lapsed")))
+    return surely_hold(partitions, table, table.suite(Rules("GBP", segments=("RETAIN", "Lapsed"))))
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -298,7 +298,7 @@ def test_a_unit_price_rounded_from_a_line_total_is_no_mismatch():
 )
 def test_failures_of_a_range_are_those_of_its_days(currencies: list[list[str]]):
     table = TABLES["transactions"]
-    expectations = [e for e in suite(table, currency="GBP") if e.states == "currency is GBP"]
+    expectations = [e for e in table.suite(Rules("GBP")) if e.states == "currency is GBP"]
     rows = {
         day: pa.Table.from_pylist(
             [{**GOOD["transactions"], "source_row": n, "currency": c} for n, c in enumerate(of_day)],
@@ -324,8 +324,8 @@ def test_a_suite_that_cannot_be_evaluated_is_an_error_and_not_a_failed_check():
 
 def test_only_the_columns_that_the_suite_reads_are_needed():
     table = TABLES["transactions"]
-    expectations = suite(table, currency="GBP")
-    rows = pa.Table.from_pylist([GOOD["transactions"]], table.arrow).select(columns(table, expectations))
+    expectations = table.suite(Rules("GBP"))
+    rows = pa.Table.from_pylist([GOOD["transactions"]], table.arrow).select(table.needed(expectations))
     assert validate({MIDDLE: rows}, table, expectations) == {MIDDLE: []}
 
 
@@ -337,11 +337,11 @@ def test_warnings_and_their_filters_are_left_as_they_were():
 
 NO_ROWS = """
 import sys
-from retail_pipeline.core.expectations import suite
-from retail_pipeline.core.schema import TABLES
+from retail_pipeline.tables.expectations import Rules
+from retail_pipeline.tables import TABLES
 from retail_pipeline.engine.validation import validate
 table = TABLES["transactions"]
-expectations = suite(table, currency="GBP")
+expectations = table.suite(Rules("GBP"))
 assert validate({"2011-12-09": table.arrow.empty_table()}, table, expectations) == {"2011-12-09": []}
 assert "great_expectations" not in sys.modules
 """

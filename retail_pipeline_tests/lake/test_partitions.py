@@ -21,10 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retail_pipeline.core.manifests import CheckOutcome, Manifest
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.lake import partitions
 from retail_pipeline.lake.partitions import (
-    DATA_FILE,
     MANIFEST_FILE,
     STAGING,
     Lake,
@@ -36,6 +34,8 @@ from retail_pipeline.lake.partitions import (
     replace_file,
     write_partition,
 )
+from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.table import DATA_FILE
 
 TABLE = TABLES["customer_days"]
 KEYS = {"date": "2011-03-05"}

@@ -14,8 +14,8 @@ from functools import cached_property
 
 import pandas as pd
 
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.segmentation import LAPSED, FittedSegmentation, segments
+from retail_pipeline.tables import TABLES
 
 NEW = "New"
 MONTH_AGO = "30_days_before"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from retail_pipeline.core.expectations import mask
+from retail_pipeline.core.masking import mask
 from retail_pipeline.core.reports import formats, words
 from retail_pipeline.core.reports.canvas import (
     LABELS,

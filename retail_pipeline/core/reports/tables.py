@@ -1,7 +1,7 @@
 """What the report's tables need and SQL cannot say: fixed rows, round limits, a rectangle, names of figures.
 
 Belongs here: small inputs of the statements of layer ``reports`` and the last step after them. Does not
-belong here: anything that reads a customer (``core/sql/``) or draws (``figures.py``).
+belong here: anything that reads a customer (``tables/``) or draws (``figures.py``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from itertools import accumulate, combinations
 
 import pyarrow as pa
 
-from retail_pipeline.core.schema import INTEGER, MONEY, STRING, TABLES
+from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.columns import INTEGER, MONEY, STRING
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

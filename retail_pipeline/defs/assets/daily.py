@@ -14,10 +14,9 @@ import dagster as dg
 from retail_pipeline.core.planner import stale_snapshots
 from retail_pipeline.defs.assets.days import make_days
 from retail_pipeline.defs.assets.snapshots import make_snapshots
-from retail_pipeline.defs.events import asset_spec, check_spec, log_check
+from retail_pipeline.defs.events import asset_specs, check_specs, log_check
 from retail_pipeline.defs.instance import writing_step
 from retail_pipeline.defs.jobs import DAY_TABLES, SNAPSHOT_TABLES
-from retail_pipeline.defs.partitions import ALL_HISTORY, MONTH_IN_FORCE
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, fail_by_name
 from retail_pipeline.engine.validation import counted
@@ -26,46 +25,13 @@ from retail_pipeline.lake.set_aside import settle
 
 def daily_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     """The assets of a day: clean transactions, what each customer did; then features, segments and lists."""
-    every_file = dg.AssetDep("raw_transactions", partition_mapping=dg.AllPartitionMapping())
-    history = dg.AssetDep("customer_days", partition_mapping=ALL_HISTORY)
-    in_force = dg.AssetDep("segmentation_models", partition_mapping=MONTH_IN_FORCE)
-    valid = "Every expectation of the table holds."
+    names = (*DAY_TABLES, *SNAPSHOT_TABLES)
 
     @dg.multi_asset(
         name="daily",
-        specs=[
-            asset_spec("transactions", pipeline.lake, days, [every_file]),
-            asset_spec("customer_days", pipeline.lake, days, ["transactions"]),
-            asset_spec("rfm_features", pipeline.lake, days, [history]),
-            asset_spec("segment_assignments", pipeline.lake, days, ["rfm_features", in_force]),
-            asset_spec("campaign_lists", pipeline.lake, days, ["segment_assignments", "rfm_features"]),
-        ],
+        specs=asset_specs(names, pipeline.lake, days),
         check_specs=[
-            check_spec("transactions", "no_row_is_lost", "Raw rows = transactions + rejected rows.", days),
-            check_spec(
-                "transactions",
-                "deliveries_are_complete",
-                "Every source delivered what it does on such a weekday, or what is set for it.",
-                days,
-            ),
-            *(
-                check_spec(table, f"{table}_are_valid", valid, days)
-                for table in (*DAY_TABLES, *SNAPSHOT_TABLES)
-            ),
-            check_spec(
-                "campaign_lists",
-                "no_recent_day_is_held",
-                "Each of the last 7 days is made, and none is held by a failed check.",
-                days,
-            ),
-            check_spec(
-                "rfm_features",
-                "customers_are_told_apart",
-                "No ids differ only by how they are written, no customer has an outlandish share of the "
-                "last 28 days, and the day's customers are not nearly all new.",
-                days,
-                blocking=False,
-            ),
+            *check_specs(names, days),
             dg.AssetCheckSpec(
                 "is_up_to_date",
                 asset="rfm_features",

@@ -1,7 +1,7 @@
 """transactions and customer_days, which a day's deliveries become.
 
 Belongs here: for a batch of days, read, run the statements, check, write, say so. Does not belong here: the
-cleaning rules (``core/sql/judged_rows.sql``), the expectations (``core/expectations.py``).
+cleaning rules (``tables/judged_rows.sql``), the expectations (``tables/``).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +16,6 @@ from retail_pipeline.core.cleaning import parameters
 from retail_pipeline.core.inputs import customer_days_inputs, transactions_inputs
 from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.reconciliation import Tally, odd_shares, tallies
-from retail_pipeline.core.schema import TABLES
-from retail_pipeline.core.sql import statement
 from retail_pipeline.core.state import State, value_of
 from retail_pipeline.defs.events import Log, blocking, log_check, log_findings, log_made, outcomes
 from retail_pipeline.defs.pipeline import Pipeline
@@ -25,6 +23,7 @@ from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
 from retail_pipeline.engine.validation import Failure, counted, validate
 from retail_pipeline.lake.partitions import read_partition, remove_partition, write_partition
 from retail_pipeline.lake.slices import slices
+from retail_pipeline.tables import TABLES, statement
 
 BATCH_ROWS = 200_000
 BATCH_DAYS = 400

@@ -14,9 +14,8 @@ from retail_pipeline.core.deliveries import unfit
 from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.masking import without_values
 from retail_pipeline.core.planner import landed_file, lying
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.state import State
-from retail_pipeline.defs.events import Log, asset_spec, check_spec, log_check
+from retail_pipeline.defs.events import Log, asset_specs, check_specs, log_check
 from retail_pipeline.defs.instance import writing_step
 from retail_pipeline.defs.jobs import YESTERDAY
 from retail_pipeline.defs.partitions import FILES
@@ -28,6 +27,7 @@ from retail_pipeline.engine.validation import Failure, counted
 from retail_pipeline.lake.lock import shared_hold
 from retail_pipeline.lake.partitions import prepare, read_partition
 from retail_pipeline.lake.set_aside import forget_refusals, home_of, settle, write_refusal
+from retail_pipeline.tables import TABLES
 
 REMEDY = "`retail-pipeline quarantine show {}` says more, `accept` or `reject` decides"
 
@@ -37,19 +37,8 @@ def landing_assets(pipeline: Pipeline) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name="landing",
-        specs=[asset_spec("raw_transactions", pipeline.lake, FILES, [YESTERDAY.asset_key])],
-        check_specs=[
-            check_spec("raw_transactions", "no_row_is_lost", "Rows read = raw + unreadable rows.", FILES),
-            check_spec(
-                "raw_transactions", "rows_are_readable", "Few or no rows of the file are unreadable.", FILES
-            ),
-            check_spec(
-                "raw_transactions",
-                "deliveries_do_not_overlap",
-                "The file shares few or no lines with another file that counts.",
-                FILES,
-            ),
-        ],
+        specs=asset_specs(["raw_transactions"], pipeline.lake, FILES, [YESTERDAY.asset_key]),
+        check_specs=check_specs(["raw_transactions"], FILES),
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )

@@ -48,9 +48,8 @@ from retail_pipeline.defs.assets.snapshots import (
     model_of,
     read_features,
 )
-from retail_pipeline.defs.events import as_metadata, asset_spec, check_spec, log_check, log_made
+from retail_pipeline.defs.events import as_metadata, asset_specs, check_specs, log_check, log_made
 from retail_pipeline.defs.instance import writing_step
-from retail_pipeline.defs.partitions import MONTH_BEFORE
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all
 from retail_pipeline.engine.validation import Failure, counted
@@ -68,38 +67,12 @@ from retail_pipeline.lake.state import read_model_decisions
 
 def model_assets(pipeline: Pipeline, months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
     """The assets of a month's candidates and models."""
-    rested_on = dg.AssetDep("customer_days", partition_mapping=MONTH_BEFORE)
+    names = (CANDIDATES.name, MODELS.name)
 
     @dg.multi_asset(
         name="models",
-        specs=[
-            asset_spec(CANDIDATES.name, pipeline.lake, months, [rested_on]),
-            asset_spec(MODELS.name, pipeline.lake, months, [CANDIDATES.name]),
-        ],
-        check_specs=[
-            check_spec(
-                CANDIDATES.name,
-                "candidates_pass_their_gates",
-                "Every segmentation's candidate passes every gate, or somebody promoted it.",
-                months,
-                blocking=False,
-            ),
-            check_spec(
-                MODELS.name,
-                "models_rest_on_present_data",
-                "The days that the month's candidates were fitted on have not changed since.",
-                months,
-                blocking=False,
-            ),
-            check_spec(
-                MODELS.name,
-                "customers_move_by_themselves",
-                "At the close, at most models.max_moved_by_model of the customers stand in another segment "
-                "because the model changed rather than what they bought.",
-                months,
-                blocking=False,
-            ),
-        ],
+        specs=asset_specs(names, pipeline.lake, months),
+        check_specs=check_specs(names, months),
         # both are made whatever is selected: one rests on the other
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),

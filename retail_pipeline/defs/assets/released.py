@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from retail_pipeline.core.inputs import list_inputs, restated_inputs
 from retail_pipeline.core.manifests import Manifest, schema_fingerprint
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.defs.runner import Run
 from retail_pipeline.lake.partitions import read_partition, remove_partition, write_manifest, write_partition
 from retail_pipeline.lake.state import RELEASED_FILE
+from retail_pipeline.tables import TABLES
 
 LISTS, RESTATED = TABLES["campaign_lists"], TABLES["restated_lists"]
 

@@ -1,10 +1,11 @@
 """The tables of the report and its page: one runner, as a rule for the last day of a range alone.
 
 Belongs here: reading, running the statements, checking, writing, saying so. Does not belong here: what the
-tables say (``core/sql/``, ``core/reports/tables.py``), how they are drawn and worded (``core/reports/``).
+tables say (``tables/``, ``core/reports/tables.py``), how they are drawn and worded (``core/reports/``).
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import product
@@ -18,7 +19,6 @@ from pydantic import Field
 from retail_pipeline.core.inputs import model_source, report_inputs
 from retail_pipeline.core.manifests import Manifest, schema_fingerprint
 from retail_pipeline.core.reports import tables as small
-from retail_pipeline.core.schema import REPORT, TABLES
 from retail_pipeline.core.segmentation import FittedSegmentation, fit
 from retail_pipeline.defs.assets.snapshots import (
     ASSIGNMENTS,
@@ -29,16 +29,15 @@ from retail_pipeline.defs.assets.snapshots import (
     model_of,
 )
 from retail_pipeline.defs.events import (
-    OWNERS,
     as_metadata,
-    asset_spec,
+    asset_specs,
     blocking,
-    check_spec,
+    check_specs,
     log_check,
     log_made,
 )
 from retail_pipeline.defs.instance import writing_step
-from retail_pipeline.defs.partitions import ALL_HISTORY, MONTH_IN_FORCE
+from retail_pipeline.defs.jobs import REPORT_TABLES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all, not_made
 from retail_pipeline.engine import Input
@@ -51,28 +50,14 @@ from retail_pipeline.lake.partitions import (
     write_manifest,
     write_partition,
 )
+from retail_pipeline.tables import TABLES, statement
 
 if TYPE_CHECKING:
     from retail_pipeline.core.reports.data import ReportData
 
-MIGRATION = TABLES["segment_migration"]
+MIGRATION, REPORT = TABLES["segment_migration"], TABLES["report"]
 YEAR = 365
 COMPARED = {"previous_day": 1, "30_days_before": 30}
-# what each statement reads: tables of the lake, and small ones of core/reports/tables.py
-READS: Mapping[str, Sequence[str]] = {
-    "segment_profiles": ("rfm_features", "segment_assignments", "transactions"),
-    "cohort_retention": ("customer_days", "months"),
-    "sales_trends": ("transactions", "positions"),
-    "customer_rankings": ("rfm_features",),
-    "spend_distribution": ("rfm_features", "orders_edges", "spend_edges"),
-    "product_rankings": ("transactions",),
-    "key_figures": ("rfm_features", "customer_days", "transactions"),
-}
-# what each table is made from
-SOURCES: Mapping[str, Sequence[str]] = {
-    **{name: [source for source in reads if source in TABLES] for name, reads in READS.items()},
-    MIGRATION.name: ["rfm_features", "segment_assignments", "customer_days", "segmentation_models"],
-}
 # the last step after a statement
 FINISH = {"spend_distribution": small.with_densest, "key_figures": small.key_figures}
 
@@ -85,35 +70,11 @@ class ReportConfig(dg.Config):
 
 def report_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     """The assets of the report: its tables, and the page."""
-    mappings = dict.fromkeys(("transactions", "customer_days"), ALL_HISTORY)
-    mappings["segmentation_models"] = MONTH_IN_FORCE
-
-    def deps(names: Sequence[str]) -> list[dg.AssetDep]:
-        return [dg.AssetDep(name, partition_mapping=mappings.get(name)) for name in names]
-
-    page = dg.AssetSpec(
-        REPORT.name,
-        deps=deps([*SOURCES, "campaign_lists", "segmentation_models"]),
-        description=REPORT.meaning,
-        group_name=REPORT.layer,
-        owners=OWNERS,
-        kinds={"html"},
-        code_version=REPORT.code_version,
-        partitions_def=days,
-        skippable=True,
-        metadata={"dagster/uri": str(pipeline.lake.root.resolve() / REPORT.name)},
-    )
 
     @dg.multi_asset(
         name="reports",
-        specs=[
-            *(asset_spec(name, pipeline.lake, days, deps(names)) for name, names in SOURCES.items()),
-            page,
-        ],
-        check_specs=[
-            check_spec(name, f"{name}_are_valid", "Every expectation of the table holds.", days)
-            for name in SOURCES
-        ],
+        specs=asset_specs((*REPORT_TABLES, REPORT.name), pipeline.lake, days),
+        check_specs=check_specs(REPORT_TABLES, days),
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
@@ -141,7 +102,7 @@ def make_report(run: Run, day: date) -> Bad[date]:
     if day not in run.state.assignments:
         return {day: not_made(ASSIGNMENTS.name)}
     # the page needs every table, whichever are selected beside it
-    names = [name for name in SOURCES if not {name, REPORT.name}.isdisjoint(run.selected)]
+    names = [name for name in REPORT_TABLES if not {name, REPORT.name}.isdisjoint(run.selected)]
     tables = make_tables(run, day, names)
     if bad := check_tables(run, day, tables):
         return {day: bad}
@@ -178,14 +139,20 @@ def make_tables(run: Run, day: date, names: Sequence[str]) -> dict[str, pa.Table
         "year_before_from": day - timedelta(days=2 * YEAR - 1),
     }
     made = {
-        table: run.engine.run(table, {name: inputs[name] for name in READS[table]}, **parameters)
+        table: run.engine.run(table, _read_by(table, inputs), **parameters)
         for table in names
-        if table in READS
+        if table != MIGRATION.name
     }
     if MIGRATION.name in names:
         made[MIGRATION.name] = make_migration(run, day, features)
     made |= {table: finish(made[table]) for table, finish in FINISH.items() if table in made}
     return {name: made[name].select(TABLES[name].names).cast(TABLES[name].arrow) for name in names}
+
+
+def _read_by(table: str, inputs: Mapping[str, Input]) -> Mapping[str, Input]:
+    """Those inputs that a table's statement names."""
+    words = set(re.findall(r"\w+", statement(table)))
+    return {name: rows for name, rows in inputs.items() if name in words}
 
 
 def make_migration(run: Run, day: date, features: pa.Table) -> pa.Table:

@@ -32,7 +32,6 @@ from retail_pipeline.core.inputs import (
 from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.planner import odd_ids, odd_ids_that_hold, release_notes
 from retail_pipeline.core.readiness import Finding
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.segmentation import FittedSegmentation, fit, to_json
 from retail_pipeline.defs.assets.released import take_lists_away, write_list
 from retail_pipeline.defs.events import blocking, log_check, log_findings, log_made
@@ -43,6 +42,7 @@ from retail_pipeline.lake.models import own_model_path, read_model, read_own_mod
 from retail_pipeline.lake.partitions import read_partition, remove_partition, replace_file, write_partitions
 from retail_pipeline.lake.slices import slices
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
+from retail_pipeline.tables import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd

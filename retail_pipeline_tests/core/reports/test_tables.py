@@ -21,7 +21,8 @@ from retail_pipeline.core.reports.tables import (
     spend_edges,
     with_densest,
 )
-from retail_pipeline.core.schema import MONEY, TABLES
+from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.columns import MONEY
 
 AMOUNTS = st.floats(-1e9, 1e9, allow_nan=False).map(lambda value: round(value, 4))
 

@@ -15,7 +15,6 @@ import sqlglot
 from sqlglot import exp
 
 from retail_pipeline.core import segmentation
-from retail_pipeline.core.schema import TABLES
 from retail_pipeline.core.segmentation import (
     DIALECTS,
     FittedSegmentation,
@@ -28,6 +27,7 @@ from retail_pipeline.core.segmentation import (
 )
 from retail_pipeline.engine import Engine
 from retail_pipeline.engine.duckdb import connect
+from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.benchmarks.segments import customers, disagreements, frame, methods
 from retail_pipeline_tests.core.segmentation.support import uci
 

@@ -1,0 +1,33 @@
+"""How many of those who first bought in a month bought again in each later month."""
+
+from __future__ import annotations
+
+from retail_pipeline.tables.columns import FRACTION, INTEGER, STRING
+from retail_pipeline.tables.expectations import Expectation, Rules, at_least, true
+from retail_pipeline.tables.table import UP_TO, Column, Reads, Table
+
+
+def _expects(rules: Rules) -> tuple[Expectation, ...]:
+    return (
+        at_least("a cohort has at least the customers who bought", "cohort_customers", "customers"),
+        true("all of a cohort bought in its first month", "months_since > 0 or customers = cohort_customers"),
+    )
+
+
+TABLE = Table(
+    __name__,
+    __doc__,
+    layer="reports",
+    partition_keys=("snapshot_date",),
+    key=("cohort_month", "month"),
+    reads=(Reads("customer_days", UP_TO),),
+    columns=(
+        Column("cohort_month", STRING, "Month of the first sale, YYYY-MM"),
+        Column("month", STRING, "Month observed, YYYY-MM; the last may be under way"),
+        Column("months_since", INTEGER, "Months between the two", "months", minimum=0),
+        Column("cohort_customers", INTEGER, "Customers of the cohort", "customers", minimum=1),
+        Column("customers", INTEGER, "Those of them who bought in the month", "customers", minimum=0),
+        Column("rate", FRACTION, "customers / cohort_customers", "1"),
+    ),
+    expects=_expects,
+)

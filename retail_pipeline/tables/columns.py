@@ -1,0 +1,69 @@
+"""Types and columns that several tables share."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from retail_pipeline.tables.table import Column
+
+QUANTITY = pa.decimal128(18, 3)
+MONEY = pa.decimal128(18, 4)
+TIMESTAMP = pa.timestamp("us")
+STRING = pa.string()
+INTEGER = pa.int64()
+DAY = pa.date32()
+FRACTION = pa.float64()
+
+RAW = (
+    Column("source_id", STRING, "First 16 hex digits of the sha256 of the file the row came in"),
+    Column("source_row", INTEGER, "Row number in the file; 1 is the first data row", minimum=1),
+    Column("source_system", STRING, "The shop or till system, as the source profile names it"),
+    Column("invoice_id", STRING, "Invoice, basket or order number, without decoration", nullable=True),
+    Column(
+        "product_id",
+        STRING,
+        "Product code, without decoration; letter case as delivered until cleaning",
+        nullable=True,
+    ),
+    Column("description", STRING, "Product text", nullable=True),
+    Column("quantity", QUANTITY, "Units sold; negative when goods come back", "units"),
+    Column(
+        "unit_price", MONEY, "Price of one unit; null where the shop reports line totals", "currency", True
+    ),
+    Column("amount", MONEY, "Line total; null where the shop reports unit prices", "currency", True),
+    Column("sold_at", TIMESTAMP, "When it was sold, in the business time zone, without offset"),
+    Column(
+        "customer_id",
+        STRING,
+        "Customer, without decoration; null for an anonymous sale",
+        nullable=True,
+        personal=True,
+    ),
+    Column("country", STRING, "Country of the sale or the customer", nullable=True),
+    Column("currency", STRING, "ISO 4217 code"),
+)
+
+
+def with_columns(columns: tuple[Column, ...], **replaced: Column) -> tuple[Column, ...]:
+    """The columns, some of them replaced by name."""
+    return tuple(replaced.get(c.name, c) for c in columns)
+
+
+CUSTOMER = Column("customer_id", STRING, "Customer", personal=True)
+FIRST_SOLD_AT = Column(
+    "first_sold_at", TIMESTAMP, "First sale (over all history in a snapshot)", nullable=True
+)
+LAST_SOLD_AT = Column("last_sold_at", TIMESTAMP, "Last sale (over all history in a snapshot)", nullable=True)
+ON_LIST = (
+    Column("segment", STRING, "Segment that put the customer on the list"),
+    Column(
+        "arm",
+        STRING,
+        "treatment: gets the offer; control: held out, to measure by",
+        values=("treatment", "control"),
+    ),
+    Column("rank", INTEGER, "1 is the first by the campaign's ranking", minimum=1),
+    Column("offer", STRING, "The offer"),
+    Column("channel", STRING, "The channel"),
+    Column("reason", STRING, "Why this customer is on this list, in words"),
+)

@@ -1,0 +1,24 @@
+"""The first hundred customers by total spend, by average order value and by number of orders."""
+
+from __future__ import annotations
+
+from retail_pipeline.tables.columns import CUSTOMER, INTEGER, MONEY, STRING
+from retail_pipeline.tables.table import Column, Reads, Table
+
+TABLE = Table(
+    __name__,
+    __doc__,
+    layer="reports",
+    partition_keys=("snapshot_date",),
+    key=("ranking", "rank"),
+    reads=(Reads("rfm_features"),),
+    columns=(
+        Column("ranking", STRING, "What they are ranked by", values=("total", "average", "orders")),
+        Column("rank", INTEGER, "1 is the first; ties by customer_id", minimum=1),
+        CUSTOMER,
+        Column("monetary", MONEY, "Value in the window", "currency"),
+        Column("frequency", INTEGER, "Sale invoices in the window", "orders", minimum=1),
+        Column("avg_order_value", MONEY, "Gross value / frequency", "currency"),
+        Column("recency_days", INTEGER, "Days since the last sale", "days", minimum=0),
+    ),
+)

@@ -1,0 +1,25 @@
+"""The report's single figures as of the end of a day."""
+
+from __future__ import annotations
+
+from retail_pipeline.tables.columns import FRACTION, STRING
+from retail_pipeline.tables.table import UP_TO, Column, Reads, Table
+
+TABLE = Table(
+    __name__,
+    __doc__,
+    layer="reports",
+    partition_keys=("snapshot_date",),
+    key=("figure",),
+    reads=(
+        Reads("rfm_features"),
+        Reads("customer_days", UP_TO),
+        Reads("transactions", UP_TO),
+    ),
+    columns=(
+        Column("figure", STRING, "Name of the figure (docs/report.md lists them)"),
+        Column("value", FRACTION, "Its value; null when there is nothing to measure", "", True),
+        Column("unit", STRING, "Its unit"),
+        Column("meaning", STRING, "What it says"),
+    ),
+)

@@ -1,0 +1,52 @@
+"""One row for each file that has landed: where it came from, what it held, which days it touches."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from retail_pipeline.tables.columns import DAY, INTEGER, STRING
+from retail_pipeline.tables.expectations import Expectation, Rules, zero
+from retail_pipeline.tables.table import Column, Table
+
+
+def _expects(rules: Rules) -> tuple[Expectation, ...]:
+    return (
+        zero(
+            "rows read are rows accepted, rows rejected and rows left out",
+            "rows_unaccounted_for",
+            "rows_read - rows_accepted - rows_rejected - rows_left_out",
+        ),
+    )
+
+
+TABLE = Table(
+    __name__,
+    __doc__,
+    layer="landing",
+    partition_keys=("file",),
+    key=("source_id",),
+    beside="raw_transactions",
+    columns=(
+        Column("source_id", STRING, "First 16 hex digits of the file's sha256"),
+        Column("path", STRING, "Path under the landing folder when it landed"),
+        Column("size_bytes", INTEGER, "Size of the file", "bytes", minimum=0),
+        Column("sha256", STRING, "sha256 of the file's bytes, in hex"),
+        Column("profile", STRING, "The source profile that read it"),
+        Column("encoding", STRING, "Text encoding, or `binary` for Parquet"),
+        Column("rows_read", INTEGER, "Data rows in the file", "rows", minimum=0),
+        Column("rows_accepted", INTEGER, "Rows in raw_transactions", "rows", minimum=0),
+        Column("rows_rejected", INTEGER, "Rows in unreadable_rows", "rows", minimum=0),
+        Column(
+            "rows_left_out",
+            INTEGER,
+            "Rows that `keep_rows` does not keep, and totals: in no table",
+            "rows",
+            minimum=0,
+        ),
+        Column("first_day", DAY, "First business day in the file", nullable=True),
+        Column("last_day", DAY, "Last business day in the file", nullable=True),
+        Column("days_touched", pa.list_(DAY), "Every business day in the file, ascending"),
+    ),
+    expects=_expects,
+    code_version="2",
+)

@@ -1,0 +1,27 @@
+"""What was fitted for a month, with its gates: in force since, or kept and refused."""
+
+from __future__ import annotations
+
+from retail_pipeline.tables.columns import STRING
+from retail_pipeline.tables.table import MONTH_BEFORE, Check, Column, Reads, Table
+
+TABLE = Table(
+    __name__,
+    __doc__,
+    layer="segments",
+    partition_keys=("month",),
+    key=("segmentation",),
+    reads=(Reads("customer_days", MONTH_BEFORE),),
+    file="<segmentation>.json",
+    columns=(
+        Column("segmentation", STRING, "Name of the segmentation"),
+        Column("candidate", STRING, "The fitted model, its gates' figures and the verdict, as JSON"),
+    ),
+    checks=(
+        Check(
+            "candidates_pass_their_gates",
+            "Every segmentation's candidate passes every gate, or somebody promoted it.",
+            blocking=False,
+        ),
+    ),
+)

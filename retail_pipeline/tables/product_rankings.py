@@ -1,0 +1,24 @@
+"""The first hundred products sold, by revenue, by units and by invoices."""
+
+from __future__ import annotations
+
+from retail_pipeline.tables.columns import INTEGER, MONEY, QUANTITY, STRING
+from retail_pipeline.tables.table import UP_TO, Column, Reads, Table
+
+TABLE = Table(
+    __name__,
+    __doc__,
+    layer="reports",
+    partition_keys=("snapshot_date",),
+    key=("ranking", "rank"),
+    reads=(Reads("transactions", UP_TO),),
+    columns=(
+        Column("ranking", STRING, "What they are ranked by", values=("revenue", "units", "invoices")),
+        Column("rank", INTEGER, "1 is the first; ties by product_id", minimum=1),
+        Column("product_id", STRING, "Product code"),
+        Column("description", STRING, "Its commonest description", nullable=True),
+        Column("revenue", MONEY, "Sum of amounts: sales less returns", "currency"),
+        Column("units", QUANTITY, "Units sold, returns not taken off", "units"),
+        Column("invoices", INTEGER, "Distinct invoices that sold it", "invoices", minimum=1),
+    ),
+)

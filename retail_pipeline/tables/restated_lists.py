@@ -1,0 +1,32 @@
+"""What a list that was handed over would be today, customer by customer: the difference."""
+
+from __future__ import annotations
+
+from retail_pipeline.tables.columns import CUSTOMER, INTEGER, ON_LIST, STRING
+from retail_pipeline.tables.table import Column, Table
+
+TABLE = Table(
+    __name__,
+    __doc__,
+    layer="campaigns",
+    partition_keys=("snapshot_date", "campaign"),
+    key=("customer_id",),
+    beside="campaign_lists",
+    columns=(
+        CUSTOMER,
+        Column(
+            "change",
+            STRING,
+            "added, removed, same, or changed (segment, arm, rank, offer or channel)",
+            values=("same", "added", "removed", "changed"),
+        ),
+        *(
+            Column(column.name, column.type, column.meaning + "; null where removed", nullable=True)
+            for column in ON_LIST
+        ),
+        *(
+            Column(f"released_{name}", type_, f"The {name} handed over; null where added", nullable=True)
+            for name, type_ in (("segment", STRING), ("arm", STRING), ("rank", INTEGER))
+        ),
+    ),
+)

@@ -1,0 +1,45 @@
+"""Distinct invoices and revenue by weekday, month, season and hour; anonymous included."""
+
+from __future__ import annotations
+
+from retail_pipeline.tables.columns import INTEGER, MONEY, STRING
+from retail_pipeline.tables.expectations import Expectation, Rules, at_least
+from retail_pipeline.tables.table import UP_TO, Column, Reads, Table
+
+
+def _expects(rules: Rules) -> tuple[Expectation, ...]:
+    return (at_least("no more orders than invoices", "invoices", "orders"),)
+
+
+TABLE = Table(
+    __name__,
+    __doc__,
+    layer="reports",
+    partition_keys=("snapshot_date",),
+    key=("dimension", "position"),
+    reads=(Reads("transactions", UP_TO),),
+    columns=(
+        Column(
+            "dimension",
+            STRING,
+            "What the rows are by",
+            values=("weekday", "month", "season", "hour"),
+        ),
+        Column(
+            "position",
+            INTEGER,
+            "weekday 1 (Monday) to 7, month 1 to 12, season 1 (spring) to 4 (winter), hour 0 to 23",
+            minimum=0,
+        ),
+        Column("label", STRING, "Its name: Mon, Jan, Spring (Mar-May), 09:00"),
+        Column("invoices", INTEGER, "Distinct invoices of any kind, returns too", "invoices", minimum=0),
+        Column("orders", INTEGER, "Distinct invoices with a sale", "orders", minimum=0),
+        Column(
+            "revenue",
+            MONEY,
+            "Sales less returns of these invoices (+ adjustments if set so)",
+            "currency",
+        ),
+    ),
+    expects=_expects,
+)

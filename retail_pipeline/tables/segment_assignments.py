@@ -1,0 +1,53 @@
+"""The segment of every customer under one segmentation, as of the end of a day, and why."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from retail_pipeline.tables.columns import CUSTOMER, DAY, STRING
+from retail_pipeline.tables.expectations import Expectation, Rules, known_segment, true
+from retail_pipeline.tables.table import MONTH_IN_FORCE, Column, Cost, Reads, Table
+
+
+def _expects(rules: Rules) -> tuple[Expectation, ...]:
+    return (
+        *known_segment(rules.segments),
+        true(
+            "segment_since is not after the snapshot",
+            "cast(segment_since as date) <= cast(snapshot_date as date)",
+        ),
+    )
+
+
+TABLE = Table(
+    __name__,
+    __doc__,
+    layer="segments",
+    partition_keys=("snapshot_date", "segmentation"),
+    key=("customer_id",),
+    reads=(
+        Reads("rfm_features"),
+        Reads("segmentation_models", MONTH_IN_FORCE),
+    ),
+    columns=(
+        CUSTOMER,
+        Column("segment", STRING, "Segment name; `Lapsed` when nothing was bought in the window"),
+        Column("score", pa.float64(), "The method's own score (docs/segmentations.md)", nullable=True),
+        Column("reason", STRING, "Why this segment, in figures"),
+        Column(
+            "previous_segment",
+            STRING,
+            "Segment at the last month close before the day",
+            nullable=True,
+        ),
+        Column(
+            "segment_since",
+            DAY,
+            "First month close of the unbroken spell in this segment",
+            nullable=True,
+        ),
+        Column("model_month", STRING, "Month whose model was in force; `bootstrap` or `same_snapshot`"),
+    ),
+    expects=_expects,
+    cost=Cost(6e-06, 22.0),
+)

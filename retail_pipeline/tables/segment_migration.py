@@ -1,0 +1,63 @@
+"""Moves between segments since an earlier day: customers, their worth, what moved them."""
+
+from __future__ import annotations
+
+from retail_pipeline.tables.columns import DAY, INTEGER, MONEY, STRING
+from retail_pipeline.tables.expectations import Expectation, Rules, known_segment, zero
+from retail_pipeline.tables.table import MONTH_IN_FORCE, UP_TO, Column, Reads, Table
+
+
+def _expects(rules: Rules) -> tuple[Expectation, ...]:
+    return (
+        *known_segment(rules.segments, "to_segment"),
+        zero(
+            "who moved did so by behaviour or by the model, and nobody else is counted as moved",
+            "moves_unaccounted_for",
+            "by_behaviour + by_model "
+            "- case when from_segment = 'New' or from_segment = to_segment then 0 else customers end",
+        ),
+    )
+
+
+TABLE = Table(
+    __name__,
+    __doc__,
+    layer="reports",
+    partition_keys=("snapshot_date",),
+    key=("segmentation", "compared_with", "from_segment", "to_segment"),
+    reads=(
+        Reads("rfm_features"),
+        Reads("segment_assignments"),
+        Reads("customer_days", UP_TO),
+        Reads("segmentation_models", MONTH_IN_FORCE),
+    ),
+    columns=(
+        Column("segmentation", STRING, "Name of the segmentation"),
+        Column(
+            "compared_with",
+            STRING,
+            "The earlier snapshot: that of the day before, or of 30 days before",
+            values=("previous_day", "30_days_before"),
+        ),
+        Column("compared_day", DAY, "The day of the earlier snapshot"),
+        Column("from_segment", STRING, "Segment then; `New` for those who were no customers yet"),
+        Column("to_segment", STRING, "Segment now"),
+        Column("customers", INTEGER, "Customers, those who stayed included", "customers", minimum=1),
+        Column("revenue", MONEY, "Sum of their monetary now", "currency"),
+        Column(
+            "by_behaviour",
+            INTEGER,
+            "Moved because their features crossed a boundary: the earlier model moves them too",
+            "customers",
+            minimum=0,
+        ),
+        Column(
+            "by_model",
+            INTEGER,
+            "Moved because the boundary crossed them: the earlier model leaves them",
+            "customers",
+            minimum=0,
+        ),
+    ),
+    expects=_expects,
+)

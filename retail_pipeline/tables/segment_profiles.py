@@ -1,0 +1,53 @@
+"""Each segment as of the end of a day: size, money, typical customer, countries."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from retail_pipeline.tables.columns import FRACTION, INTEGER, MONEY, STRING
+from retail_pipeline.tables.expectations import Expectation, Rules, between, known_segment
+from retail_pipeline.tables.table import UP_TO, Column, Reads, Table
+
+
+def _expects(rules: Rules) -> tuple[Expectation, ...]:
+    return (*known_segment(rules.segments), between("share is at most 1", "share", max_value=1))
+
+
+TABLE = Table(
+    __name__,
+    __doc__,
+    layer="reports",
+    partition_keys=("snapshot_date",),
+    key=("segmentation", "segment"),
+    reads=(
+        Reads("rfm_features"),
+        Reads("segment_assignments"),
+        Reads("transactions", UP_TO),
+    ),
+    columns=(
+        Column("segmentation", STRING, "Name of the segmentation"),
+        Column("segment", STRING, "Segment name"),
+        Column("customers", INTEGER, "Customers in the segment", "customers", minimum=1),
+        Column("share", FRACTION, "Customers / all customers of the snapshot", "1"),
+        Column("revenue", MONEY, "Sum of monetary", "currency"),
+        Column("revenue_share", FRACTION, "Revenue / that of all segments; null if that is 0", "1", True),
+        *(
+            Column(f"{feature}_{figure}", FRACTION, f"{figure.title()} of {feature}", unit, nullable)
+            for feature, unit, nullable in (
+                ("recency_days", "days", False),
+                ("frequency", "orders", False),
+                ("monetary", "currency", False),
+                ("avg_order_value", "currency", True),
+            )
+            for figure in ("mean", "median")
+        ),
+        Column(
+            "top_countries",
+            pa.list_(STRING),
+            "The up to three countries most of its customers last bought in, commonest first; empty "
+            "when none is known in the window",
+        ),
+        Column("top_country_shares", pa.list_(FRACTION), "Their shares of the segment's customers", "1"),
+    ),
+    expects=_expects,
+)

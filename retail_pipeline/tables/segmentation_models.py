@@ -1,0 +1,34 @@
+"""The models in force in a month: one JSON a segmentation, trained on the days before the month."""
+
+from __future__ import annotations
+
+from retail_pipeline.tables.columns import STRING
+from retail_pipeline.tables.table import Check, Column, Reads, Table
+
+TABLE = Table(
+    __name__,
+    __doc__,
+    layer="segments",
+    partition_keys=("month",),
+    key=("segmentation",),
+    reads=(Reads("model_candidates"),),
+    file="<segmentation>.json",
+    columns=(
+        Column("segmentation", STRING, "Name of the segmentation"),
+        Column("model", STRING, "The fitted model with its card, as JSON"),
+    ),
+    checks=(
+        Check(
+            "models_rest_on_present_data",
+            "The days that the month's candidates were fitted on have not changed since.",
+            blocking=False,
+        ),
+        Check(
+            "customers_move_by_themselves",
+            "At the close, at most models.max_moved_by_model of the customers stand in another "
+            "segment because the model changed rather than what they bought.",
+            blocking=False,
+        ),
+    ),
+    code_version="2",
+)

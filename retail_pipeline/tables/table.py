@@ -1,0 +1,154 @@
+"""What the declaration of a table says: ``Table`` and its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+import pyarrow as pa
+
+from retail_pipeline.tables.expectations import (
+    Expectation,
+    Rules,
+    at_least_minimum,
+    never_null,
+    one_of,
+    unique,
+)
+
+Over: TypeAlias = Literal["same", "every file", "up to", "month before", "month in force"]
+EVERY_FILE: Over = "every file"
+UP_TO: Over = "up to"
+MONTH_BEFORE: Over = "month before"
+MONTH_IN_FORCE: Over = "month in force"
+DATA_FILE = "part-0.parquet"
+LAYERS = ("landing", "transactions", "features", "segments", "campaigns", "reports")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Its Arrow type, its unit (empty where there is none), what it means, and what may stand in it.
+    """
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    unit: str = ""
+    nullable: bool = False
+    values: tuple[str, ...] = ()
+    minimum: int | None = None
+    personal: bool = False
+
+
+@dataclass(frozen=True)
+class Reads:
+    """A table that another is made from, and which of its partitions.
+
+    The same day's (or month's), those of every file, of all days up to the day, of the month before, or of
+    the month whose models are in force.
+    """
+
+    table: str
+    over: Over = "same"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check of what no single row can show; ``meaning`` says what is true when it is green."""
+
+    name: str
+    meaning: str
+    blocking: bool = True
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Rough cost: CPU seconds and bytes on disk a row; only to tell a minute from an hour."""
+
+    seconds_a_row: float
+    bytes_a_row: float
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table, declared: everything about it that is not its statement.
+
+    ``module`` and ``doc`` are its module's name and docstring: a table is called what its file is called.
+    ``layer`` is one of ``LAYERS``; ``partition_keys`` are its hive keys, ``key`` is its primary key inside a
+    partition, ``file`` the name of a partition's data file. A table ``beside`` another is written with it and
+    has no asset of its own. ``code_version`` rises
+    whenever the same inputs would give other rows; partitions made by another version are stale.
+    """
+
+    module: str
+    doc: str | None
+    layer: str
+    partition_keys: tuple[str, ...]
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    reads: tuple[Reads, ...] = ()
+    expects: Callable[[Rules], Sequence[Expectation]] = lambda rules: ()
+    checks: tuple[Check, ...] = ()
+    cost: Cost = Cost(0, 0)
+    beside: str | None = None
+    file: str = DATA_FILE
+    code_version: str = "1"
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self.module.rpartition(".")[2]
+
+    @property
+    def meaning(self) -> str:
+        """What it holds, in a sentence."""
+        return self.doc or ""
+
+    @property
+    def personal(self) -> tuple[str, ...]:
+        """The columns that say who somebody is, or may."""
+        return tuple(column.name for column in self.columns if column.personal)
+
+    @property
+    def is_checked(self) -> bool:
+        """True when it is an asset whose rows are checked against its suite."""
+        return self.file == DATA_FILE and not self.beside
+
+    @property
+    def asset(self) -> str:
+        """The table whose asset it is part of: its own, or that of the one it is written with."""
+        return self.beside or self.name
+
+    @cached_property
+    def arrow(self) -> pa.Schema:
+        """The Arrow schema of the table's files (hive keys stand in the path, not in the file)."""
+        return pa.schema([pa.field(c.name, c.type, nullable=c.nullable) for c in self.columns])
+
+    @property
+    def names(self) -> list[str]:
+        """The column names, in file order."""
+        return [c.name for c in self.columns]
+
+    def needed(self, suite: Iterable[Expectation]) -> list[str]:
+        """The columns that a suite and the samples of its failures need, in file order."""
+        needed = {*self.key, *(name for expectation in suite for name in expectation.reads)}
+        return [name for name in self.names if name in needed]
+
+    def suite(self, rules: Rules) -> tuple[Expectation, ...]:
+        """Everything that must hold for its rows, partition by partition: by the columns, and its own."""
+        found: list[Expectation] = []
+        for column in self.columns:
+            if not column.nullable and not pa.types.is_list(column.type):
+                found.append(never_null(column.name))
+            if column.values:
+                found.append(
+                    one_of(f"{column.name} is {' or '.join(column.values)}", column.name, column.values)
+                )
+            if column.minimum is not None:
+                found.append(at_least_minimum(column.name, column.minimum))
+        once = f"{' and '.join(self.key)} occur once in a partition"
+        return (*found, unique(once, (*self.partition_keys, *self.key)), *self.expects(rules))

@@ -1,0 +1,24 @@
+"""Rows whose types or date could not be read, with the reasons and their original text."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from retail_pipeline.tables.columns import INTEGER, STRING
+from retail_pipeline.tables.table import Column, Table
+
+TABLE = Table(
+    __name__,
+    __doc__,
+    layer="landing",
+    partition_keys=("file",),
+    key=("source_id", "source_row"),
+    beside="raw_transactions",
+    columns=(
+        Column("source_id", STRING, "First 16 hex digits of the file's sha256"),
+        Column("source_row", INTEGER, "Row number in the file; 1 is the first data row", minimum=1),
+        Column("reasons", pa.list_(STRING), "Everything that is wrong with the row"),
+        Column("payload", STRING, "The row's text as it stood", personal=True),
+    ),
+    code_version="2",
+)
