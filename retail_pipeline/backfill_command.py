@@ -139,11 +139,11 @@ def _print_plan(pipeline: Pipeline, work: Work, table: str) -> None:
     ]
     state = pipeline.state()
     made = {
-        "transactions": state.transactions.values(),
-        "customer_days": state.customer_days.values(),
-        "rfm_features": state.features.values(),
-        "segment_assignments": [m for names in state.assignments.values() for m in names.values()],
-        "campaign_lists": [m for names in state.lists.values() for m in names.values()],
+        "transactions": state["transactions"].values(),
+        "customer_days": state["customer_days"].values(),
+        "rfm_features": state["rfm_features"].values(),
+        "segment_assignments": [m for names in state["segment_assignments"].values() for m in names.values()],
+        "campaign_lists": [m for names in state["campaign_lists"].values() for m in names.values()],
     }
     sizes = {name: bytes_a_row(pipeline.lake, manifests) for name, manifests in made.items()}
     known = {name: size for name, size in sizes.items() if size is not None}

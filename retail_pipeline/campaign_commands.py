@@ -50,20 +50,24 @@ def list_lists(
     with expected_errors():
         pipeline = _pipeline(settings, lake)
         state = pipeline.state()
-        wanted = day.date() if day else max((d for d, lists in state.lists.items() if lists), default=None)
+        wanted = (
+            day.date()
+            if day
+            else max((d for d, lists in state["campaign_lists"].items() if lists), default=None)
+        )
         if wanted is None:
             refuse("no lists are made yet: `retail-pipeline run` first")
         _refuse_without_lists(state, wanted)
         said = {(r.day, r.campaign): f" by {r.by}: {r.why}" for r in read_list_releases(pipeline.lake)}
     notes = release_notes(state, wanted)
     grid = Grid("list", "customers", "control", "", title=f"lists of {wanted}")
-    for name, made in sorted(state.lists[wanted].items()):
+    for name, made in sorted(state["campaign_lists"][wanted].items()):
         head, _, beside = notes.get(name, "").partition("; ")
         who = said.get((wanted, name), " by a marker file") if head else ""
         note = f"{head}{who}" + (f"\n{beside}" if beside else "")
         grid.add_row(name, f"{made.rows:,}", f"{made.counts['control']:,}", escape(note))
     out.print(grid)
-    for name, restated in sorted(state.restated.get(wanted, {}).items()):
+    for name, restated in sorted(state["restated_lists"].get(wanted, {}).items()):
         out.print(f"{name} now: {pipeline.lake.data('restated_lists', restated.partition)}")
 
 
@@ -90,7 +94,7 @@ def release(
         with writing(pipeline.lake, err.print):
             state = pipeline.state()
             _refuse_without_lists(state, wanted)
-            lists = state.lists[wanted]
+            lists = state["campaign_lists"][wanted]
             for name in campaigns or ():
                 if name not in lists:
                     refuse(f"{wanted} has no list {name}; its lists are {', '.join(sorted(lists))}")
@@ -113,7 +117,7 @@ def _pipeline(settings: SettingsFile, lake: LakeFolder) -> Pipeline:
 
 
 def _refuse_without_lists(state: State, day: date) -> None:
-    if not state.lists.get(day):
-        made = sorted(d for d, lists in state.lists.items() if lists)
+    if not state["campaign_lists"].get(day):
+        made = sorted(d for d, lists in state["campaign_lists"].items() if lists)
         known = f"the days with lists go from {made[0]} to {made[-1]}" if made else "no day has any yet"
         refuse(f"{day} has no lists; {known}")

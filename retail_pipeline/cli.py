@@ -119,7 +119,7 @@ def report(
 
     with expected_errors():
         pipeline = Pipeline(read_settings(settings, lake=lake))
-        made = sorted(pipeline.state().assignments)
+        made = sorted(pipeline.state()["segment_assignments"])
         wanted = day.date() if day else max(made, default=pipeline.settings.first_day)
         if wanted not in made:
             refuse(f"{wanted} has no segments yet: `retail-pipeline run --through {wanted}` makes them")
@@ -209,7 +209,7 @@ def release(
             if not state.is_held(wanted):
                 held = ", ".join(map(str, state.held_days(date.min, date.max))) or "none"
                 refuse(f"{wanted} is not held; held days: {held}")
-            content = state.transactions[wanted].content
+            content = state["transactions"][wanted].content
             path = write_release(pipeline.lake, DayRelease(day=wanted, content=content, why=why, by=by))
     out.print(f"{wanted} is released ({path}); `retail-pipeline run` now makes what waited for it")
 

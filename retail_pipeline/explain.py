@@ -131,7 +131,7 @@ def explain(settings: Settings, customer: str, day: date) -> Explanation:
 
 
 def _looked_up(settings: Settings, state: State, customer: str, day: date) -> Explanation:
-    if day not in state.features:
+    if day not in state["rfm_features"]:
         raise ExplainError(_not_made(state, day))
     memory, threads = settings.engine.memory_limit, settings.engine.threads
     with TemporaryDirectory() as spill, connect(memory, threads, Path(spill)) as engine:
@@ -140,13 +140,16 @@ def _looked_up(settings: Settings, state: State, customer: str, day: date) -> Ex
                 return found
     raise ExplainError(
         f"nothing up to {day} is of a customer {customer!r}; the snapshot of {day} has "
-        f"{state.features[day].rows:,} customers. Ids are matched as the lake writes them (docs/tables.md); "
-        "anonymous sales belong to nobody"
+        f"{state['rfm_features'][day].rows:,} customers. Ids are matched as the lake writes them "
+        "(docs/tables.md); anonymous sales belong to nobody"
     )
 
 
 def _not_made(state: State, day: date) -> str:
-    earlier, later = [d for d in state.features if d < day], [d for d in state.features if d > day]
+    earlier, later = (
+        [d for d in state["rfm_features"] if d < day],
+        [d for d in state["rfm_features"] if d > day],
+    )
     nearest = [str(d) for d in (max(earlier, default=None), min(later, default=None)) if d]
     if state.first_day is None or day < state.first_day:
         return f"{day} is before the first delivery, {state.first_day or 'of which there is none'}"
@@ -165,7 +168,7 @@ def _spellings(customer: str) -> list[str]:
 def _explained(search: _Search) -> Explanation | None:
     state, day = search.state, search.day
     counted = [str(d) for d in state.history(day)]
-    made = [str(d) for d in sorted(state.transactions) if state.first_day and state.first_day <= d <= day]
+    made = [str(d) for d in sorted(state["transactions"]) if state.first_day and state.first_day <= d <= day]
     delivered = [
         source_id
         for source_id, landed in state.counting.items()
@@ -182,10 +185,12 @@ def _explained(search: _Search) -> Explanation | None:
     segments = search.rows(
         _SEGMENTS,
         "segment_assignments",
-        (of_day | {"segmentation": name} for name in state.assignments.get(day, {})),
+        (of_day | {"segmentation": name} for name in state["segment_assignments"].get(day, {})),
     )
     lists = search.rows(
-        _LISTS, "campaign_lists", (of_day | {"campaign": name} for name in state.lists.get(day, {}))
+        _LISTS,
+        "campaign_lists",
+        (of_day | {"campaign": name} for name in state["campaign_lists"].get(day, {})),
     )
     paths = _paths(search, {row["source_id"] for row in (*lines, *refused, *unreadable)})
     objection = _objection(search)
@@ -225,8 +230,10 @@ def _is_stale(search: _Search) -> bool:
     return bool(
         work.days
         or work.months
-        or (day in work.snapshots and state.lists.get(day))
-        or not state.features[day].is_current(TABLES["rfm_features"], features_inputs(state, settings, day))
+        or (day in work.snapshots and state["campaign_lists"].get(day))
+        or not state["rfm_features"][day].is_current(
+            TABLES["rfm_features"], features_inputs(state, settings, day)
+        )
     )
 
 
@@ -264,7 +271,9 @@ def _model(search: _Search, segmentation: str, source: str) -> Row:
         raise LakeError(
             f"{file(source)} cannot be read ({error.strerror}): `retail-pipeline check` says how to mend it"
         ) from error
-    earlier = [month for month in sorted(search.state.models, reverse=True) if month <= source]
+    earlier = [
+        month for month in sorted(search.state["segmentation_models"], reverse=True) if month <= source
+    ]
     same = takewhile(lambda month: file(month).exists() and file(month).read_bytes() == content, earlier)
     since = min(same)
     return {
@@ -277,7 +286,7 @@ def _model(search: _Search, segmentation: str, source: str) -> Row:
 
 def _on_list(search: _Search, row: Row) -> Row:
     kept = ("campaign", "segment", "arm", "rank", "offer", "channel", "reason")
-    manifest = search.state.lists[search.day][row["campaign"]]
+    manifest = search.state["campaign_lists"][search.day][row["campaign"]]
     path = search.lake.data("campaign_lists", manifest.partition)
     return {**{name: row[name] for name in kept}, "customers": manifest.rows, "path": str(path)}
 
@@ -301,7 +310,7 @@ def _why_on_none(search: _Search, segments: Sequence[Row], objection: str | None
         return f"no lists for {day}: {'; '.join(odd)}"
     if objection:
         return objection
-    if not state.lists.get(day):
+    if not state["campaign_lists"].get(day):
         return f"no lists are made for {day}; `retail-pipeline run --through {day}` makes them"
     if not segments:
         return "the customer is in no segment"

@@ -54,7 +54,7 @@ def list_models(
         grid = Grid()
         for column in ("month", "segmentation", "in force", "segments", "gates", "match", "ARI"):
             grid.add_column(column, no_wrap=column not in ("segments", "gates"))
-        for month in sorted(state.candidates):
+        for month in sorted(state["model_candidates"]):
             changed = "\n(other data since)" if rests_on_other_data(state, month) else ""
             for name, (candidate, verdict) in judged(pipeline.lake, month).items():
                 if name != (segmentation or name):
@@ -188,10 +188,12 @@ def retrain(
         pipeline = _pipeline(settings, lake)
         with writing(pipeline.lake, err.print):
             state = pipeline.state()
-            wanted = [month] if month else [m for m in state.candidates if rests_on_other_data(state, m)]
+            wanted = (
+                [month] if month else [m for m in state["model_candidates"] if rests_on_other_data(state, m)]
+            )
             for chosen in wanted:
                 _refuse_unknown(state, chosen)
-                content = state.features[close_before(chosen)].content
+                content = state["rfm_features"][close_before(chosen)].content
                 write_retrain(pipeline.lake, ModelRetrain(month=chosen, rfm_features=content, why=why, by=by))
     if not wanted:
         out.print("no month rests on data that have changed")
@@ -249,8 +251,12 @@ def _of_month(pipeline: Pipeline, month: str, name: str) -> tuple[Candidate, Ver
 
 
 def _refuse_unknown(state: State, month: str) -> None:
-    if month not in state.candidates:
-        known = f"{min(state.candidates)} to {max(state.candidates)}" if state.candidates else "none"
+    if month not in state["model_candidates"]:
+        known = (
+            f"{min(state['model_candidates'])} to {max(state['model_candidates'])}"
+            if state["model_candidates"]
+            else "none"
+        )
         refuse(
             f"no models were trained for {month}; months with models: {known} (`retail-pipeline run "
             "--through` a day of the month trains them)"
@@ -266,10 +272,10 @@ def _in_force(pipeline: Pipeline, month: str | None, name: str) -> FittedSegment
         refuse(f"{name} is not switched on; the segmentations are {known}")
     if month:
         _refuse_unknown(state, month)
-    chosen = month or max(state.models, default=None)
+    chosen = month or max(state["segmentation_models"], default=None)
     if chosen:
         return read_model(pipeline.lake, chosen, name)
-    days = [day for day, made in state.assignments.items() if name in made]
+    days = [day for day, made in state["segment_assignments"].items() if name in made]
     if not days:
         refuse("nothing is fitted yet: `retail-pipeline run` first")
     return read_own_model(pipeline.lake, max(days), name)

@@ -149,9 +149,9 @@ def print_summary(
         )
         return bool(state.landed or state.quarantined)
     print_till(console, pipeline, state, made)
-    features = state.features.get(day)
+    features = state["rfm_features"].get(day)
     console.print(f"customers {features.rows if features else 0:,} as of {day}")
-    for name, manifest in sorted(state.assignments.get(day, {}).items()):
+    for name, manifest in sorted(state["segment_assignments"].get(day, {}).items()):
         sizes = ", ".join(f"{segment} {n:,}" for segment, n in manifest.counts.items())
         console.print(f"  {name}: {sizes}")
     for line in strange_ids(state, pipeline.recipe, day):
@@ -167,7 +167,7 @@ def print_summary(
         return True
     for line in waiting(pipeline, state, day):
         console.print(line)
-    lists = sorted(state.lists.get(day, {}).items())
+    lists = sorted(state["campaign_lists"].get(day, {}).items())
     console.print(f"lists {len(lists)}" if lists else "no lists")
     for name, manifest in lists:
         if not manifest.rows:
@@ -179,7 +179,7 @@ def print_summary(
         )
     for line in late(state, pipeline.recipe, day):
         console.print(line)
-    if report := state.reports.get(day):
+    if report := state["report"].get(day):
         console.print(f"report {pipeline.lake.partition(report.table, report.partition) / PAGE_FILE}")
     return bool(state.quarantined)
 
@@ -276,7 +276,7 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
     waits = waiting(pipeline, state, through)
     for line in (*strange_ids(state, pipeline.recipe, through), *waits):
         console.print(line)
-    if changed := [month for month in sorted(state.candidates) if rests_on_other_data(state, month)]:
+    if changed := [month for month in sorted(state["model_candidates"]) if rests_on_other_data(state, month)]:
         console.print(
             f"[yellow]changed[/yellow] data under the models of {_ends(changed)}: they stay as fitted until "
             "`retail-pipeline model retrain --changed --why …`"
@@ -327,7 +327,7 @@ def in_quarantine(state: State) -> list[str]:
 def waiting(pipeline: Pipeline, state: State, day: date) -> list[str]:
     """A line for each candidate of the day's month that a gate refused and nobody has decided about."""
     month = month_of(day)
-    if month not in state.candidates:
+    if month not in state["model_candidates"]:
         return []
     return [
         f"[yellow]waits[/yellow] the candidate of {month} for {escape(name)}: {escape(verdict.why)}; "
@@ -348,7 +348,7 @@ def late(state: State, recipe: Recipe, through: date, planned: Collection[date] 
         )
     restated = [
         f"{day} {escape(campaign)} {difference(manifest)}"
-        for day, lists in sorted(state.restated.items())
+        for day, lists in sorted(state["restated_lists"].items())
         for campaign, manifest in lists.items()
     ]
     if restated:
@@ -386,7 +386,13 @@ def failed_days(pipeline: Pipeline, instance: dg.DagsterInstance, state: State) 
     """
     settings = pipeline.settings
     span = days(settings.first_day, settings.last_day, settings.time_zone)
-    made = (state.transactions, state.customer_days, state.features, state.assignments, state.lists)
+    made = (
+        state["transactions"],
+        state["customer_days"],
+        state["rfm_features"],
+        state["segment_assignments"],
+        state["campaign_lists"],
+    )
     lines = []
     for table, there in zip(RANGE_TABLES, made, strict=True):
         found = instance.get_status_by_partition(dg.AssetKey(table), span.get_partition_keys(), span) or {}

@@ -136,7 +136,7 @@ def test_the_good_files_beside_it_are_brought_up_to_the_lists(
     assert f"files 3, rows read {rows}: transactions {rows}, refused 0, unreadable 0" in ran.stdout
     assert "lists 8" in ran.stdout
     pipeline = open_pipeline(root)
-    assert set(pipeline.state().lists[LAST]) == set(pipeline.settings.campaigns_in_force)
+    assert set(pipeline.state()["campaign_lists"][LAST]) == set(pipeline.settings.campaigns_in_force)
 
 
 @pytest.mark.xdist_group("cli_refused")
@@ -488,7 +488,7 @@ def test_a_second_run_waits_for_the_first_and_says_so(tmp_path: Path) -> None:
         holder.stdin.close()
         waiting.communicate()
     assert waiting.returncode == 0
-    assert LAST in open_pipeline(root).state().lists
+    assert LAST in open_pipeline(root).state()["campaign_lists"]
 
 
 def test_two_runs_at_once_leave_the_same_lake_as_one(tmp_path: Path) -> None:

@@ -85,6 +85,6 @@ def days_made(state: State) -> dict[date, Manifest]:
     return {
         day: made
         for day, delivered in sorted(state.raw.items())
-        if (made := state.transactions.get(day))
+        if (made := state["transactions"].get(day))
         and made.counts.get("raw") == sum(manifest.parts[day].rows for manifest in delivered.values())
     }

@@ -179,13 +179,13 @@ def of_days(state: State) -> Iterator[Problem]:
     for day in state.held_days(date.min, date.max):
         if not state.is_awaited(day):
             page = f"/assets/transactions?view=partitions&partition={day}"
-            key = f"day_held.{day}.{state.transactions[day].content[:8]}"
+            key = f"day_held.{day}.{state['transactions'][day].content[:8]}"
             yield Problem("day_held", key, f"{day}: {state.why_held(day)}", str(day), page)
 
 
 def of_lists(state: State) -> Iterator[Problem]:
     """The lists that were handed over and have another beside them."""
-    for day, lists in sorted(state.restated.items()):
+    for day, lists in sorted(state["restated_lists"].items()):
         for campaign, restated in sorted(lists.items()):
             page = f"/assets/campaign_lists?view=partitions&partition={day}"
             what = f"{campaign} of {day}: {difference(restated)}"
@@ -194,7 +194,7 @@ def of_lists(state: State) -> Iterator[Problem]:
 
 def of_ids(state: State, recipe: Recipe) -> Iterator[Problem]:
     """What is odd about the customer ids of the last snapshot."""
-    if day := max(state.features, default=None):
+    if day := max(state["rfm_features"], default=None):
         kind = "ids_hold" if recipe.ids == "hold" else "ids_odd"
         page = f"/assets/rfm_features?view=partitions&partition={day}"
         for name, says in odd_ids(state, recipe, day).items():

@@ -47,8 +47,8 @@ def cost_of_range(
     """
     tables = RANGE_TABLES[: RANGE_TABLES.index(table) + 1]
     delivered = {day: sum(m.parts[day].rows for m in state.raw.get(day, {}).values()) for day in work.days}
-    orders = sum(m.rows for m in state.customer_days.values()) or sum(delivered.values()) / LINES_AN_ORDER
-    customers = max((m.rows for m in state.features.values()), default=orders)
+    orders = sum(m.rows for m in state["customer_days"].values()) or sum(delivered.values()) / LINES_AN_ORDER
+    customers = max((m.rows for m in state["rfm_features"].values()), default=orders)
     rows = {
         "transactions": float(sum(delivered.values())),
         "customer_days": sum(delivered.values()) / LINES_AN_ORDER,

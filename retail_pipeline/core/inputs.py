@@ -41,7 +41,7 @@ def read_by_no_profile(state: State, recipe: Recipe) -> dict[str, Manifest]:
 def customer_days_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
     """What a day of customer_days is made from."""
     return {
-        "transactions": state.transactions[day].content,
+        "transactions": state["transactions"][day].content,
         "earlier": earlier_invoices(state, recipe, day),
         "features": recipe.customer_days,
     }
@@ -60,9 +60,12 @@ def features_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
 def candidate_inputs(state: State, recipe: Recipe, month: str) -> dict[str, str]:
     """What a month's candidates are made from."""
     close = close_before(month)
-    champion, before = state.models.get(month_of(close)), state.features.get(close_before(month_of(close)))
+    champion, before = (
+        state["segmentation_models"].get(month_of(close)),
+        state["rfm_features"].get(close_before(month_of(close))),
+    )
     return {
-        "rfm_features": state.features[close].content,
+        "rfm_features": state["rfm_features"][close].content,
         "rfm_features_before": before.content if champion and before else "",
         "features": fingerprint(recipe.features, recipe.customer_days),
         "segmentations": fingerprint(dict(recipe.segmentations)),
@@ -73,9 +76,9 @@ def candidate_inputs(state: State, recipe: Recipe, month: str) -> dict[str, str]
 
 def model_inputs(state: State, month: str) -> dict[str, str]:
     """What a month's models are chosen from."""
-    champion = state.models.get(month_of(close_before(month)))
+    champion = state["segmentation_models"].get(month_of(close_before(month)))
     return {
-        "candidates": state.candidates[month].content,
+        "candidates": state["model_candidates"][month].content,
         "champion": champion.content if champion else "",
         "decisions": state.model_decisions.get(month, ""),
     }
@@ -87,7 +90,7 @@ def candidates_are_current(state: State, recipe: Recipe, month: str) -> bool:
     Under ``late_data: flag`` other data under a fitted month are no reason, unless somebody asked for a
     retrain on just these data.
     """
-    made = state.candidates.get(month)
+    made: Manifest | None = state["model_candidates"].get(month)
     if made is None:
         return False
     inputs = candidate_inputs(state, recipe, month)
@@ -98,7 +101,7 @@ def candidates_are_current(state: State, recipe: Recipe, month: str) -> bool:
 
 def rests_on_other_data(state: State, month: str) -> bool:
     """True when the data that a month's candidates were fitted on have changed since."""
-    made, features = state.candidates.get(month), state.features.get(close_before(month))
+    made, features = state["model_candidates"].get(month), state["rfm_features"].get(close_before(month))
     return bool(made and features and made.inputs["rfm_features"] != features.content)
 
 
@@ -116,10 +119,12 @@ def model_source(state: State, recipe: Recipe, day: date) -> str:
 def assignments_inputs(state: State, recipe: Recipe, day: date, segmentation: str) -> dict[str, str]:
     """What a snapshot of segment_assignments is made from."""
     source = model_source(state, recipe, day)
-    previous = state.assignments.get(close_before(month_of(day)), {}).get(segmentation)
+    previous = state["segment_assignments"].get(close_before(month_of(day)), {}).get(segmentation)
     return {
-        "rfm_features": state.features[day].content,
-        "model": state.models[source].content if source in state.models else source,
+        "rfm_features": state["rfm_features"][day].content,
+        "model": state["segmentation_models"][source].content
+        if source in state["segmentation_models"]
+        else source,
         "segmentation": recipe.segmentations[segmentation],
         "previous": previous.content if previous else "",
     }
@@ -129,8 +134,8 @@ def list_inputs(state: State, recipe: Recipe, day: date, campaign: str) -> dict[
     """What a campaign list is made from."""
     segmentation, settings = recipe.campaigns[campaign]
     return {
-        "segment_assignments": state.assignments[day][segmentation].content,
-        "rfm_features": state.features[day].content,
+        "segment_assignments": state["segment_assignments"][day][segmentation].content,
+        "rfm_features": state["rfm_features"][day].content,
         "campaign": settings,
         "suppression": state.suppression,
     }
@@ -140,7 +145,7 @@ def restated_inputs(state: State, recipe: Recipe, day: date, campaign: str) -> d
     """What the restatement of a released list is made from."""
     return {
         **list_inputs(state, recipe, day, campaign),
-        "released": state.lists[day][campaign].content,
+        "released": state["campaign_lists"][day][campaign].content,
         "campaign_lists": TABLES["campaign_lists"].code_version,
     }
 
@@ -149,12 +154,16 @@ def report_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
     """What the report of a day is made from."""
     first = state.first_day or day
     months = [] if recipe.model_timing == SAME_SNAPSHOT else months_in_force(first, day)
-    models = {m: state.models[m].content for m in months if m in state.models}
-    days = [(d, m.content, m.counts) for d, m in sorted(state.transactions.items()) if first <= d <= day]
+    models = {m: state["segmentation_models"][m].content for m in months if m in state["segmentation_models"]}
+    days = [(d, m.content, m.counts) for d, m in sorted(state["transactions"].items()) if first <= d <= day]
     return {
-        "rfm_features": state.features[day].content,
-        "segment_assignments": fingerprint({n: m.content for n, m in state.assignments[day].items()}),
-        "campaign_lists": fingerprint({n: m.content for n, m in state.lists.get(day, {}).items()}),
+        "rfm_features": state["rfm_features"][day].content,
+        "segment_assignments": fingerprint(
+            {n: m.content for n, m in state["segment_assignments"][day].items()}
+        ),
+        "campaign_lists": fingerprint(
+            {n: m.content for n, m in state["campaign_lists"].get(day, {}).items()}
+        ),
         "transactions": fingerprint(days, sorted(state.counting)),
         "customer_days": state.history_fingerprint(day),
         "models": fingerprint(models, sorted(state.model_decisions.items())),

@@ -233,8 +233,10 @@ def stale_snapshots(state: State, recipe: Recipe, first: date, before: date) -> 
     """
     if state.first_day is None or before <= state.first_day:
         return ()
-    closes = {close_before(month) for month in months_in_force(state.first_day, before)} - state.lists.keys()
-    made = state.features.keys() | state.assignments.keys() | state.lists.keys()
+    closes = {close_before(month) for month in months_in_force(state.first_day, before)} - state[
+        "campaign_lists"
+    ].keys()
+    made = state["rfm_features"].keys() | state["segment_assignments"].keys() | state["campaign_lists"].keys()
     return tuple(
         day
         for day in sorted(made - closes)
@@ -245,7 +247,7 @@ def stale_snapshots(state: State, recipe: Recipe, first: date, before: date) -> 
 
 def release_notes(state: State, day: date) -> dict[str, str]:
     """What there is to know of the lists of a day that were handed over, by campaign."""
-    restated = state.restated.get(day, {})
+    restated = state["restated_lists"].get(day, {})
     return {
         campaign: "released"
         + (f"; restated beside it: {difference(restated[campaign])}" if campaign in restated else "")
@@ -271,9 +273,9 @@ def snapshot_ranges(
 
 
 def _tables_of(state: State, day: date) -> tuple[str, ...]:
-    if day in state.lists:
+    if day in state["campaign_lists"]:
         return SNAPSHOT_TABLES
-    return SNAPSHOT_TABLES[: 2 if day in state.assignments else 1]
+    return SNAPSHOT_TABLES[: 2 if day in state["segment_assignments"] else 1]
 
 
 def files_to_land(state: State, recipe: Recipe) -> list[FileSeen]:
@@ -326,7 +328,7 @@ def landed_file(manifest: Manifest) -> FileSeen:
 
 
 def _transactions_are_current(state: State, recipe: Recipe, day: date) -> bool:
-    made = state.transactions.get(day)
+    made = state["transactions"].get(day)
     return bool(made and made.is_current(TABLES["transactions"], transactions_inputs(state, recipe, day)))
 
 
@@ -334,22 +336,22 @@ def _day_is_current(state: State, recipe: Recipe, day: date) -> bool:
     if not _transactions_are_current(state, recipe, day):
         return False
     if state.is_held(day):
-        return day not in state.customer_days
-    summed = state.customer_days.get(day)
+        return day not in state["customer_days"]
+    summed = state["customer_days"].get(day)
     return bool(
         summed and summed.is_current(TABLES["customer_days"], customer_days_inputs(state, recipe, day))
     )
 
 
 def _features_are_current(state: State, recipe: Recipe, day: date) -> bool:
-    made = state.features.get(day)
+    made = state["rfm_features"].get(day)
     return bool(made and made.is_current(TABLES["rfm_features"], features_inputs(state, recipe, day)))
 
 
 def _segments_are_current(state: State, recipe: Recipe, day: date) -> bool:
     if not _features_are_current(state, recipe, day):
         return False
-    made = state.assignments.get(day, {})
+    made = state["segment_assignments"].get(day, {})
     return set(made) == set(recipe.segmentations) and all(
         manifest.is_current(TABLES["segment_assignments"], assignments_inputs(state, recipe, day, name))
         for name, manifest in made.items()
@@ -359,7 +361,7 @@ def _segments_are_current(state: State, recipe: Recipe, day: date) -> bool:
 def _models_are_current(state: State, recipe: Recipe, month: str) -> bool:
     if recipe.model_timing == SAME_SNAPSHOT:
         return True
-    made = state.models.get(month)
+    made = state["segmentation_models"].get(month)
     return bool(
         made
         and candidates_are_current(state, recipe, month)
@@ -369,7 +371,7 @@ def _models_are_current(state: State, recipe: Recipe, month: str) -> bool:
 
 def odd_ids(state: State, recipe: Recipe, day: date) -> dict[str, str]:
     """What is odd about the customer ids of a day's snapshot, in words by kind."""
-    made = state.features.get(day)
+    made = state["rfm_features"].get(day)
     return {} if made is None or recipe.ids == "ignore" else said(made.counts, recipe.max_customer_share)
 
 
@@ -383,16 +385,17 @@ def _lists_are_current(state: State, recipe: Recipe, day: date, objections: bool
     wanted = frozenset[str]() if holds else frozenset(recipe.campaigns)
     released = state.released_lists(day)
     return (
-        state.lists.get(day, {}).keys() == wanted | released
-        and state.restated.get(day, {}).keys() <= wanted & released
+        state["campaign_lists"].get(day, {}).keys() == wanted | released
+        and state["restated_lists"].get(day, {}).keys() <= wanted & released
         and all(_list_is_current(state, recipe, day, name, objections) for name in wanted)
     )
 
 
 def _list_is_current(state: State, recipe: Recipe, day: date, campaign: str, objections: bool) -> bool:
-    made, table = state.lists[day][campaign], TABLES["campaign_lists"]
+    table = TABLES["campaign_lists"]
+    made: Manifest = state[table.name][day][campaign]
     inputs = list_inputs(state, recipe, day, campaign)
-    if restated := state.restated.get(day, {}).get(campaign):
+    if restated := state["restated_lists"].get(day, {}).get(campaign):
         # a released list stands for what it was made from; the one beside it stands for what there is now
         made, table = restated, TABLES["restated_lists"]
         inputs = restated_inputs(state, recipe, day, campaign)
@@ -402,5 +405,5 @@ def _list_is_current(state: State, recipe: Recipe, day: date, campaign: str, obj
 
 
 def _report_is_current(state: State, recipe: Recipe, day: date) -> bool:
-    made = state.reports.get(day)
+    made = state["report"].get(day)
     return bool(made and made.is_current(TABLES["report"], report_inputs(state, recipe, day)))

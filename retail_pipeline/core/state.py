@@ -67,18 +67,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class State:
-    """What is there: the files in landing, and the manifests of the lake's partitions by key."""
+    """What is there: files in landing, what people decided, and the manifests of the lake's partitions."""
 
     seen: tuple[FileSeen, ...] = ()
     landed: Mapping[str, Manifest] = field(default_factory=dict)
-    transactions: Mapping[date, Manifest] = field(default_factory=dict)
-    customer_days: Mapping[date, Manifest] = field(default_factory=dict)
-    features: Mapping[date, Manifest] = field(default_factory=dict)
-    candidates: Mapping[str, Manifest] = field(default_factory=dict)
-    models: Mapping[str, Manifest] = field(default_factory=dict)
-    assignments: Mapping[date, Mapping[str, Manifest]] = field(default_factory=dict)
-    lists: Mapping[date, Mapping[str, Manifest]] = field(default_factory=dict)
-    reports: Mapping[date, Manifest] = field(default_factory=dict)
+    made: Mapping[str, Mapping[Any, Any]] = field(default_factory=dict)
     released: Mapping[date, str] = field(default_factory=dict)
     model_decisions: Mapping[str, str] = field(default_factory=dict)
     retrained: Mapping[str, str] = field(default_factory=dict)
@@ -90,7 +83,10 @@ class State:
     expected: Expected = LEARNED
     list_releases: Mapping[tuple[date, str], str] = field(default_factory=dict)
     list_markers: frozenset[tuple[date, str]] = frozenset()
-    restated: Mapping[date, Mapping[str, Manifest]] = field(default_factory=dict)
+
+    def __getitem__(self, table: str) -> Mapping[Any, Any]:
+        """The manifests of a table by day, or by month; where days have names, too, by day and name."""
+        return self.made.get(table, {})
 
     @cached_property
     def deliveries(self) -> Deliveries:
@@ -180,7 +176,7 @@ class State:
                     last[key] = max(part.last, last.get(key, 0))
         came: dict[date, tuple[Delivered, ...]] = {}
         for day, system in sorted(lines):
-            made = self.transactions.get(day)
+            made = self["transactions"].get(day)
             value = made.counts.get(value_of(system)) if made else None
             one = Delivered(day, system, lines[day, system], value, last.get((day, system)))
             came[day] = (*came.get(day, ()), one)
@@ -196,7 +192,7 @@ class State:
 
         Unless somebody released these rows.
         """
-        manifest = self.transactions.get(day)
+        manifest = self["transactions"].get(day)
         return bool(manifest and self.holds(day, manifest))
 
     def holds(self, day: date, made: Manifest) -> bool:
@@ -210,31 +206,31 @@ class State:
 
     def is_awaited(self, day: date) -> bool:
         """True when the day is held for nothing but deliveries that may still come."""
-        return self.is_held(day) and not self.fails(day, self.transactions[day])
+        return self.is_held(day) and not self.fails(day, self["transactions"][day])
 
     def is_released(self, day: date) -> bool:
         """True when somebody released the day's rows as they are."""
-        made = self.transactions.get(day)
+        made = self["transactions"].get(day)
         return made is not None and self.released.get(day) == made.content
 
     def why_held(self, day: date) -> str:
         """What stands against a held day, in words."""
-        failed = self.transactions[day].said_blocking
+        failed = self["transactions"][day].said_blocking
         missing = [finding.says for finding in self.readiness.of(day) if finding.holds]
         return "; ".join(filter(None, (failed, *missing)))
 
     def usable(self, day: date) -> bool:
         """True when the day's customer_days may be read: made, and the day is not held."""
-        return day in self.customer_days and self._is_delivered(day) and not self.is_held(day)
+        return day in self["customer_days"] and self._is_delivered(day) and not self.is_held(day)
 
     @cached_property
     def _sold(self) -> tuple[list[date], list[str]]:
         days = [
             day
-            for day, made in sorted(self.transactions.items())
+            for day, made in sorted(self["transactions"].items())
             if made.rows and self._is_delivered(day) and not self.holds(day, made)
         ]
-        return days, [self.transactions[day].content for day in days]
+        return days, [self["transactions"][day].content for day in days]
 
     def sold_before(self, day: date, days: int) -> list[tuple[date, str]]:
         """Those of so many days before a day whose transactions count, with their contents."""
@@ -248,11 +244,11 @@ class State:
 
     def history(self, day: date) -> list[date]:
         """The days up to ``day`` whose customer_days may be read."""
-        return [d for d in sorted(self.customer_days) if d <= day and self.usable(d)]
+        return [d for d in sorted(self["customer_days"]) if d <= day and self.usable(d)]
 
     def held_days(self, first: date, last: date) -> list[date]:
         """The held days in a range."""
-        return [d for d in sorted(self.transactions) if first <= d <= last and self.is_held(d)]
+        return [d for d in sorted(self["transactions"]) if first <= d <= last and self.is_held(d)]
 
     def held_lately(self, day: date) -> list[date]:
         """The days that keep lists from being made for ``day``: those of its last 7 held or not made."""
@@ -263,25 +259,22 @@ class State:
         """The campaigns whose list of a day was handed over: such a list is never rewritten or removed."""
         return frozenset(
             name
-            for name, made in self.lists.get(day, {}).items()
+            for name, made in self["campaign_lists"].get(day, {}).items()
             if (day, name) in self.list_markers or self.list_releases.get((day, name)) == made.content
         )
 
     @cached_property
     def _histories(self) -> tuple[list[date], list[str]]:
-        chain, days, chains = "", sorted(self.customer_days), []
+        chain, days, chains = "", sorted(self["customer_days"]), []
         for day in days:
             if self.usable(day):
-                chain = fingerprint(chain, day, self.customer_days[day].content)
+                chain = fingerprint(chain, day, self["customer_days"][day].content)
             chains.append(chain)
         return days, chains
 
-    def having(self, **made: Any) -> State:
-        """The state once some partitions are made; what it knows of deliveries is not worked out anew.
-
-        ``made`` are fields: ``features``, ``assignments``, and so on, but none that say what was delivered.
-        """
-        after = replace(self, **made)
+    def having(self, **made: Mapping[Any, Any]) -> State:
+        """The state once tables have these manifests; what it knows of deliveries is not worked out anew."""
+        after = replace(self, made={**self.made, **made})
         kept = {"deliveries", "quarantined", "first_day"}
         kept |= set() if "transactions" in made else {"delivered", "readiness"}
         kept |= set() if made.keys() & {"transactions", "customer_days"} else {"_histories"}

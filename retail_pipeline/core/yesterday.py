@@ -43,7 +43,7 @@ def yesterday_verdict(
     if yesterday in work.days:
         says = f"{yesterday} is not made, or not from what is delivered by now"
         found.append(Finding("unmade", says, holds=True))
-    elif (failed := state.transactions[yesterday].said_blocking) and not state.is_released(yesterday):
+    elif (failed := state["transactions"][yesterday].said_blocking) and not state.is_released(yesterday):
         found.append(Finding("held", f"{yesterday} is held: {failed}", holds=True))
     if earlier := [day for day in state.held_lately(yesterday) if day < yesterday]:
         days = ", ".join(map(str, earlier))

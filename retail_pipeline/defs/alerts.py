@@ -111,7 +111,7 @@ def _failed(
 
 
 def _of_models(pipeline: Pipeline, state: State) -> Iterator[Problem]:
-    month = max(state.candidates, default="")
+    month = max(state["model_candidates"], default="")
     if month:
         yield from of_models(
             month,
@@ -142,7 +142,7 @@ def _of_yesterday(pipeline: Pipeline, state: State, now: datetime, may_come: boo
         if finding.holds and finding.kind in ("late", "missing", "odd") and not may_come
     )
     # whatever is under way: by now it should be there
-    unmade = "" if yesterday in state.features else f"{yesterday} has no snapshot, segments or lists"
+    unmade = "" if yesterday in state["rfm_features"] else f"{yesterday} has no snapshot, segments or lists"
     yield from of_yesterday(yesterday, state.last_day, late, unmade)
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def report_data(run: Run, day: date, tables: Mapping[str, pa.Table]) -> ReportData:
     """Everything that the page of a day says, given the report's tables of the day."""
     settings = run.pipeline.settings
-    models = {name: model_of(run, day, name) for name in run.state.assignments[day]}
+    models = {name: model_of(run, day, name) for name in run.state["segment_assignments"][day]}
     return ReportData(
         day=day,
         shop=settings.report.shop,
@@ -113,7 +113,7 @@ def lists(run: Run, day: date) -> Sequence[ListSummary]:
             path=lake.data(made.table, made.partition).relative_to(lake.root).as_posix(),
             measurable_lift=measurable_lift(made.rows - made.counts["control"], made.counts["control"]),
         )
-        for name, made in run.state.lists.get(day, {}).items()
+        for name, made in run.state["campaign_lists"].get(day, {}).items()
         if name in campaigns
     ]
 
@@ -121,7 +121,7 @@ def lists(run: Run, day: date) -> Sequence[ListSummary]:
 def quality(state: State, day: date) -> Quality:
     """What was delivered up to a day, what was refused and why, and what is held back."""
     first = state.first_day or day
-    days = {d: made for d, made in state.transactions.items() if first <= d <= day}
+    days = {d: made for d, made in state["transactions"].items() if first <= d <= day}
     files = [m for m in state.landed.values() if any(d <= day for d in m.parts) or not m.parts]
     counts = Counter[str]()
     for made in days.values():

@@ -154,8 +154,8 @@ def _snapshots(pipeline: Pipeline, state: State, days: Iterable[date], last: dat
     shared += [recipe.ids, recipe.max_customer_share]
 
     def made_from(day: date) -> object:
-        model = state.models.get(model_source(state, recipe, day))
-        before = state.assignments.get(close_before(month_of(day)), {})
+        model = state["segmentation_models"].get(model_source(state, recipe, day))
+        before = state["segment_assignments"].get(close_before(month_of(day)), {})
         return [
             features_inputs(state, recipe, day),
             state.held_lately(day),

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from retail_pipeline.core.arrivals import FileSeen
 from retail_pipeline.core.decisions import DayRelease, FileDecision, ListRelease, ModelRetrain
@@ -29,6 +29,7 @@ from retail_pipeline.lake.partitions import (
 )
 from retail_pipeline.lake.set_aside import read_landed, read_refusals
 from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.table import Table
 
 DECISIONS = "decisions"
 RELEASED_FILE = "_RELEASED"
@@ -61,19 +62,9 @@ def read_state(
         file_decisions={decision.source_id: decision for decision in read_file_decisions(lake)},
         limits=limits,
         expected=expected,
-        transactions=_by_day(lake, "transactions"),
-        customer_days=_by_day(lake, "customer_days"),
-        features=_by_day(lake, "rfm_features"),
-        candidates={m.partition["month"]: m for m in manifests(lake, TABLES["model_candidates"])},
-        models={m.partition["month"]: m for m in manifests(lake, TABLES["segmentation_models"])},
-        assignments=_by_day_and_name(lake, "segment_assignments"),
-        lists={**_held_back(lake), **_by_day_and_name(lake, "campaign_lists")},
-        restated=_by_day_and_name(lake, "restated_lists"),
+        made={t.name: made for t in TABLES.values() if t.planned and (made := _made(lake, t))},
         list_releases={(r.day, r.campaign): r.content for r in read_list_releases(lake)},
         list_markers=frozenset(_markers(lake)),
-        reports={
-            date.fromisoformat(m.partition["snapshot_date"]): m for m in manifests(lake, TABLES["report"])
-        },
         released={release.day: release.content for release in read_releases(lake)},
         model_decisions=_by_month(read_model_decisions(lake)),
         retrained={retrain.month: retrain.rfm_features for retrain in read_retrains(lake)},
@@ -81,23 +72,17 @@ def read_state(
     )
 
 
-def _by_day(lake: Lake, table: str) -> Mapping[date, Manifest]:
-    (key,) = TABLES[table].partition_keys
-    return {date.fromisoformat(m.partition[key]): m for m in manifests(lake, TABLES[table])}
-
-
-def _by_day_and_name(lake: Lake, table: str) -> Mapping[date, Mapping[str, Manifest]]:
-    day_key, name_key = TABLES[table].partition_keys
-    found: dict[date, dict[str, Manifest]] = {}
-    for m in manifests(lake, TABLES[table]):
-        found.setdefault(date.fromisoformat(m.partition[day_key]), {})[m.partition[name_key]] = m
+def _made(lake: Lake, table: Table) -> Mapping[Any, Any]:
+    """A table's manifests by day (a month is text), and by name where its partitions have one, too."""
+    first, *name = table.partition_keys
+    key_of = str if first == "month" else date.fromisoformat
+    if not name:
+        return {key_of(manifest.partition[first]): manifest for manifest in manifests(lake, table)}
+    days = entries(lake.root / table.name, f"{first}=*") if table.stands_empty else []
+    found: dict[Any, dict[str, Manifest]] = {key_of(path.name.partition("=")[2]): {} for path in days}
+    for manifest in manifests(lake, table):
+        found.setdefault(key_of(manifest.partition[first]), {})[manifest.partition[name[0]]] = manifest
     return found
-
-
-def _held_back(lake: Lake) -> dict[date, dict[str, Manifest]]:
-    """The days that have a place for lists, be it without any since they are held back."""
-    found = entries(lake.root / LISTS.name, f"{LISTS.partition_keys[0]}=*")
-    return {date.fromisoformat(path.name.partition("=")[2]): {} for path in found}
 
 
 def _markers(lake: Lake) -> Iterator[tuple[date, str]]:

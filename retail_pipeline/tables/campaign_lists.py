@@ -24,6 +24,7 @@ TABLE = Table(
         Reads("segment_assignments"),
         Reads("rfm_features"),
     ),
+    stands_empty=True,
     columns=(CUSTOMER, *ON_LIST),
     expects=_expects,
     checks=(

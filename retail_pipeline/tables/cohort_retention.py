@@ -21,6 +21,7 @@ TABLE = Table(
     partition_keys=("snapshot_date",),
     key=("cohort_month", "month"),
     reads=(Reads("customer_days", UP_TO),),
+    planned=False,
     columns=(
         Column("cohort_month", STRING, "Month of the first sale, YYYY-MM"),
         Column("month", STRING, "Month observed, YYYY-MM; the last may be under way"),

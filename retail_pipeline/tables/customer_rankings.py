@@ -12,6 +12,7 @@ TABLE = Table(
     partition_keys=("snapshot_date",),
     key=("ranking", "rank"),
     reads=(Reads("rfm_features"),),
+    planned=False,
     columns=(
         Column("ranking", STRING, "What they are ranked by", values=("total", "average", "orders")),
         Column("rank", INTEGER, "1 is the first; ties by customer_id", minimum=1),

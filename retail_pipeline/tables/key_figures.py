@@ -16,6 +16,7 @@ TABLE = Table(
         Reads("customer_days", UP_TO),
         Reads("transactions", UP_TO),
     ),
+    planned=False,
     columns=(
         Column("figure", STRING, "Name of the figure (docs/report.md lists them)"),
         Column("value", FRACTION, "Its value; null when there is nothing to measure", "", True),

@@ -26,6 +26,7 @@ TABLE = Table(
     partition_keys=("file",),
     key=("source_id",),
     beside="raw_transactions",
+    planned=False,
     columns=(
         Column("source_id", STRING, "First 16 hex digits of the file's sha256"),
         Column("path", STRING, "Path under the landing folder when it landed"),

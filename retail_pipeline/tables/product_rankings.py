@@ -12,6 +12,7 @@ TABLE = Table(
     partition_keys=("snapshot_date",),
     key=("ranking", "rank"),
     reads=(Reads("transactions", UP_TO),),
+    planned=False,
     columns=(
         Column("ranking", STRING, "What they are ranked by", values=("revenue", "units", "invoices")),
         Column("rank", INTEGER, "1 is the first; ties by product_id", minimum=1),

@@ -22,6 +22,7 @@ TABLE = Table(
     partition_keys=("date",),
     key=("source_id", "source_row"),
     file="<source_id>.parquet",
+    planned=False,
     columns=RAW,
     expects=expects,
     checks=(

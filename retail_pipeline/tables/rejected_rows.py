@@ -15,6 +15,7 @@ TABLE = Table(
     partition_keys=("date",),
     key=("source_id", "source_row"),
     beside="transactions",
+    planned=False,
     columns=(*RAW, Column("reasons", pa.list_(STRING), "The names of all the rules that refuse the row")),
     expects=expects,
 )

@@ -18,6 +18,7 @@ TABLE = Table(
     partition_keys=("snapshot_date",),
     key=("dimension", "position"),
     reads=(Reads("transactions", UP_TO),),
+    planned=False,
     columns=(
         Column(
             "dimension",

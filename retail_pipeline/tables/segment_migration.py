@@ -31,6 +31,7 @@ TABLE = Table(
         Reads("customer_days", UP_TO),
         Reads("segmentation_models", MONTH_IN_FORCE),
     ),
+    planned=False,
     columns=(
         Column("segmentation", STRING, "Name of the segmentation"),
         Column(

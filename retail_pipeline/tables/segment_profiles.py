@@ -24,6 +24,7 @@ TABLE = Table(
         Reads("segment_assignments"),
         Reads("transactions", UP_TO),
     ),
+    planned=False,
     columns=(
         Column("segmentation", STRING, "Name of the segmentation"),
         Column("segment", STRING, "Segment name"),

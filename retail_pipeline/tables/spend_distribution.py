@@ -23,6 +23,7 @@ TABLE = Table(
     partition_keys=("snapshot_date",),
     key=("orders_from", "spend_from"),
     reads=(Reads("rfm_features"),),
+    planned=False,
     columns=(
         Column("orders_from", INTEGER, "Orders from (included)", "orders", minimum=1),
         Column("orders_to", INTEGER, "Orders to (included); null: no limit", "orders", True),

@@ -80,8 +80,10 @@ class Table:
     ``module`` and ``doc`` are its module's name and docstring: a table is called what its file is called.
     ``layer`` is one of ``LAYERS``; ``partition_keys`` are its hive keys, ``key`` is its primary key inside a
     partition, ``file`` the name of a partition's data file. A table ``beside`` another is written with it and
-    has no asset of its own. ``code_version`` rises
-    whenever the same inputs would give other rows; partitions made by another version are stale.
+    has no asset of its own; one that is not ``planned`` is made with another, or by what lies in landing.
+    Of one that ``stands_empty`` a day without partitions is there, too: it should have some and may not yet.
+    ``code_version`` rises whenever the same inputs would give other rows; partitions made by another version
+    are stale.
     """
 
     module: str
@@ -96,6 +98,8 @@ class Table:
     cost: Cost = Cost(0, 0)
     beside: str | None = None
     file: str = DATA_FILE
+    planned: bool = True
+    stands_empty: bool = False
     code_version: str = "1"
 
     @property

@@ -14,6 +14,7 @@ TABLE = Table(
     partition_keys=("file",),
     key=("source_id", "source_row"),
     beside="raw_transactions",
+    planned=False,
     columns=(
         Column("source_id", STRING, "First 16 hex digits of the file's sha256"),
         Column("source_row", INTEGER, "Row number in the file; 1 is the first data row", minimum=1),

@@ -74,7 +74,7 @@ def like(example: Manifest, file: FileSeen, day: date) -> Manifest:
 def make_all_days(pipeline: Pipeline, state: State) -> None:
     """Write the manifests of every day's tables, as if they were made."""
     recipe, lake = pipeline.recipe, pipeline.lake
-    transactions, summed = state.transactions[FIRST], state.customer_days[FIRST]
+    transactions, summed = state["transactions"][FIRST], state["customer_days"][FIRST]
     for day in state.raw:
         made = {"partition": {"date": str(day)}, "inputs": transactions_inputs(state, recipe, day)}
         write_manifest(lake, transactions.model_copy(update=made))

@@ -98,7 +98,7 @@ def test_other_rows_of_a_day_that_are_held_too_are_another_problem() -> None:
             parts={day: Part(rows=1, content="")},
         )
         made = manifest(content=content, inputs={}, failures=(failed,))
-        (found,) = of_days(State(landed={"file": landed}, transactions={day: made}))
+        (found,) = of_days(State(landed={"file": landed}, made={"transactions": {day: made}}))
         return found
 
     assert problem("aaaaaaaa").key == problem("aaaaaaaa").key

@@ -46,7 +46,14 @@ def day_by_day(state: State, recipe: Recipe, shop: Shop, wanted: Iterable[date] 
 
 
 def snapshots_of(state: State, of: Iterable[date]) -> list[object]:
-    return [(state.features.get(day), state.assignments.get(day), state.lists.get(day)) for day in of]
+    return [
+        (
+            state["rfm_features"].get(day),
+            state["segment_assignments"].get(day),
+            state["campaign_lists"].get(day),
+        )
+        for day in of
+    ]
 
 
 EVERY_DAY = day_by_day(State(), EVERYTHING, SHOP)
@@ -76,7 +83,7 @@ def test_a_late_file_restates_the_snapshots_after_it_that_the_policy_reaches(
 
 
 def test_what_planned_days_change_of_earlier_snapshots_is_planned_once_they_are_made():
-    lost = replace(EVERY_DAY, transactions={d: m for d, m in EVERY_DAY.transactions.items() if d != THROUGH})
+    lost = EVERY_DAY.having(transactions={d: m for d, m in EVERY_DAY["transactions"].items() if d != THROUGH})
     assert plan(lost, EVERYTHING, LAST).days == tuple(days(THROUGH, LAST))
     assert plan(lost, EVERYTHING, LAST).snapshots == (LAST,)
 
@@ -102,16 +109,21 @@ def test_a_changed_setting_restates_as_late_data_do(change: dict[str, object]):
 
 
 def test_another_model_makes_the_days_of_its_month_stale_and_no_others():
-    models = {"2024-02": EVERY_DAY.models["2024-02"].model_copy(update={"content": "promoted"})}
-    state = replace(EVERY_DAY, models=models)
+    models = {
+        "2024-02": EVERY_DAY["segmentation_models"]["2024-02"].model_copy(update={"content": "promoted"})
+    }
+    state = EVERY_DAY.having(segmentation_models=models)
     assert stale_snapshots(state, EVERYTHING, date.min, LAST) == tuple(
         days(date(2024, 2, 1), date(2024, 2, 11))
     )
 
 
 def test_another_month_close_makes_the_days_stale_that_look_back_on_it():
-    other = {n: m.model_copy(update={"content": "other"}) for n, m in EVERY_DAY.assignments[CLOSE].items()}
-    state = replace(EVERY_DAY, assignments={**EVERY_DAY.assignments, CLOSE: other})
+    other = {
+        n: m.model_copy(update={"content": "other"})
+        for n, m in EVERY_DAY["segment_assignments"][CLOSE].items()
+    }
+    state = EVERY_DAY.having(segment_assignments={**EVERY_DAY["segment_assignments"], CLOSE: other})
     stale = stale_snapshots(state, EVERYTHING, date.min, LAST)
     assert stale == (CLOSE, *days(date(2024, 2, 1), date(2024, 2, 11)))
 
@@ -126,11 +138,11 @@ def test_lists_that_a_held_day_took_away_come_back_with_it_on_every_day_that_had
     worse = {**HELD, "more.csv": {CLOSE: "more"}}
     held = bring_up_to_date(EVERY_DAY, EVERYTHING, HELD, LAST)
     blocked = days(CLOSE, CLOSE + timedelta(days=6))
-    assert [day for day, lists in held.lists.items() if not lists] == blocked
+    assert [day for day, lists in held["campaign_lists"].items() if not lists] == blocked
     assert not plan(held, EVERYTHING, LAST)
-    released = replace(held, released={CLOSE: held.transactions[CLOSE].content})
+    released = replace(held, released={CLOSE: held["transactions"][CLOSE].content})
     back = bring_up_to_date(released, EVERYTHING, HELD, LAST)
-    assert all(back.lists[day].keys() == RECIPE.campaigns.keys() for day in blocked)
+    assert all(back["campaign_lists"][day].keys() == RECIPE.campaigns.keys() for day in blocked)
     assert bring_up_to_date(back, EVERYTHING, worse, LAST).is_held(CLOSE)
 
 
@@ -158,7 +170,7 @@ def test_a_day_before_the_first_delivery_is_left_from_other_settings_and_not_sta
 
 
 def hand_over(state: State, day: date, campaign: str) -> State:
-    content = state.lists[day][campaign].content
+    content = state["campaign_lists"][day][campaign].content
     return replace(state, list_releases={**state.list_releases, (day, campaign): content})
 
 
@@ -175,37 +187,47 @@ def test_a_released_list_is_stale_until_what_it_would_be_today_lies_beside_it():
     state = hand_over(EVERY_DAY, THROUGH, "pamper")
     late = bring_up_to_date(state, FLAG_ONLY, LATE, LAST)
     late = make_assignments(make_features(late, FLAG_ONLY, THROUGH), FLAG_ONLY, THROUGH)
-    others = {**make_lists(late, FLAG_ONLY, THROUGH).lists[THROUGH], "pamper": state.lists[THROUGH]["pamper"]}
-    late = replace(late, lists={**late.lists, THROUGH: others})
+    others = {
+        **make_lists(late, FLAG_ONLY, THROUGH)["campaign_lists"][THROUGH],
+        "pamper": state["campaign_lists"][THROUGH]["pamper"],
+    }
+    late = late.having(campaign_lists={**late["campaign_lists"], THROUGH: others})
     assert THROUGH in stale_snapshots(late, FLAG_ONLY, date.min, LAST)
     beside = restated(late, THROUGH, "pamper")
     assert THROUGH not in stale_snapshots(beside, FLAG_ONLY, date.min, LAST)
-    again = replace(beside, customer_days=EVERY_DAY.customer_days)  # the correction is taken back
+    again = beside.having(customer_days=EVERY_DAY["customer_days"])  # the correction is taken back
     assert THROUGH in stale_snapshots(again, FLAG_ONLY, date.min, LAST)
 
 
 def restated(state: State, day: date, campaign: str, recipe: Recipe = EVERYTHING) -> State:
     keys = {"snapshot_date": str(day), "campaign": campaign}
     made = manifest("restated_lists", keys, inputs.restated_inputs(state, recipe, day, campaign))
-    return replace(state, restated={**state.restated, day: {**state.restated.get(day, {}), campaign: made}})
+    return state.having(
+        restated_lists={
+            **state["restated_lists"],
+            day: {**state["restated_lists"].get(day, {}), campaign: made},
+        }
+    )
 
 
 def test_a_released_list_stays_when_its_campaign_goes_or_a_day_is_held_and_nothing_lies_beside_it():
     state = hand_over(EVERY_DAY, THROUGH, "pamper")
     fewer = replace(EVERYTHING, campaigns={"champions": ("rfm_grid", "mail")})
-    wanted = {n: EVERY_DAY.lists[THROUGH][n] for n in ("pamper", "champions")}
+    wanted = {n: EVERY_DAY["campaign_lists"][THROUGH][n] for n in ("pamper", "champions")}
     assert THROUGH not in stale_snapshots(with_lists(state, wanted), fewer, date.min, LAST)
     assert THROUGH in stale_snapshots(restated(state, THROUGH, "pamper"), fewer, date.min, LAST)
     assert THROUGH in stale_snapshots(EVERY_DAY, fewer, date.min, LAST)
     held = bring_up_to_date(state, FLAG_ONLY, HELD, LAST)
     held = make_assignments(make_features(held, FLAG_ONLY, THROUGH), FLAG_ONLY, THROUGH)
-    kept = with_lists(held, {"pamper": EVERY_DAY.lists[THROUGH]["pamper"]})
+    kept = with_lists(held, {"pamper": EVERY_DAY["campaign_lists"][THROUGH]["pamper"]})
     assert THROUGH not in stale_snapshots(kept, FLAG_ONLY, date.min, LAST)
-    assert THROUGH in stale_snapshots(with_lists(held, EVERY_DAY.lists[THROUGH]), FLAG_ONLY, date.min, LAST)
+    assert THROUGH in stale_snapshots(
+        with_lists(held, EVERY_DAY["campaign_lists"][THROUGH]), FLAG_ONLY, date.min, LAST
+    )
 
 
 def with_lists(state: State, lists: Mapping[str, Manifest]) -> State:
-    return replace(state, lists={**state.lists, THROUGH: lists})
+    return state.having(campaign_lists={**state["campaign_lists"], THROUGH: lists})
 
 
 def test_the_notes_of_a_days_lists_say_what_was_handed_over_and_what_is_other_now():
@@ -213,8 +235,8 @@ def test_the_notes_of_a_days_lists_say_what_was_handed_over_and_what_is_other_no
         hand_over(hand_over(EVERY_DAY, THROUGH, "pamper"), THROUGH, "champions"), THROUGH, "pamper"
     )
     counts = {"added": 1200, "removed": 3, "changed": 40, "same": 7}
-    counted = state.restated[THROUGH]["pamper"].model_copy(update={"counts": counts})
-    assert planner.release_notes(replace(state, restated={THROUGH: {"pamper": counted}}), THROUGH) == {
+    counted = state["restated_lists"][THROUGH]["pamper"].model_copy(update={"counts": counts})
+    assert planner.release_notes(state.having(restated_lists={THROUGH: {"pamper": counted}}), THROUGH) == {
         "champions": "released",
         "pamper": "released; restated beside it: +1,200 -3 changed 40",
     }

@@ -123,16 +123,16 @@ def make_day(state: State, recipe: Recipe, day: date) -> State:
     made = manifest(
         "transactions", keys, inputs.transactions_inputs(state, recipe, day), (BROKEN,) if broken else ()
     )
-    state = replace(state, transactions={**state.transactions, day: made})
-    summed = {d: m for d, m in state.customer_days.items() if d != day}
+    state = state.having(transactions={**state["transactions"], day: made})
+    summed = {d: m for d, m in state["customer_days"].items() if d != day}
     if not state.is_held(day):
         summed[day] = manifest("customer_days", keys, inputs.customer_days_inputs(state, recipe, day))
-    return replace(state, customer_days=summed)
+    return state.having(customer_days=summed)
 
 
 def make_features(state: State, recipe: Recipe, day: date) -> State:
     made = manifest("rfm_features", {"snapshot_date": str(day)}, inputs.features_inputs(state, recipe, day))
-    return replace(state, features={**state.features, day: made})
+    return state.having(rfm_features={**state["rfm_features"], day: made})
 
 
 def make_assignments(state: State, recipe: Recipe, day: date) -> State:
@@ -144,7 +144,7 @@ def make_assignments(state: State, recipe: Recipe, day: date) -> State:
         )
         for name in recipe.segmentations
     }
-    return replace(state, assignments={**state.assignments, day: made})
+    return state.having(segment_assignments={**state["segment_assignments"], day: made})
 
 
 def make_month(state: State, recipe: Recipe, month: str) -> State:
@@ -153,14 +153,16 @@ def make_month(state: State, recipe: Recipe, month: str) -> State:
     keys = {"month": month}
     if not inputs.candidates_are_current(state, recipe, month):
         fitted = manifest("model_candidates", keys, inputs.candidate_inputs(state, recipe, month))
-        state = replace(state, candidates={**state.candidates, month: fitted})
+        state = state.having(model_candidates={**state["model_candidates"], month: fitted})
     model = manifest("segmentation_models", keys, inputs.model_inputs(state, month))
-    return make_assignments(replace(state, models={**state.models, month: model}), recipe, close)
+    return make_assignments(
+        state.having(segmentation_models={**state["segmentation_models"], month: model}), recipe, close
+    )
 
 
 def make_lists(state: State, recipe: Recipe, day: date) -> State:
     if state.held_lately(day):
-        return replace(state, lists={**state.lists, day: {}})
+        return state.having(campaign_lists={**state["campaign_lists"], day: {}})
     made = {
         name: manifest(
             "campaign_lists",
@@ -169,12 +171,12 @@ def make_lists(state: State, recipe: Recipe, day: date) -> State:
         )
         for name in recipe.campaigns
     }
-    return replace(state, lists={**state.lists, day: made})
+    return state.having(campaign_lists={**state["campaign_lists"], day: made})
 
 
 def make_report(state: State, recipe: Recipe, day: date) -> State:
     made = manifest("report", {"snapshot_date": str(day)}, inputs.report_inputs(state, recipe, day))
-    return replace(state, reports={**state.reports, day: made})
+    return state.having(report={**state["report"], day: made})
 
 
 def bring_up_to_date(
@@ -196,7 +198,7 @@ def bring_up_to_date(
 
 
 def without(state: State, part: str, key: object) -> State:
-    return replace(state, **{part: {k: v for k, v in getattr(state, part).items() if k != key}})  # type: ignore[arg-type]
+    return replace(state, made={**state.made, part: {k: v for k, v in state[part].items() if k != key}})
 
 
 def test_an_empty_lake_lands_every_file_first():
@@ -234,14 +236,18 @@ def test_a_day_without_deliveries_is_made_too():
             FIRST,
             Work(days=(FIRST,), months=("2024-02",), snapshots=(THROUGH,), reports=(THROUGH,)),
         ),
-        ("features", THROUGH, Work(snapshots=(THROUGH,), reports=(THROUGH,))),
-        ("assignments", THROUGH, Work(snapshots=(THROUGH,), reports=(THROUGH,))),
-        ("lists", THROUGH, Work(snapshots=(THROUGH,), reports=(THROUGH,))),
-        ("features", CLOSE, Work(months=("2024-02",), snapshots=(THROUGH,), reports=(THROUGH,))),
-        ("assignments", CLOSE, Work(months=("2024-02",), snapshots=(THROUGH,), reports=(THROUGH,))),
-        ("candidates", "2024-02", Work(months=("2024-02",), snapshots=(THROUGH,), reports=(THROUGH,))),
-        ("reports", THROUGH, Work(reports=(THROUGH,))),
-        ("models", "2024-02", Work(months=("2024-02",), snapshots=(THROUGH,), reports=(THROUGH,))),
+        ("rfm_features", THROUGH, Work(snapshots=(THROUGH,), reports=(THROUGH,))),
+        ("segment_assignments", THROUGH, Work(snapshots=(THROUGH,), reports=(THROUGH,))),
+        ("campaign_lists", THROUGH, Work(snapshots=(THROUGH,), reports=(THROUGH,))),
+        ("rfm_features", CLOSE, Work(months=("2024-02",), snapshots=(THROUGH,), reports=(THROUGH,))),
+        ("segment_assignments", CLOSE, Work(months=("2024-02",), snapshots=(THROUGH,), reports=(THROUGH,))),
+        ("model_candidates", "2024-02", Work(months=("2024-02",), snapshots=(THROUGH,), reports=(THROUGH,))),
+        ("report", THROUGH, Work(reports=(THROUGH,))),
+        (
+            "segmentation_models",
+            "2024-02",
+            Work(months=("2024-02",), snapshots=(THROUGH,), reports=(THROUGH,)),
+        ),
     ],
 )
 def test_what_was_taken_away_is_made_again_with_what_rests_on_it(part: str, key: object, work: Work):
@@ -354,12 +360,12 @@ def test_a_held_day_is_read_by_nothing_and_is_not_tried_again():
     assert CLOSE not in state.history(THROUGH)
     assert not plan(state, RECIPE, THROUGH)
     good = bring_up_to_date(State())
-    assert state.features[THROUGH].inputs != good.features[THROUGH].inputs
+    assert state["rfm_features"][THROUGH].inputs != good["rfm_features"][THROUGH].inputs
 
 
 def test_a_release_lets_the_day_in_and_holds_for_that_content_only():
     state = bring_up_to_date(State(), shop=broken(CLOSE))
-    released = replace(state, released={CLOSE: state.transactions[CLOSE].content})
+    released = replace(state, released={CLOSE: state["transactions"][CLOSE].content})
     after = tuple(days(CLOSE, THROUGH))
     assert plan(released, RECIPE, THROUGH) == Work((), after, ("2024-02",), (THROUGH,), (THROUGH,))
     assert planner.day_ranges(released, RECIPE, after) == [(CLOSE, THROUGH, ("customer_days",))]
@@ -372,7 +378,7 @@ def test_a_release_lets_the_day_in_and_holds_for_that_content_only():
 def test_a_release_taken_back_takes_the_day_out_again():
     state = bring_up_to_date(State(), shop=broken(CLOSE))
     released = bring_up_to_date(
-        replace(state, released={CLOSE: state.transactions[CLOSE].content}), shop=broken(CLOSE)
+        replace(state, released={CLOSE: state["transactions"][CLOSE].content}), shop=broken(CLOSE)
     )
     assert plan(replace(released, released={}), RECIPE, THROUGH).days == tuple(days(CLOSE, THROUGH))
 
@@ -380,8 +386,8 @@ def test_a_release_taken_back_takes_the_day_out_again():
 def test_a_failed_check_that_does_not_block_holds_nothing():
     amber = BROKEN.model_copy(update={"blocking": False})
     state = bring_up_to_date(State())
-    day = state.transactions[CLOSE].model_copy(update={"failures": (amber,)})
-    assert not replace(state, transactions={**state.transactions, CLOSE: day}).is_held(CLOSE)
+    day = state["transactions"][CLOSE].model_copy(update={"failures": (amber,)})
+    assert not state.having(transactions={**state["transactions"], CLOSE: day}).is_held(CLOSE)
 
 
 def test_a_held_day_keeps_lists_from_being_made_for_seven_days():
@@ -392,9 +398,9 @@ def test_a_held_day_keeps_lists_from_being_made_for_seven_days():
     }
     assert [day for day, is_blocked in blocked.items() if is_blocked] == days(held, date(2024, 2, 5))
     state = bring_up_to_date(State(), shop=broken(held), through=date(2024, 2, 5))
-    assert not state.lists[date(2024, 2, 5)]
-    assert date(2024, 2, 5) in state.assignments
-    assert bring_up_to_date(state, shop=broken(held), through=last).lists[last]
+    assert not state["campaign_lists"][date(2024, 2, 5)]
+    assert date(2024, 2, 5) in state["segment_assignments"]
+    assert bring_up_to_date(state, shop=broken(held), through=last)["campaign_lists"][last]
 
 
 def test_a_changed_suppression_file_makes_the_lists_again_and_nothing_before_them():
@@ -404,8 +410,11 @@ def test_a_changed_suppression_file_makes_the_lists_again_and_nothing_before_the
 
 def test_another_close_of_the_month_before_makes_the_segments_stale_that_look_back_on_it():
     state = bring_up_to_date(State())
-    other = {name: m.model_copy(update={"content": "other"}) for name, m in state.assignments[CLOSE].items()}
-    state = replace(state, assignments={**state.assignments, CLOSE: other})
+    other = {
+        name: m.model_copy(update={"content": "other"})
+        for name, m in state["segment_assignments"][CLOSE].items()
+    }
+    state = state.having(segment_assignments={**state["segment_assignments"], CLOSE: other})
     assert plan(state, RECIPE, THROUGH) == Work(snapshots=(THROUGH,), reports=(THROUGH,))
 
 
@@ -417,27 +426,32 @@ LATE: Shop = {**SHOP, "late.csv": {date(2024, 2, 20): "late"}}
 def test_late_data_under_fitted_months_restate_the_closes_and_flag_the_models():
     state = bring_up_to_date(State(), FLAG, through=APRIL)
     late = bring_up_to_date(state, FLAG, LATE, APRIL)
-    assert late.features[date(2024, 2, 29)] != state.features[date(2024, 2, 29)]
-    assert (late.candidates, late.models) == (state.candidates, state.models)
-    flagged = [month for month in late.models if inputs.rests_on_other_data(late, month)]
+    assert late["rfm_features"][date(2024, 2, 29)] != state["rfm_features"][date(2024, 2, 29)]
+    assert (late["model_candidates"], late["segmentation_models"]) == (
+        state["model_candidates"],
+        state["segmentation_models"],
+    )
+    flagged = [month for month in late["segmentation_models"] if inputs.rests_on_other_data(late, month)]
     assert flagged == ["2024-03", "2024-04"]
     assert not plan(late, FLAG, APRIL)
 
 
 def test_late_data_train_months_again_where_the_setting_says_so():
     late = bring_up_to_date(bring_up_to_date(State(), through=APRIL), RECIPE, LATE, APRIL)
-    assert late.models == bring_up_to_date(State(), RECIPE, LATE, APRIL).models
-    assert not any(inputs.rests_on_other_data(late, month) for month in late.models)
+    assert (
+        late["segmentation_models"] == bring_up_to_date(State(), RECIPE, LATE, APRIL)["segmentation_models"]
+    )
+    assert not any(inputs.rests_on_other_data(late, month) for month in late["segmentation_models"])
 
 
 def test_a_month_is_fitted_anew_when_somebody_asks_with_those_that_rest_on_it_until_data_change_again():
     late = bring_up_to_date(bring_up_to_date(State(), FLAG, through=APRIL), FLAG, LATE, APRIL)
-    asked = replace(late, retrained={"2024-03": late.features[date(2024, 2, 29)].content})
+    asked = replace(late, retrained={"2024-03": late["rfm_features"][date(2024, 2, 29)].content})
     assert plan(asked, FLAG, APRIL).months == ("2024-03", "2024-04")
     anew = bring_up_to_date(asked, FLAG, LATE, APRIL)
-    assert anew.models == bring_up_to_date(State(), FLAG, LATE, APRIL).models
+    assert anew["segmentation_models"] == bring_up_to_date(State(), FLAG, LATE, APRIL)["segmentation_models"]
     later = bring_up_to_date(anew, FLAG, {**LATE, "later.csv": {date(2024, 2, 21): "later"}}, APRIL)
-    assert later.models == anew.models
+    assert later["segmentation_models"] == anew["segmentation_models"]
     assert inputs.rests_on_other_data(later, "2024-03")
 
 
@@ -446,11 +460,17 @@ def test_a_decision_about_a_candidate_fits_nothing_anew_but_the_months_that_rest
     decided = replace(state, model_decisions={"2024-03": "promoted"})
     assert plan(decided, RECIPE, APRIL).months == ("2024-03", "2024-04")
     done = bring_up_to_date(decided, through=APRIL)
-    same = [m for m in done.candidates if done.candidates[m] == state.candidates[m]]
+    same = [
+        m for m in done["model_candidates"] if done["model_candidates"][m] == state["model_candidates"][m]
+    ]
     assert same == ["2024-02", "2024-03"]
-    assert [m for m in done.models if done.models[m] == state.models[m]] == ["2024-02"]
+    assert [
+        m
+        for m in done["segmentation_models"]
+        if done["segmentation_models"][m] == state["segmentation_models"][m]
+    ] == ["2024-02"]
     rebuilt = bring_up_to_date(State(model_decisions=decided.model_decisions), through=APRIL)
-    assert done.models == rebuilt.models
+    assert done["segmentation_models"] == rebuilt["segmentation_models"]
 
 
 # a range
@@ -494,7 +514,7 @@ def test_of_a_range_every_snapshot_is_made_and_then_nothing_is_left():
     assert work == Work(days=EVERY_DAY, months=("2024-02",), snapshots=EVERY_DAY)
     made = make_range(LANDED, FIRST, THROUGH)
     assert not plan_range(made, RECIPE, FIRST, THROUGH)
-    assert not plan(replace(made, reports={}), replace(RECIPE, report_each_run=False), THROUGH)
+    assert not plan(made.having(report={}), replace(RECIPE, report_each_run=False), THROUGH)
 
 
 def test_a_range_in_the_middle_needs_the_days_before_it_and_none_after_it():
@@ -527,7 +547,7 @@ def test_a_retry_does_the_bad_day_and_once_it_is_good_what_rests_on_it():
     assert not again, "without it everything is made"
     assert plan_range(made, RECIPE, FIRST, THROUGH, "customer_days") == Work(days=(bad,))
     healed = make_range(made, FIRST, THROUGH)
-    assert healed.features == make_range(LANDED, FIRST, THROUGH).features
+    assert healed["rfm_features"] == make_range(LANDED, FIRST, THROUGH)["rfm_features"]
 
 
 def test_only_the_tables_from_the_first_stale_one_on_are_made():
@@ -553,11 +573,12 @@ def test_what_a_range_costs_grows_with_its_days_customers_and_tables():
 def test_what_a_state_knows_of_deliveries_is_kept_when_partitions_are_made():
     state = make_range(LANDED, FIRST, THROUGH)
     known = (state.raw, state.first_day, state.readiness, state.history_fingerprint(THROUGH))
-    after = state.having(features={})
-    assert after == replace(state, features={})
+    after = state.having(rfm_features={})
+    assert after == replace(state, made={**state.made, "rfm_features": {}})
     assert (after.raw, after.first_day, after.readiness, after.history_fingerprint(THROUGH)) == known
     fewer = state.having(customer_days={})
-    assert fewer.history_fingerprint(THROUGH) == replace(state, customer_days={}).history_fingerprint(THROUGH)
+    anew = replace(state, made={**state.made, "customer_days": {}})
+    assert fewer.history_fingerprint(THROUGH) == anew.history_fingerprint(THROUGH)
 
 
 def test_where_a_model_comes_from():
@@ -580,7 +601,7 @@ def test_an_earlier_first_delivery_brings_a_model_for_the_month_that_was_the_fir
     state = bring_up_to_date(State())
     earlier = {**SHOP, "old.csv": {date(2023, 12, 30): "old"}}
     recipe = replace(RECIPE, first_day=date(2023, 1, 1))
-    assert bring_up_to_date(state, recipe, earlier).models.keys() == {"2024-01", "2024-02"}
+    assert bring_up_to_date(state, recipe, earlier)["segmentation_models"].keys() == {"2024-01", "2024-02"}
 
 
 @pytest.mark.parametrize(
@@ -617,6 +638,7 @@ DAYS = days(date(2024, 1, 30), date(2024, 2, 3))
 deliveries = st.dictionaries(
     st.sampled_from(DAYS), st.sampled_from(["lines", "other", "broken"]), min_size=1, max_size=3
 )
+DAY_AND_SNAPSHOT_TABLES = ["transactions", "customer_days", "rfm_features", "segment_assignments"]
 changes = st.one_of(
     st.tuples(st.just("deliver"), st.sampled_from("abc"), deliveries),
     st.tuples(st.just("release"), st.sampled_from(DAYS)),
@@ -627,7 +649,7 @@ changes = st.one_of(
     st.tuples(st.just("timing"), st.sampled_from(["previous_month", "same_snapshot"])),
     st.tuples(st.just("first_day"), st.sampled_from([date(2024, 1, 1), date(2024, 1, 31)])),
     st.tuples(st.just("segmentations"), st.sampled_from("xy")),
-    st.tuples(st.just("lose"), st.sampled_from(["transactions", "customer_days", "features", "assignments"])),
+    st.tuples(st.just("lose"), st.sampled_from(DAY_AND_SNAPSHOT_TABLES)),
 )
 
 
@@ -643,7 +665,7 @@ def test_doing_what_is_planned_leaves_nothing_to_do_and_the_lake_that_a_fresh_st
             case "deliver":
                 shop[f"{what[0]}-{len(shop)}.csv"] = what[1]
             case "release":
-                made = state.transactions.get(what[0])
+                made = state["transactions"].get(what[0])
                 state = replace(state, released={what[0]: made.content} if made else {})
             case "change":
                 recipe = replace(recipe, **{what[0]: what[1]})
@@ -656,7 +678,7 @@ def test_doing_what_is_planned_leaves_nothing_to_do_and_the_lake_that_a_fresh_st
             case "segmentations":
                 recipe = replace(recipe, segmentations={"behaviour": str(what[0]), "rfm_grid": "5 bins"})
             case "lose":
-                lost = max(getattr(state, str(what[0])), default=None)
+                lost = max(state[str(what[0])], default=None)
                 state = without(state, str(what[0]), lost)
         state = bring_up_to_date(state, recipe, shop)
         assert not plan(state, recipe, THROUGH)
@@ -666,12 +688,14 @@ def test_doing_what_is_planned_leaves_nothing_to_do_and_the_lake_that_a_fresh_st
 
 def _of_use(state: State) -> dict[str, object]:
     """What is read of a lake from now on: days before the first delivery and old snapshots are history."""
-    own = state.assignments[THROUGH]["behaviour"].inputs["model"] == "same_snapshot"
+    own = state["segment_assignments"][THROUGH]["behaviour"].inputs["model"] == "same_snapshot"
     return {
-        "history": {d: state.customer_days[d] for d in state.history(THROUGH) if d >= (state.first_day or d)},
-        "features": state.features[THROUGH],
-        "assignments": state.assignments[THROUGH],
-        "lists": state.lists.get(THROUGH),
-        "models": None if own else state.models.get("2024-02"),
-        "report": state.reports.get(THROUGH),
+        "history": {
+            d: state["customer_days"][d] for d in state.history(THROUGH) if d >= (state.first_day or d)
+        },
+        "features": state["rfm_features"][THROUGH],
+        "assignments": state["segment_assignments"][THROUGH],
+        "lists": state["campaign_lists"].get(THROUGH),
+        "models": None if own else state["segmentation_models"].get("2024-02"),
+        "report": state["report"].get(THROUGH),
     }

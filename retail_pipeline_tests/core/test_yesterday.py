@@ -39,15 +39,15 @@ def said(state: State, yesterday: date, overdue: bool = True) -> list[tuple[str,
 def test_a_late_day_has_its_snapshot_but_no_lists_and_heals_when_it_comes(usual: State):
     late = bring_up_to_date(usual, RECENT, shop([]), DUE)
     assert late.is_awaited(DUE)
-    assert DUE in late.features
-    assert DUE not in late.customer_days
-    assert not late.lists.get(DUE)
+    assert DUE in late["rfm_features"]
+    assert DUE not in late["customer_days"]
+    assert not late["campaign_lists"].get(DUE)
     assert not plan(late, RECENT, DUE)
     assert said(late, DUE) == [("late", True)]
     assert said(late, DUE, overdue=False) == [("late", False)]
 
     came = bring_up_to_date(late, RECENT, shop([DUE]), DUE)
-    assert came.lists[DUE]
+    assert came["campaign_lists"][DUE]
     assert said(came, DUE) == []
 
 
@@ -56,22 +56,22 @@ def test_a_day_on_which_the_shop_was_closed_is_no_longer_held_when_the_next_one_
     opened = bring_up_to_date(late, RECENT, shop([AFTER[1]]), AFTER[1])
     assert not opened.is_held(DUE)
     assert opened.usable(DUE)
-    assert opened.lists[AFTER[1]]
+    assert opened["campaign_lists"][AFTER[1]]
     assert said(opened, AFTER[1]) == []
     assert said(opened, DUE) == [("closed", False)]
 
 
 def test_a_released_day_without_deliveries_is_a_closed_one(usual: State):
     late = bring_up_to_date(usual, RECENT, shop([]), DUE)
-    released = replace(late, released={DUE: late.transactions[DUE].content})
+    released = replace(late, released={DUE: late["transactions"][DUE].content})
     released = bring_up_to_date(released, RECENT, shop([]), DUE)
-    assert released.lists[DUE]
+    assert released["campaign_lists"][DUE]
     assert said(released, DUE) == []
 
 
 def test_what_is_not_made_or_held_is_said(usual: State):
-    assert said(replace(usual, lists={}), USUAL[-1]) == [("unmade", True)]
-    assert said(replace(usual, transactions={}), USUAL[-1]) == [("unmade", True)]
+    assert said(usual.having(campaign_lists={}), USUAL[-1]) == [("unmade", True)]
+    assert said(usual.having(transactions={}), USUAL[-1]) == [("unmade", True)]
     bad = bring_up_to_date(usual, RECENT, shop([DUE], broken=(DUE,)), DUE)
     (held,) = yesterday_verdict(bad, RECENT, DUE, True)
     assert held.says == f"{DUE} is held: 3 rows against «currency is GBP»"
@@ -105,5 +105,8 @@ def test_whatever_comes_in_whatever_order_nothing_is_left_to_do_and_the_lake_is_
     assert not plan(state, RECENT, last)
     fresh = bring_up_to_date(usual, RECENT, shop(delivered), last)
     assert state.held_days(date.min, date.max) == fresh.held_days(date.min, date.max)
-    assert state.customer_days == fresh.customer_days
-    assert (state.features[last], state.lists.get(last)) == (fresh.features[last], fresh.lists.get(last))
+    assert state["customer_days"] == fresh["customer_days"]
+    assert (state["rfm_features"][last], state["campaign_lists"].get(last)) == (
+        fresh["rfm_features"][last],
+        fresh["campaign_lists"].get(last),
+    )

@@ -48,7 +48,7 @@ def test_a_range_makes_its_own_days_and_no_others(delivered: Pipeline, instance:
         assert set(statuses(delivered, instance, table, DAYS).items()) == {
             (day, "MATERIALIZED") for day in DAYS[4:7]
         }
-    assert sorted(delivered.state().transactions) == DAYS[4:7]
+    assert sorted(delivered.state()["transactions"]) == DAYS[4:7]
     for check in ("no_row_is_lost", "transactions_are_valid"):
         made = evaluations(instance, "transactions", check)
         assert set(made) == {str(day) for day in DAYS[4:7]}
@@ -60,7 +60,7 @@ def test_a_day_without_deliveries_is_a_day_of_no_rows(
 ) -> None:
     quiet = DAYS[-1] + timedelta(days=1)
     assert make_days(delivered, instance, [quiet]).success
-    assert delivered.state().transactions[quiet].rows == 0
+    assert delivered.state()["transactions"][quiet].rows == 0
     assert statuses(delivered, instance, "customer_days", [quiet]) == {quiet: "MATERIALIZED"}
 
 
@@ -79,7 +79,7 @@ def test_a_bad_day_fails_by_name_and_the_good_days_of_its_run_stay_done(
     assert statuses(delivered, instance, "customer_days", DAYS) == expected
     state = delivered.state()
     assert state.held_days(DAYS[0], DAYS[-1]) == [BAD]
-    assert BAD not in state.customer_days
+    assert BAD not in state["customer_days"]
 
     checks = evaluations(instance, "transactions", "transactions_are_valid")
     assert [day for day, check in checks.items() if not check.passed] == [str(BAD)]
@@ -117,7 +117,7 @@ def test_a_released_day_counts_until_other_rows_come(
     delivered: Pipeline, instance: dg.DagsterInstance
 ) -> None:
     make_days(delivered, instance, DAYS)
-    content = delivered.state().transactions[BAD].content
+    content = delivered.state()["transactions"][BAD].content
     write_release(delivered.lake, DayRelease(day=BAD, content=content, why="our Geneva till", by="ana"))
     assert not delivered.state().is_held(BAD)
     assert make_days(delivered, instance, [BAD]).success
@@ -128,7 +128,7 @@ def test_a_released_day_counts_until_other_rows_come(
     write(delivered.settings.landing / "again.csv", more)
     assert land(delivered, instance).success
     assert f"{BAD}: held" in said(make_days(delivered, instance, [BAD]))
-    assert BAD not in delivered.state().customer_days
+    assert BAD not in delivered.state()["customer_days"]
     assert statuses(delivered, instance, "transactions", [BAD]) == {BAD: "FAILED"}
 
 
@@ -153,7 +153,7 @@ def test_a_damaged_raw_file_fails_its_own_day_by_name(
     assert str(raw) in said(result)
     expected = {day: "FAILED" if day == hit else "MATERIALIZED" for day in good}
     assert statuses(delivered, instance, "transactions", good) == expected
-    assert hit not in delivered.state().transactions
+    assert hit not in delivered.state()["transactions"]
 
 
 def test_many_anonymous_sales_are_amber_and_hold_nothing(
@@ -166,7 +166,7 @@ def test_many_anonymous_sales_are_amber_and_hold_nothing(
     assert not amber.passed
     assert amber.severity is dg.AssetCheckSeverity.WARN
     assert "at most 90% of the day's lines are anonymous" in str(amber.description)
-    assert pipeline.state().customer_days[FIRST].rows == 0
+    assert pipeline.state()["customer_days"][FIRST].rows == 0
 
 
 def test_raw_rows_are_transactions_or_rejected_with_their_reasons_counted(

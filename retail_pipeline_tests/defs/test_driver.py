@@ -63,7 +63,7 @@ def test_a_day_that_is_held_keeps_only_what_rests_on_it_from_being_made(
         f"{DAYS[1]}: held: {len(sales(DAYS[1]))} rows against «currency is EUR».",
         f"{DAYS[-1]}: no lists: {DAYS[1]} held or not made; `retail-pipeline status` says why",
     ]
-    assert sorted(pipeline.state().assignments) == [DAYS[-1]]
+    assert sorted(pipeline.state()["segment_assignments"]) == [DAYS[-1]]
     # said once, not run again every morning
     assert bring_up_to_date(pipeline, instance, lambda: DAYS[-1]).runs == []
 
@@ -78,9 +78,11 @@ def test_one_run_of_the_daily_job_takes_a_range_from_its_rows_to_its_lists_but_f
     result = run(pipeline, instance, "daily_job", DAYS[0], DAYS[-1])
     assert said(result).startswith(f"1 day could not be made; the others are done.\n{DAYS[-1]}: held: ")
     state = pipeline.state()
-    assert sorted(state.customer_days) == sorted(day for day, lists in state.lists.items() if lists)
-    assert sorted(state.customer_days) == DAYS[:-1]
-    assert sorted(state.assignments) == DAYS
+    assert sorted(state["customer_days"]) == sorted(
+        day for day, lists in state["campaign_lists"].items() if lists
+    )
+    assert sorted(state["customer_days"]) == DAYS[:-1]
+    assert sorted(state["segment_assignments"]) == DAYS
     assert set(statuses(pipeline, instance, "campaign_lists", DAYS[:-1]).values()) == {"MATERIALIZED"}
     assert statuses(pipeline, instance, "campaign_lists", DAYS[-1:]) == {DAYS[-1]: "FAILED"}
 
@@ -178,7 +180,7 @@ def orders(pipeline: Pipeline) -> dict[tuple[date, str], int]:
     """The orders of each customer on each day."""
     return {
         (day, row["customer_id"]): row["orders"]
-        for day in pipeline.state().customer_days
+        for day in pipeline.state()["customer_days"]
         for row in read_partition(pipeline.lake, TABLES["customer_days"], {"date": str(day)}).to_pylist()
     }
 
@@ -206,8 +208,8 @@ def test_a_late_first_line_takes_the_order_to_its_day_and_makes_nothing_anew_tha
         (DAYS[2], mine): before[DAYS[2], mine] - 1,
     }
     for day in DAYS[2:]:
-        assert anew.transactions[day] == made.transactions[day]
-        same = anew.customer_days[day].content == made.customer_days[day].content
+        assert anew["transactions"][day] == made["transactions"][day]
+        same = anew["customer_days"][day].content == made["customer_days"][day].content
         assert same == (day != DAYS[2])
 
     elsewhere = open_pipeline(pipeline.lake.root.parent / "elsewhere")
@@ -218,7 +220,7 @@ def test_a_late_first_line_takes_the_order_to_its_day_and_makes_nothing_anew_tha
     for day in reversed(DAYS):  # in whatever order
         run(elsewhere, instance, "daily_job", day, day, ["transactions", "customer_days"])
     bring_up_to_date(elsewhere, instance, lambda: DAYS[-1])
-    assert elsewhere.state().customer_days == anew.customer_days
+    assert elsewhere.state()["customer_days"] == anew["customer_days"]
 
 
 # odd ids
@@ -239,7 +241,7 @@ def test_odd_ids_are_said_and_hold_the_lists_back_when_they_shall(
     red = dg.AssetCheckSeverity.ERROR if ids == "hold" else dg.AssetCheckSeverity.WARN
     assert found.severity is red
     state = shop.state()
-    assert bool(state.lists[DAYS[-1]]) == (ids != "hold")
+    assert bool(state["campaign_lists"][DAYS[-1]]) == (ids != "hold")
     assert len(outcome.failures) == (ids == "hold")
     told = {problem.kind for problem in of_ids(state, shop.recipe)}
     assert told == {"warn": {"ids_odd"}, "hold": {"ids_hold"}, "ignore": set()}[ids]

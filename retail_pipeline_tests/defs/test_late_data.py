@@ -63,7 +63,7 @@ def lists_of(pipeline: Pipeline, table: str, day: date, campaign: str) -> list[d
 
 
 def hand_over(pipeline: Pipeline, day: date, campaign: str) -> None:
-    content = pipeline.state().lists[day][campaign].content
+    content = pipeline.state()["campaign_lists"][day][campaign].content
     release = ListRelease(day=day, campaign=campaign, content=content, why="mailing", by="anna")
     write_list_release(pipeline.lake, release)
 
@@ -109,7 +109,7 @@ def test_a_late_file_restates_the_last_days_and_flags_the_others_until_they_are_
 def test_a_released_list_stays_as_it_is_and_the_restated_one_goes_beside_it_with_the_difference(
     made: Pipeline, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    campaigns = sorted(made.state().lists[LAST])
+    campaigns = sorted(made.state()["campaign_lists"][LAST])
     hand_over(made, LAST, campaigns[0])
     for campaign in campaigns[1:]:
         keys = {"snapshot_date": str(LAST), "campaign": campaign}
@@ -127,7 +127,7 @@ def test_a_released_list_stays_as_it_is_and_the_restated_one_goes_beside_it_with
     for campaign in campaigns:
         now = lists_of(fresh, "campaign_lists", LAST, campaign)
         assert lists_of(made, "campaign_lists", LAST, campaign) == before[campaign]
-        if campaign in state.restated[LAST]:
+        if campaign in state["restated_lists"][LAST]:
             differ.add(campaign)
             assert _changes(lists_of(made, "restated_lists", LAST, campaign)) == _expected(
                 before[campaign], now
@@ -174,7 +174,7 @@ def test_the_restated_list_goes_away_when_the_list_is_again_what_was_handed_over
     campaign = made.settings.campaigns_in_force["retain"].model_dump(mode="json")
     dearer = under(made, campaigns={"retain": {**campaign, "offer": "dearer"}})
     assert make_snapshots(dearer, instance, [LAST]).success
-    restated = dearer.state().restated[LAST]["retain"]
+    restated = dearer.state()["restated_lists"][LAST]["retain"]
     assert restated.counts["changed"] == restated.rows > 0
     asked = dg.AssetRecordsFilter(dg.AssetKey("campaign_lists"), asset_partitions=[str(LAST)])
     (record,) = instance.fetch_materializations(asked, limit=1).records

@@ -121,8 +121,8 @@ def test_a_rejected_candidate_gives_way_to_the_champion(ours: Pipeline, instance
     decide(ours, MARCH, "reject")
     make(ours, instance)
     assert model(ours, MARCH) == model(ours, FEBRUARY)
-    segments = ours.state().assignments[THROUGH]["behaviour"]
-    assert segments.inputs["model"] == ours.state().models[MARCH].content
+    segments = ours.state()["segment_assignments"][THROUGH]["behaviour"]
+    assert segments.inputs["model"] == ours.state()["segmentation_models"][MARCH].content
 
 
 def test_late_data_flag_a_months_models_and_a_person_has_them_fitted_anew(
@@ -138,7 +138,7 @@ def test_late_data_flag_a_months_models_and_a_person_has_them_fitted_anew(
     assert rests_on_other_data(ours.state(), MARCH)
     assert not rests_on_other_data(ours.state(), FEBRUARY)
 
-    features = ours.state().features[date(2024, 2, 29)].content
+    features = ours.state()["rfm_features"][date(2024, 2, 29)].content
     write_retrain(ours.lake, ModelRetrain(month=MARCH, rfm_features=features, why="seen", by="me"))
     make(ours, instance)
     assert model(ours, FEBRUARY, "rfm_grid") == before[FEBRUARY]

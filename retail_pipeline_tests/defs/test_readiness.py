@@ -107,8 +107,8 @@ def test_an_awaited_day_gets_its_snapshot_but_no_lists_until_it_comes(
     early, late = (datetime(NEXT.year, NEXT.month, NEXT.day, hour, tzinfo=UTC) for hour in (7, 8))
     outcome, state = bring(shop, instance, DUE)
     assert outcome.failures == []
-    assert DUE in state.features
-    assert not state.lists.get(DUE)
+    assert DUE in state["rfm_features"]
+    assert not state["campaign_lists"].get(DUE)
     check = completeness(instance, DUE)
     assert (check.passed, check.severity) == (False, AMBER)
     assert check.description == (
@@ -124,7 +124,7 @@ def test_an_awaited_day_gets_its_snapshot_but_no_lists_until_it_comes(
     deliver_web(shop.settings.landing, DUE)
     outcome, state = bring(shop, instance, DUE)
     assert outcome.failures == []
-    assert list(state.lists[DUE]) == ["all"]
+    assert list(state["campaign_lists"][DUE]) == ["all"]
     assert completeness(instance, DUE).passed
     assert evaluations(instance, "campaign_lists", "no_recent_day_is_held")[str(DUE)].passed
     assert look_at_yesterday(shop, late).passed
@@ -142,7 +142,7 @@ def test_half_a_day_is_held_by_name_and_heals_and_a_closed_day_is_amber(
     assert f"{half}: held: web delivered nothing, as it does on Tuesdays, though others did. Mend" in said
     assert f"{whole}: no lists: {half} held or not made" in said
     assert state.held_days(FIRST, whole) == [half]
-    assert half not in state.customer_days
+    assert half not in state["customer_days"]
     shown = statuses(shop, instance, "transactions", [closed, half, whole])
     assert shown == {closed: "MATERIALIZED", half: "FAILED", whole: "MATERIALIZED"}
     check = completeness(instance, half)
@@ -158,7 +158,7 @@ def test_half_a_day_is_held_by_name_and_heals_and_a_closed_day_is_amber(
     deliver_web(shop.settings.landing, half)
     outcome, state = bring(shop, instance, whole)
     assert outcome.failures == []
-    assert list(state.lists[whole]) == ["all"]
+    assert list(state["campaign_lists"][whole]) == ["all"]
     assert completeness(instance, half).passed
     assert statuses(shop, instance, "customer_days", [half]) == {half: "MATERIALIZED"}
 
@@ -182,7 +182,7 @@ def test_what_a_source_should_deliver_can_be_set_and_released(
     assert expecting.state().delivered[FIRST] == (came._replace(value=int(worth)),)
     says = f"corner_shop delivered {len(sales(FIRST))} lines, where 900 to 1,000 are set"
     assert completeness(instance, FIRST).description == says
-    content = expecting.state().transactions[FIRST].content
+    content = expecting.state()["transactions"][FIRST].content
     write_release(expecting.lake, DayRelease(day=FIRST, content=content, why="a quiet day", by="ana"))
     assert make_days(expecting, instance, [FIRST]).success
 

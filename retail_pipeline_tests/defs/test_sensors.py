@@ -128,7 +128,7 @@ def test_new_files_land_then_their_days_are_made_then_models_then_the_last_snaps
         ("monthly_model_job", "2024-02-01", "2024-02-01"),
         ("daily_job", LAST, LAST),
     ]
-    assert DAYS[3] in finished.state().customer_days, "a day without deliveries is a day, too"
+    assert DAYS[3] in finished.state()["customer_days"], "a day without deliveries is a day, too"
     assert tick(finished, instance, LANDS).skip_message == (
         f"5 files have landed from {finished.settings.landing}"
     )
@@ -308,7 +308,7 @@ def test_a_held_day_is_not_tried_again_until_it_is_released(
     state = finished.state()
     assert state.is_held(held[0])
     assert ("daily_job", *map(str, held)) not in asked(finished, instance, MAKES)
-    content = state.transactions[held[0]].content
+    content = state["transactions"][held[0]].content
     write_release(finished.lake, DayRelease(day=held[0], content=content, why="ours", by="ana"))
     # and the days after it, whose orders may have begun on it
     assert asked(finished, instance, MAKES) == [("daily_job", str(held[0]), str(DAYS[5]))]
@@ -332,20 +332,21 @@ def test_a_decision_about_a_model_is_other_work_with_attempts_of_its_own(
     assert once
     assert again
     assert once.isdisjoint(again)
-    other = state.models["2024-02"].model_copy(update={"content": "another model"})
-    assert work(instance, finished, replace(state, models={"2024-02": other}))
+    other = state["segmentation_models"]["2024-02"].model_copy(update={"content": "another model"})
+    assert work(instance, finished, state.having(segmentation_models={"2024-02": other}))
 
 
 def test_stale_snapshots_are_made_some_at_a_time_the_newest_first(
     finished: Pipeline, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state, newest = finished.state(), DAYS[-1]
-    stale = replace(
-        state,
-        features={**dict.fromkeys(DAYS, state.features[newest]), **state.features},
-        assignments={**dict.fromkeys(DAYS, state.assignments[newest]), **state.assignments},
-        lists=dict.fromkeys(DAYS, state.lists[newest]),
-        suppression="objections came",
+    stale = replace(state, suppression="objections came").having(
+        rfm_features={**dict.fromkeys(DAYS, state["rfm_features"][newest]), **state["rfm_features"]},
+        segment_assignments={
+            **dict.fromkeys(DAYS, state["segment_assignments"][newest]),
+            **state["segment_assignments"],
+        },
+        campaign_lists=dict.fromkeys(DAYS, state["campaign_lists"][newest]),
     )
     assert named(work(instance, finished, stale)) == [
         ("daily_job", str(DAYS[3]), LAST),

@@ -42,7 +42,7 @@ def made(pipeline: Pipeline, instance: dg.DagsterInstance) -> Pipeline:
 def listed(pipeline: Pipeline, day: date) -> set[str]:
     """Every customer on any list of a day."""
     found: set[str] = set()
-    for name in pipeline.state().lists.get(day, {}):
+    for name in pipeline.state()["campaign_lists"].get(day, {}):
         keys = {"snapshot_date": str(day), "campaign": name}
         found |= set(read_partition(pipeline.lake, TABLES["campaign_lists"], keys)["customer_id"].to_pylist())
     return found
@@ -160,7 +160,7 @@ def test_history_that_cannot_be_holds_the_snapshot_with_masked_customers(
 ) -> None:
     hit = DAYS[1]
     keys = {"date": str(hit)}
-    before = made.state().customer_days[hit]
+    before = made.state()["customer_days"][hit]
     rows = read_partition(made.lake, TABLES["customer_days"], keys)
     later = pa.array([datetime.fromisoformat("2024-03-01T12:00")] * len(rows), pa.timestamp("us"))
     spoilt = rows.set_column(rows.column_names.index("last_sold_at"), "last_sold_at", later)
@@ -169,7 +169,7 @@ def test_history_that_cannot_be_holds_the_snapshot_with_masked_customers(
     result = make_snapshots(made, instance, [DAYS[0], DAYS[1]])
     assert said(result).splitlines()[1].startswith(f"{hit}: {len(rows)} rows against «recency_days")
     assert statuses(made, instance, "rfm_features", DAYS[:2]) == {DAYS[0]: "MATERIALIZED", hit: "FAILED"}
-    assert hit not in made.state().features
+    assert hit not in made.state()["rfm_features"]
     red = evaluations(instance, "rfm_features", "rfm_features_are_valid")[str(hit)]
     shown = str(red.metadata["failures"].value)
     assert f"{len(rows)} rows do not" in shown
@@ -201,7 +201,7 @@ def test_a_months_model_is_trained_on_the_days_before_it_and_used_in_it(
     folder = pipeline.lake.partition("segmentation_models", {"month": "2024-02"})
     assert {path.name for path in folder.iterdir()} == {"behaviour.json", "rfm_grid.json", "_manifest.json"}
     close = date(2024, 1, 31)
-    assert set(pipeline.state().assignments[close]) == {"behaviour", "rfm_grid"}
+    assert set(pipeline.state()["segment_assignments"][close]) == {"behaviour", "rfm_grid"}
 
     assert make_snapshots(pipeline, instance, [in_february]).success
     keys = {"snapshot_date": str(in_february), "segmentation": "behaviour"}

@@ -79,7 +79,7 @@ def made(pipeline: Pipeline, instance: dg.DagsterInstance) -> Till:
     days = sorted(pipeline.state().raw)
     make_days(pipeline, instance, [days[0], days[-1]])
     with pipeline.engine() as engine:
-        there = pipeline.state().transactions
+        there = pipeline.state()["transactions"]
         return of_days(engine, pipeline.lake, {day: there[day] for day in days})
 
 
@@ -96,7 +96,7 @@ def test_a_messy_file_comes_to_what_was_said(
     assert seen.rows == seen.unreadable + seen.till.in_all.of(REFUSED).lines + seen.till.in_all.lines
     assert seen.till == made(pipeline, instance)
     state = pipeline.state()
-    assert {day for day in state.transactions if state.is_held(day)} == {
+    assert {day for day in state["transactions"] if state.is_held(day)} == {
         finding.first_day for finding in seen.findings
     }
 

@@ -57,7 +57,7 @@ def daily_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.A
             if selected & set(SNAPSHOT_TABLES):
                 # what is wrong with a day's rows says more than that its lists are missing
                 bad = make_snapshots(run, wanted) | bad
-            if run.state.features:
+            if run.state["rfm_features"]:
                 log_stale_snapshots(run)
         fail_by_name(bad, "days" if selected & set(DAY_TABLES) else "snapshots")
         yield from ()
@@ -70,7 +70,7 @@ def log_stale_snapshots(run: Run) -> None:
 
     One event for all of them: a late file may reach back over years of snapshots.
     """
-    made, restated = run.state.features, sum(map(len, run.state.restated.values()))
+    made, restated = run.state["rfm_features"], sum(map(len, run.state["restated_lists"].values()))
     after_last = max(made) + timedelta(days=1)
     stale = stale_snapshots(run.state, run.pipeline.recipe, date.min, after_last)
     found = counted("every snapshot rests on what there is now", len(stale), False, [], "snapshots")

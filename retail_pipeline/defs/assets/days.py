@@ -60,7 +60,7 @@ def make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
     if "transactions" in run.selected:
         clean = make_transactions(run, days)
     else:
-        made = [day for day in days if day in run.state.transactions]
+        made = [day for day in days if day in run.state["transactions"]]
         clean = {day: read_partition(lake, TABLES["transactions"], {"date": str(day)}) for day in made}
     unmade = {day: not_made("transactions") for day in days if day not in clean}
     held = [day for day in days if run.state.is_held(day)]
@@ -84,7 +84,7 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
     made: dict[date, Manifest] = {}
     values = {day: _values(rows) for day, rows in clean.items()}
     # with the values of these days it is known whether they are usual
-    coming = state.having(transactions={**state.transactions, **_to_come(values)})
+    coming = state.having(transactions={**state["transactions"], **_to_come(values)})
     for day in days:
         keys, inputs = {"date": str(day)}, transactions_inputs(state, run.pipeline.recipe, day)
         rejected = write_partition(lake, TABLES["rejected_rows"], keys, refused[day], inputs)
@@ -115,7 +115,7 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
         log_check(run.log, "transactions", "transactions_are_valid", str(day), found, figures)
         log_deliveries(run.log, coming, day)
         run.pipeline.on_made("transactions", str(day))
-    run.state = state.having(transactions={**state.transactions, **made})
+    run.state = state.having(transactions={**state["transactions"], **made})
     return clean
 
 

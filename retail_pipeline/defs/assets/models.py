@@ -125,7 +125,9 @@ def make_candidates(run: Run, month: str, close: date) -> Mapping[str, Candidate
     if not candidates_are_current(run.state, run.pipeline.recipe, month):
         customers = _customers(run, close)
         earlier = month_of(close)
-        before = _customers(run, close_before(earlier)) if earlier in run.state.models else None
+        before = (
+            _customers(run, close_before(earlier)) if earlier in run.state["segmentation_models"] else None
+        )
         texts = {}
         for name, parameters in settings.segmentations.items():
             champion = champion_of(run, month, name)
@@ -137,7 +139,7 @@ def make_candidates(run: Run, month: str, close: date) -> Mapping[str, Candidate
             texts[name] = candidate_to_json(measured)
         inputs = candidate_inputs(run.state, run.pipeline.recipe, month)
         made = write_texts(lake, CANDIDATES, month, texts, inputs)
-        run.state = run.state.having(candidates={**run.state.candidates, month: made})
+        run.state = run.state.having(model_candidates={**run.state["model_candidates"], month: made})
     return read_candidates(lake, month)
 
 
@@ -148,7 +150,7 @@ def _customers(run: Run, day: date) -> Snapshot:
 def champion_of(run: Run, month: str, name: str) -> FittedSegmentation | None:
     """The model in force in the month before; None in the first month that has models, or for a new name."""
     earlier = month_of(close_before(month))
-    had = earlier in run.state.models and name in model_names(run.pipeline.lake, earlier)
+    had = earlier in run.state["segmentation_models"] and name in model_names(run.pipeline.lake, earlier)
     return read_model(run.pipeline.lake, earlier, name) if had else None
 
 
@@ -164,7 +166,7 @@ def make_models(
         champion = champion_of(run, month, name) if verdicts[name].in_force == "champion" else None
         texts[name] = to_json(champion or candidate.model)
     made = write_texts(lake, MODELS, month, texts, model_inputs(run.state, month))
-    run.state = run.state.having(models={**run.state.models, month: made})
+    run.state = run.state.having(segmentation_models={**run.state["segmentation_models"], month: made})
     models = {name: from_json(text) for name, text in texts.items()}
     lines = ["| segmentation | in force | trained through | customers | why |", "|---|---|---|---:|---|"]
     lines += [
@@ -219,8 +221,8 @@ def log_moves(run: Run, month: str, close: date) -> None:
         "|---|---:|---:|---:|---:|",
     ]
     found: list[Failure] = []
-    for name in run.state.assignments[close]:
-        if name in run.state.assignments.get(before, {}):
+    for name in run.state["segment_assignments"][close]:
+        if name in run.state["segment_assignments"].get(before, {}):
             rows = migration(run, name, "month_close", before, close)
             customers, by_behaviour, by_model = (
                 pc.sum(rows[column]).as_py() for column in ("customers", "by_behaviour", "by_model")

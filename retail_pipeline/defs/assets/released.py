@@ -37,18 +37,19 @@ def take_lists_away(run: Run, day: date, kept: Collection[str]) -> None:
     What was handed over stays, without what it would be today. So does the day's folder, be it empty: it says
     that the day should have lists as soon as it may.
     """
-    lists = dict(run.state.lists.get(day, {}))
+    lists = dict(run.state["campaign_lists"].get(day, {}))
     for campaign in lists.keys() - kept:
         _remove_restated(run, day, campaign)
         if not _is_released(run, day, campaign):
             remove_partition(run.pipeline.lake, LISTS.name, _keys(day, campaign))
             del lists[campaign]
     run.pipeline.lake.partition(LISTS.name, {"snapshot_date": str(day)}).mkdir(parents=True, exist_ok=True)
-    run.state = run.state.having(lists={**run.state.lists, day: lists})
+    run.state = run.state.having(campaign_lists={**run.state["campaign_lists"], day: lists})
 
 
 def _restate(run: Run, day: date, campaign: str, rows: pa.Table) -> Manifest:
-    lake, keys, released = run.pipeline.lake, _keys(day, campaign), run.state.lists[day][campaign]
+    lake, keys = run.pipeline.lake, _keys(day, campaign)
+    released: Manifest = run.state[LISTS.name][day][campaign]
     handed_over = read_partition(lake, LISTS, keys)
     compared = run.engine.run(RESTATED.name, {"restated": rows, "released": handed_over})
     tallied = {entry["values"]: entry["counts"] for entry in pc.value_counts(compared["change"]).to_pylist()}
@@ -62,21 +63,21 @@ def _restate(run: Run, day: date, campaign: str, rows: pa.Table) -> Manifest:
     inputs = restated_inputs(run.state, run.pipeline.recipe, day, campaign)
     counts = {change: tallied.get(change, 0) for change in ("added", "removed", "changed", "same")}
     made = write_partition(lake, RESTATED, keys, compared, inputs, counts=counts)
-    of_day = {**run.state.restated.get(day, {}), campaign: made}
-    run.state = run.state.having(restated={**run.state.restated, day: of_day})
+    of_day = {**run.state["restated_lists"].get(day, {}), campaign: made}
+    run.state = run.state.having(restated_lists={**run.state["restated_lists"], day: of_day})
     return released
 
 
 def _remove_restated(run: Run, day: date, campaign: str) -> None:
-    of_day = run.state.restated.get(day, {})
+    of_day = run.state["restated_lists"].get(day, {})
     if campaign in of_day:
         remove_partition(run.pipeline.lake, RESTATED.name, _keys(day, campaign))
         left = {name: manifest for name, manifest in of_day.items() if name != campaign}
-        run.state = run.state.having(restated={**run.state.restated, day: left})
+        run.state = run.state.having(restated_lists={**run.state["restated_lists"], day: left})
 
 
 def _is_released(run: Run, day: date, campaign: str) -> bool:
-    if campaign not in run.state.lists.get(day, {}):
+    if campaign not in run.state["campaign_lists"].get(day, {}):
         return False
     # the marker needs no lock, so it may have come since the run began
     marker = run.pipeline.lake.partition(LISTS.name, _keys(day, campaign)) / RELEASED_FILE

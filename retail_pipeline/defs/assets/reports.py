@@ -97,9 +97,9 @@ def report_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.
 
 def make_report(run: Run, day: date) -> Bad[date]:
     """Make the tables and the page of a day; return the day with what is wrong, if anything is."""
-    if day not in run.state.features:
+    if day not in run.state["rfm_features"]:
         return {day: not_made(FEATURES.name)}
-    if day not in run.state.assignments:
+    if day not in run.state["segment_assignments"]:
         return {day: not_made(ASSIGNMENTS.name)}
     # the page needs every table, whichever are selected beside it
     names = [name for name in REPORT_TABLES if not {name, REPORT.name}.isdisjoint(run.selected)]
@@ -125,9 +125,11 @@ def make_tables(run: Run, day: date, names: Sequence[str]) -> dict[str, pa.Table
     window = [d for d in history if settings.window_days is None or (day - d).days < settings.window_days]
     inputs: Mapping[str, Input] = {
         "rfm_features": features,
-        "segment_assignments": [_assignments(run, day, name) for name in run.state.assignments[day]],
-        "customer_days": _rows(run, "customer_days", run.state.customer_days, history),
-        "transactions": _rows(run, "transactions", run.state.transactions, window),
+        "segment_assignments": [
+            _assignments(run, day, name) for name in run.state["segment_assignments"][day]
+        ],
+        "customer_days": _rows(run, "customer_days", run.state["customer_days"], history),
+        "transactions": _rows(run, "transactions", run.state["transactions"], window),
         "months": small.months(run.state.first_day or day, day),
         "positions": small.positions(),
         "orders_edges": small.orders_edges(),
@@ -167,7 +169,9 @@ def make_migration(run: Run, day: date, features: pa.Table) -> pa.Table:
     then = features_of(run, sorted(earlier_days.values()))
     source = {d: model_source(run.state, run.pipeline.recipe, d) for d in (day, *then)}
     parts = [MIGRATION.arrow.empty_table()]
-    for (compared_with, earlier), name in product(earlier_days.items(), run.state.assignments[day]):
+    for (compared_with, earlier), name in product(
+        earlier_days.items(), run.state["segment_assignments"][day]
+    ):
         model = earlier_model(run, earlier, source[earlier], name, then[earlier])
         if model is None:
             continue

@@ -70,8 +70,8 @@ def batches(run: Run, days: Sequence[date]) -> Iterator[list[date]]:
     rows_a_customer = 1 if set(run.selected) == {FEATURES.name} else len(names)
     start, size = 0, 4
     while start < len(days):
-        orders = sum(manifest.rows for manifest in run.state.customer_days.values())
-        customers = max((manifest.rows for manifest in run.state.features.values()), default=orders)
+        orders = sum(manifest.rows for manifest in run.state["customer_days"].values())
+        customers = max((manifest.rows for manifest in run.state["rfm_features"].values()), default=orders)
         size = max(1, min(2 * size, BATCH_ROWS // max(1, customers * rows_a_customer)))
         yield list(days[start : start + size])
         start += size
@@ -121,7 +121,7 @@ def make_features(run: Run, days: Sequence[date]) -> tuple[Snapshots, Bad[date]]
             {"rows": len(features), "expectations": len(suite)},
         )  # fmt: skip
         run.pipeline.on_made(FEATURES.name, str(day))
-    run.state = run.state.having(features={**run.state.features, **made})
+    run.state = run.state.having(rfm_features={**run.state["rfm_features"], **made})
     for day in made:
         log_odd_ids(run, day)
     bad = {day: blocking(failures[str(day)]) for day in days if day not in made}
@@ -140,7 +140,7 @@ def log_odd_ids(run: Run, day: date) -> None:
 
 def read_features(run: Run, days: Iterable[date]) -> Snapshots:
     """The features of those days that have been made."""
-    lake, made = run.pipeline.lake, run.state.features
+    lake, made = run.pipeline.lake, run.state["rfm_features"]
     return {day: read_partition(lake, FEATURES, {"snapshot_date": str(day)}) for day in days if day in made}
 
 
@@ -223,7 +223,7 @@ def make_assignments(
     bad = {
         day: f"no model is in force in {source}: run monthly_model_job for {source} first"
         for day, source in sources.items()
-        if source not in (*OWN_MODEL, *run.state.models)
+        if source not in (*OWN_MODEL, *run.state["segmentation_models"])
     } | {day: not_made(FEATURES.name) for day in days if day not in features}
     tables: dict[tuple[str, str], pa.Table] = {}
     for _, month in groupby([day for day in days if day not in bad], month_of):
@@ -299,7 +299,7 @@ def _with_day(schema: pa.Schema) -> pa.Schema:
 
 
 def _written(run: Run, close: str, name: str) -> pa.Table:
-    if name in run.state.assignments.get(date.fromisoformat(close), {}):
+    if name in run.state["segment_assignments"].get(date.fromisoformat(close), {}):
         return read_partition(run.pipeline.lake, ASSIGNMENTS, {"snapshot_date": close, "segmentation": name})
     return ASSIGNMENTS.arrow.empty_table()
 
@@ -317,9 +317,9 @@ def write_assignments(run: Run, day: date, source: str, tables: Mapping[str, pa.
             own_model.unlink(missing_ok=True)
         partitions.append((keys, rows, inputs, {"counts": _sizes(rows)}))
     made = dict(zip(tables, write_partitions(lake, ASSIGNMENTS, partitions), strict=True))
-    for name in run.state.assignments.get(day, {}).keys() - made.keys():
+    for name in run.state["segment_assignments"].get(day, {}).keys() - made.keys():
         remove_partition(lake, ASSIGNMENTS.name, {"snapshot_date": str(day), "segmentation": name})
-    run.state = run.state.having(assignments={**run.state.assignments, day: made})
+    run.state = run.state.having(segment_assignments={**run.state["segment_assignments"], day: made})
     sizes = {f"{name}: {segment}": n for name, m in made.items() for segment, n in m.counts.items()}
     log_made(
         run.log, lake, ASSIGNMENTS.name, str(day), sum(m.rows for m in made.values()), model=source, **sizes
@@ -335,7 +335,7 @@ def model_of(run: Run, day: date, name: str) -> FittedSegmentation:
 
 def fit_on(run: Run, day: date, name: str, features: pa.Table) -> FittedSegmentation:
     """Fit one segmentation on a day's features, once a run."""
-    key = (name, run.state.features[day].content)
+    key = (name, run.state["rfm_features"][day].content)
     if key not in run.fitted:
         run.fitted[key] = dated(fit(frame(features), run.pipeline.settings.segmentations[name]), day)
     return run.fitted[key]
@@ -365,7 +365,7 @@ def make_lists(
     bad: Bad[date] = {
         day: not_made(ASSIGNMENTS.name)
         for day in days
-        if not needed <= run.state.assignments.get(day, {}).keys()
+        if not needed <= run.state["segment_assignments"].get(day, {}).keys()
     }
     awaited: set[date] = set()
     for day in [day for day in days if day not in bad]:
@@ -436,14 +436,21 @@ def _dates(days: Sequence[date]) -> list[dict[str, str]]:
 def write_lists(run: Run, day: date, tables: Mapping[str, pa.Table]) -> None:
     """Write a day's lists, one partition a campaign, and take away those of campaigns that are no more."""
     made = {name: write_list(run, day, name, rows) for name, rows in tables.items()}
-    run.state = run.state.having(lists={**run.state.lists, day: {**run.state.lists.get(day, {}), **made}})
+    run.state = run.state.having(
+        campaign_lists={
+            **run.state["campaign_lists"],
+            day: {**run.state["campaign_lists"].get(day, {}), **made},
+        }
+    )
     take_lists_away(run, day, made)
     summary = dg.MetadataValue.md(
         lists_summary(
-            run.state.lists[day], run.pipeline.settings.campaigns_in_force, release_notes(run.state, day)
+            run.state["campaign_lists"][day],
+            run.pipeline.settings.campaigns_in_force,
+            release_notes(run.state, day),
         )
     )
-    lists = run.state.lists[day].values()
+    lists = run.state["campaign_lists"][day].values()
     log_made(run.log, run.pipeline.lake, LISTS.name, str(day), sum(m.rows for m in lists), lists=summary)
 
 
