@@ -143,6 +143,8 @@ def print_summary(
         console.print(line)
     if len(bad) > MOST_LINES:
         console.print(f"and {len(bad) - MOST_LINES:,} more files with unreadable rows; `status` shows all")
+    for line in remarks(state):
+        console.print(line)
     if state.first_day is None or state.first_day > day:
         console.print(
             f"[yellow]nothing delivered[/yellow] through {day}; landing is {pipeline.settings.landing}"
@@ -271,7 +273,7 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
             f"`retail-pipeline days release {day} --why …` accepts it"
         )
     orphans = without_profile(state, pipeline.recipe)
-    for line in (*orphans, *in_quarantine(state), *unreadable(pipeline, state)):
+    for line in (*orphans, *in_quarantine(state), *unreadable(pipeline, state), *remarks(state)):
         console.print(line)
     waits = waiting(pipeline, state, through)
     for line in (*strange_ids(state, pipeline.recipe, through), *waits):
@@ -363,6 +365,20 @@ def unreadable(pipeline: Pipeline, state: State) -> list[str]:
     """A line for each file with unreadable rows: how many, and what is wrong with the first."""
     counts = {source_id: manifest.counts["unreadable"] for source_id, manifest in state.counting.items()}
     return [_unreadable(pipeline, state.counting[source_id]) for source_id, rows in counts.items() if rows]
+
+
+def remarks(state: State) -> list[str]:
+    """A line for each thing that was remarked of files that count, with the latest of these."""
+    paths: dict[str, list[str]] = {}
+    for manifest in sorted(state.counting.values(), key=lambda m: m.arrival.modified_ns, reverse=True):
+        for remark in manifest.arrival.remarks:
+            paths.setdefault(remark, []).append(manifest.arrival.path)
+    return [
+        f"[yellow]remark[/yellow] {escape(of_it[0])}"
+        + (f" and {len(of_it) - 1:,} more" if len(of_it) > 1 else "")
+        + f": {escape(remark)}"
+        for remark, of_it in paths.items()
+    ]
 
 
 def _unreadable(pipeline: Pipeline, landed: Manifest) -> str:

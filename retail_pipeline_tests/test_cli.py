@@ -109,6 +109,8 @@ def with_unreadable_rows(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         write(landing / "header.csv", [])
         whole = write(landing / "cut.csv", [LINE | {"order": "x"}])
         whole.write_text(whole.read_text() + CUT)
+        open_end = write(landing / "open.csv", [LINE | {"order": "y"}, LINE | {"order": "z"}])
+        open_end.write_text(open_end.read_text().removesuffix("\n"))
 
     return run_once(tmp_path_factory, "cli_unreadable", fill, **LENIENT)
 
@@ -177,12 +179,23 @@ def test_a_file_cut_in_the_middle_of_a_row_gives_its_whole_rows(
 
 
 @pytest.mark.xdist_group("cli_unreadable")
+def test_a_last_line_without_an_end_is_remarked_as_long_as_it_counts(with_unreadable_rows: Ran) -> None:
+    root, ran = with_unreadable_rows
+    expected = (
+        "remark open.csv: the last line has no end: if the file was cut, a letter or digit of it may be "
+    )
+    expected += "lacking"
+    assert expected in ran.stdout.splitlines()
+    assert expected in call(root, "status", "--through", LAST).output.splitlines()
+
+
+@pytest.mark.xdist_group("cli_unreadable")
 def test_a_header_without_rows_is_a_delivery_of_nothing(
     with_unreadable_rows: Ran,
 ) -> None:
     root, ran = with_unreadable_rows
     rows = sum(len(sales(day)) for day in DAYS)
-    assert f"files 8, rows read {rows + 8}: transactions {rows + 4}, refused 0, unreadable 4" in ran.stdout
+    assert f"files 9, rows read {rows + 10}: transactions {rows + 6}, refused 0, unreadable 4" in ran.stdout
     assert "header.csv" not in ran.stdout
     assert "header.csv" not in ran.stderr
     assert call(root, "status", "--through", LAST).exit_code == 0

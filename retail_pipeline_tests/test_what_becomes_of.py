@@ -23,17 +23,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from retail_pipeline.core.planner import odd_ids
 from retail_pipeline.core.sources import SourceProfile
 from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline.engine.landing import Refused
+from retail_pipeline.engine.landing import Landed, Refused
 from retail_pipeline.engine.listing import list_files
-from retail_pipeline.lake.partitions import manifests
+from retail_pipeline.lake.partitions import manifests, read_partition
 from retail_pipeline.settings import load_settings
 from retail_pipeline.tables import TABLES
-from retail_pipeline_tests.defs.support import land, open_pipeline
+from retail_pipeline_tests.defs.support import land, make_days, open_pipeline, run
 from retail_pipeline_tests.engine.books import book
-from retail_pipeline_tests.engine.landing_shop import Shop
-from retail_pipeline_tests.shop import FIRST, PROFILE, sales, settings_of, span, write
+from retail_pipeline_tests.engine.landing_shop import Shop, counts, refusal, remarks
+from retail_pipeline_tests.engine.test_apart import apart, two_cells_far_apart
+from retail_pipeline_tests.near import read_apart, read_near
+from retail_pipeline_tests.shop import FIRST, PROFILE, deliver, sales, settings_of, span, write
 from retail_pipeline_tests.shop import Line as ShopLine
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "what_becomes_of.md"
@@ -96,11 +99,12 @@ def profile(**options: Any) -> dict[str, SourceProfile]:
 
 
 class Came(NamedTuple):
-    """What came of a delivery: rows of the lake, reasons of unreadable rows, reasons of refused files."""
+    """What came of a delivery: rows of the lake, reasons of unreadable rows and refused files, remarks."""
 
     read: list[Row]
     reasons: list[str]
     refused: list[str]
+    remarks: list[str]
 
     @property
     def word(self) -> str:
@@ -140,6 +144,7 @@ def landed(shop: Shop, files: dict[str, bytes], **options: Any) -> Came:
         sorted(shop.raw(), key=lambda row: (row["source_id"], row["source_row"])),
         [reason for row in shop.unreadable() for reason in row["reasons"]],
         [outcome.reason for outcome in outcomes.values() if isinstance(outcome, Refused)],
+        [said for outcome in outcomes.values() if isinstance(outcome, Landed) for said in remarks(outcome)],
     )
 
 
@@ -273,6 +278,35 @@ def id_no_key(shop: Shop, line: Line) -> str:
     return came.word
 
 
+def _odd(root: Path, *lines: ShopLine) -> str:
+    """What is said of the customers of a shop's first days, with some lines more."""
+    days = span(FIRST, 5)
+    pipeline = open_pipeline(root)
+    deliver(root / "landing", days)
+    write(root / "landing" / "more.csv", lines)
+    with dg.DagsterInstance.ephemeral() as instance:
+        land(pipeline, instance)
+        make_days(pipeline, instance, days)
+        run(pipeline, instance, "daily_job", days[-1], days[-1], ["rfm_features"])
+    return "; ".join(odd_ids(pipeline.state(), pipeline.recipe, days[-1]).values())
+
+
+@case
+def id_case(shop: Shop, line: Line) -> str:
+    more = [sales(FIRST)[0] | {"order": who, "customer": who} for who in line.texts]
+    assert "1 customer ids differ from another only by letter case" in _odd(shop.landing.parent, *more)
+    return "amber"
+
+
+@case
+def id_walk_in(shop: Shop, line: Line) -> str:
+    days = span(FIRST, 5)
+    many = [line for day in days for line in sales(day) * 4]
+    more = [line | {"order": f"till {n}", "customer": "CARD"} for n, line in enumerate(many)]
+    assert "name the id in `cleaning.anonymous_ids`" in _odd(shop.landing.parent, *more)
+    return "amber"
+
+
 # numbers
 
 
@@ -323,6 +357,33 @@ def number_key_twice(shop: Shop, line: Line) -> str:
     came = landed(shop, {"a.jsonl": f"{json.dumps(ROW)}\n{twice}\n".encode()})
     assert (len(came.read), len(came.reasons)) == (1, 1)
     return came.word
+
+
+def _shipped(shop: Shop, name: str) -> dict[str, Decimal]:
+    """The money of each order of a sample of a shipped profile."""
+    (shop.landing / name).write_bytes((PAGE.parents[1] / "retail_pipeline" / "samples" / name).read_bytes())
+    assert counts(shop.land(first_day=date(2010, 1, 1), currency="GBP")[name])["unreadable"] == 0
+    found: dict[str, Decimal] = {}
+    for row in shop.raw():
+        amount = row["quantity"] * row["unit_price"] if row["amount"] is None else row["amount"]
+        found[row["invoice_id"]] = found.get(row["invoice_id"], Decimal(0)) + amount
+    return found
+
+
+@case
+def money_shopify(shop: Shop, line: Line) -> str:
+    kept = {"#1001": "42.12", "#1002": "12.90", "#1004": "20.00", "#1005": "12.90", "#1008": "12.90"}
+    assert _shipped(shop, "shopify_orders.csv") == {order: Decimal(money) for order, money in kept.items()}
+    return "read"
+
+
+@case
+def money_woocommerce(shop: Shop, line: Line) -> str:
+    kept = {"2201": "21.00", "2202": "5.85", "2205": "13.00"}
+    assert _shipped(shop, "woocommerce_orders.csv") == {
+        order: Decimal(money) for order, money in kept.items()
+    }
+    return "read"
 
 
 # time
@@ -486,6 +547,26 @@ def text_no_header(shop: Shop, line: Line) -> str:
     return came.word
 
 
+def _cut_after(shop: Shop, *customers: str) -> Came:
+    whole = text(*(ROW | {"who": who} for who in customers))
+    return landed(shop, {"a.csv": whole.removesuffix("\n").encode()})
+
+
+@case
+def text_cut(shop: Shop, line: Line) -> str:
+    came = _cut_after(shop, "C-0103", "C-0104", "C-01")
+    assert came.ids() == ["C-0103", "C-0104"]
+    return came.word
+
+
+@case
+def text_cut_alike(shop: Shop, line: Line) -> str:
+    came = _cut_after(shop, "C-0103", "C-01", "C-01")
+    assert (came.word, len(came.read)) == ("read", 3)
+    assert "the last line has no end" in came.remarks[0]
+    return "amber"
+
+
 @case
 def text_preamble(shop: Shop, line: Line) -> str:
     came = landed(shop, {"a.csv": b"Sales of the shop\n\n" + text(ROW).encode()})
@@ -528,6 +609,43 @@ def file_two_sheets(shop: Shop, line: Line) -> str:
 
 
 @case
+def file_other_sheets(shop: Shop, line: Line) -> str:
+    sheets: dict[str, list[Any]] = {
+        "Sales": [HEADER, list(ROW.values())],
+        "Old": [HEADER, list(ROW.values())],
+        "Notes": [["by"]],
+    }
+    came = landed(shop, {"a.xlsx": book(sheets, hidden={"Old"})})
+    assert came.ids() == ["C-77"]
+    assert [remark.partition(": ")[2] for remark in came.remarks] == ["Notes", "Old"]
+    return "amber"
+
+
+@case
+def file_far_cells(shop: Shop, line: Line) -> str:
+    (shop.landing / "a.xlsx").write_bytes(two_cells_far_apart())
+    shop.deliver("b.csv", *text(ROW).splitlines())
+    read_apart()
+    try:
+        outcomes = apart(shop, profiles=profile(), first_day=date(2010, 1, 1))
+    finally:
+        read_near()
+    assert counts(outcomes["b.csv"])["raw"] == 1
+    assert refusal(outcomes["a.xlsx"])
+    return "file refused"
+
+
+@case
+def file_bomb(shop: Shop, line: Line) -> str:
+    content = gzip.compress(text(*[ROW] * 100_000).encode())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("retail_pipeline.engine.files.unpacked.MAX_UNBOUNDED", 1 << 20)
+        came = landed(shop, {"a.csv.gz": content})
+    assert "times its size when unpacked" in came.refused[0]
+    return came.word
+
+
+@case
 def file_merged(shop: Shop, line: Line) -> str:
     rows: list[Row] = [ROW, ROW | {"who": None}, ROW | {"who": None}, ROW | {"bill": "2", "who": None}]
     content = book({"Sales": [HEADER, *([*row.values()] for row in rows)]}, merged=["G2:G4"])
@@ -560,9 +678,9 @@ def file_slip(shop: Shop, line: Line) -> str:
 # deliveries
 
 
-def _delivered(root: Path, *lots: dict[str, list[ShopLine]]) -> Pipeline:
+def _delivered(root: Path, *lots: dict[str, list[ShopLine]], **settings: Any) -> Pipeline:
     """Land one lot of files after another, each an hour younger than the one before."""
-    pipeline = open_pipeline(root)
+    pipeline = open_pipeline(root, **settings)
     with dg.DagsterInstance.ephemeral() as instance:
         for hour, lot in enumerate(lots):
             for name, rows in lot.items():
@@ -596,6 +714,33 @@ def delivery_repeats(shop: Shop, line: Line) -> str:
     pipeline = _delivered(shop.landing.parent, {"a.csv": first + second}, {"b.csv": second + third})
     assert _counting(pipeline) == {"a.csv": len(first + second), "b.csv": len(third)}
     return "held"
+
+
+@case
+def delivery_years_before(shop: Shop, line: Line) -> str:
+    (one, *_), (two, *_) = (sales(day) for day in span(FIRST, 2))
+    pipeline = _delivered(
+        shop.landing.parent,
+        {"a.csv": [one]},
+        {"b.csv": [two, two | {"at": "2010-06-01 10:00:00"}]},
+        first_day="2010-01-01",
+    )
+    assert _counting(pipeline) == {"a.csv": 1, "b.csv": 1}
+    return "held"
+
+
+@case
+def delivery_order_over_days(shop: Shop, line: Line) -> str:
+    days = span(FIRST, 2)
+    lines = [sales(FIRST)[0] | {"order": "1", "at": f"{day} 23:59:00"} for day in days]
+    pipeline = _delivered(shop.landing.parent, {"a.csv": lines})
+    with dg.DagsterInstance.ephemeral() as instance:
+        make_days(pipeline, instance, days)
+    kept = [
+        read_partition(pipeline.lake, TABLES["customer_days"], {"date": str(day)}).to_pylist() for day in days
+    ]
+    assert [row["orders"] for of_day in kept for row in of_day] == [1, 0]
+    return "read"
 
 
 @case

@@ -200,7 +200,8 @@ def _lines_by_day(files: Iterable[Manifest]) -> Counter[date]:
 def first_usual_day(lines: Mapping[date, int]) -> date | None:
     """The first day but for those that lie alone: more than a year before all others, with few lines.
 
-    Few are fewer lines, on all days up to the next such gap, than the others have on an ordinary day.
+    Few are fewer lines, on all days up to the next such gap, than the others have on an ordinary day; and one
+    line is few in any shop.
     """
     groups: list[list[date]] = []
     for day in sorted(lines):
@@ -210,8 +211,8 @@ def first_usual_day(lines: Mapping[date, int]) -> date | None:
             groups.append([day])
     if not groups:
         return None
-    usual = max(groups, key=lambda days: sum(lines[day] for day in days))
-    few = median(lines[day] for day in usual)
+    usual = max(groups, key=lambda days: (sum(lines[day] for day in days), days))
+    few = max(2, median(lines[day] for day in usual))
     return next(days[0] for days in groups if days is usual or sum(lines[day] for day in days) >= few)
 
 

@@ -32,11 +32,15 @@ _CONSISTENT, _HALF = 0.9, 0.5
 
 
 class Evidence(Frozen):
-    """One thing that was found out about a file: what, as which value, and why. A line to be read."""
+    """One thing that was found out about a file: what, as which value, and why. A line to be read.
+
+    ``remark`` is what is said of the file wherever it lands, without what it holds; empty for most.
+    """
 
     what: str
     value: str
     why: str
+    remark: str = ""
 
 
 class DialectError(ValueError):

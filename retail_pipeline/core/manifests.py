@@ -76,8 +76,8 @@ class Arrival(Frozen):
     """How a landed file came.
 
     Where it lay (under the landing folder), its size in bytes, when it was last changed (nanoseconds since
-    1970), the same of where it lay before it was moved, what its profile says it replaces, and the other
-    files it shares lines with, by source_id.
+    1970), the same of where it lay before it was moved, what its profile says it replaces, the other files it
+    shares lines with, by source_id, and what else is to be said of it, such as which sheets were not read.
     """
 
     path: str = ""
@@ -86,6 +86,7 @@ class Arrival(Frozen):
     earlier: dict[str, int] = {}
     replaces: Literal["same_name", "same_days"] | None = None
     overlaps: dict[str, Overlap] = {}
+    remarks: tuple[str, ...] = ()
 
     @property
     def names(self) -> Mapping[str, int]:

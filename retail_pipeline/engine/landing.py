@@ -79,6 +79,7 @@ class _Landing:
     lake: Lake
     landed: dict[str, Manifest]
     begin: Callable[[Sequence[FileSeen]], None]
+    remarks: dict[str, tuple[str, ...]]
 
     def path(self, file: FileSeen) -> Path:
         return self.landing / file.path
@@ -123,12 +124,14 @@ def land(
         raise LakeError(f"the lake {lake.root} cannot be written ({error.strerror})") from error
     with session(folder, memory_limit, threads) as connection:
         reader = Reader(connection, profiles, business_zone, currency, first_day, last_day, folder)
-        job = _Landing(reader, landing, lake, dict(landed), on_begin)
+        job = _Landing(reader, landing, lake, dict(landed), on_begin, {})
         shapes: dict[Shape, list[FileSeen]] = {}
         for file in files:
             job.begin([file])
             try:
-                shapes.setdefault(reader.shape(job.path(file), file.path), []).append(file)
+                shape = reader.shape(job.path(file), file.path)
+                shapes.setdefault(shape, []).append(file)
+                job.remarks[file.path] = shape.remarks
             except RefusalError as refusal:
                 yield Refused(file, str(refusal), refusal.lasting)
         for shape, alike in shapes.items():
@@ -371,6 +374,7 @@ def _commit(
             earlier={path: changed for path, changed in names.items() if path != file.path},
             replaces=profile.replaces,
             overlaps=shared,
+            remarks=job.remarks[file.path],
         ),
     )
     job.landed[file.source_id] = manifest

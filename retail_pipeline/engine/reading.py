@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
+from mmap import ACCESS_READ, mmap
+from os import SEEK_END
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -63,6 +65,8 @@ _OF_EXPRESSIONS = (
 CHUNK_BYTES = 32 << 20
 # of a file among several, unpacked; what is larger is read with care
 MOST_CHECKED = 256 << 20
+# a line of 32 MB fills one of these, wherever it begins
+_WINDOW = 8 << 20
 
 
 class DoubtError(Exception):
@@ -329,7 +333,10 @@ def _scan(
     if layout.kind == "text":
         found += connection.execute("select file_id from broken").fetchall()
     doubtful = {n for (n,) in found}
-    if layout.kind != "text" or len(paths) == 1:
+    if layout.kind != "text":
+        return doubtful
+    doubtful |= {n for n, path in enumerate(paths) if _has_endless_line(path)}
+    if len(paths) == 1:
         return doubtful
     rows = dict(connection.execute("select file_no, count(*) from mapped group by all").fetchall())
     above = layout.skip_rows + (layout.header is None)
@@ -355,6 +362,16 @@ def _problem(shape: Shape, profile: SourceProfile) -> str:
     if (at := _may_be_swapped(shape, profile)) is not None:
         found.append(f"substr(c{at}, 5, 1) = '-'")
     return f"case when {' or '.join(found)} then 'doubtful' end"
+
+
+def _has_endless_line(path: Path) -> bool:
+    """Whether a line may be longer than the engine's buffer of 32 MB: it drops such a line without a word."""
+    with path.open("rb") as stream:
+        if stream.seek(0, SEEK_END) < 4 * _WINDOW:
+            return False
+        with mmap(stream.fileno(), 0, access=ACCESS_READ) as content:
+            starts = range(0, len(content) - _WINDOW, _WINDOW)
+            return any(content.find(b"\n", start, start + _WINDOW) < 0 for start in starts)
 
 
 def _breaks_off(path: Path, layout: Layout, lines: int) -> bool:

@@ -273,6 +273,19 @@ def test_a_few_lines_far_before_all_others_wait_and_the_rest_of_their_file_count
     assert again.held[id_of("alone")].rejected
 
 
+@pytest.mark.parametrize("lines", [{YEARS: 1}, {YEARS: 1, YEARS + 1: 1}, {YEARS + 1: 40}])
+def test_one_line_years_before_all_others_waits_in_the_youngest_shop(lines):
+    landed = small("first", lines, at=1) | small("typed", {0: 1, YEARS + 2: 1}, at=2)
+    found = deliveries(landed, {}, LIMITS)
+    assert found.held[id_of("typed")].days == (MONDAY,)
+    assert found.by_day.keys() == {MONDAY + timedelta(day) for day in (*lines, YEARS + 2)}
+
+
+@pytest.mark.parametrize("lines", [{0: 1}, {0: 1, 3: 1}, {0: 3, YEARS: 1}])
+def test_a_shops_only_days_are_not_far_from_any(lines):
+    assert not deliveries(small("all", lines, at=1), {}, LIMITS).held
+
+
 def test_old_years_of_a_shop_and_the_first_day_after_a_pause_count():
     archive = file("archive", *range(9), at=1) | file("shop", *range(YEARS, YEARS + 30), at=2)
     pause = file("shop", *range(30), at=1) | small("again", {YEARS: 1}, at=2)

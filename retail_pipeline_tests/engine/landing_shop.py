@@ -84,3 +84,8 @@ def refusal(outcome: Landed | Refused) -> str:
 def counts(outcome: Landed | Refused) -> dict[str, int]:
     assert isinstance(outcome, Landed), outcome
     return {name: n for name, n in outcome.manifest.counts.items() if n or "left_out" not in name}
+
+
+def remarks(outcome: Landed | Refused) -> tuple[str, ...]:
+    assert isinstance(outcome, Landed), outcome
+    return outcome.manifest.arrival.remarks

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from retail_pipeline_tests.engine.landing_shop import Shop, counts, refusal
+from retail_pipeline_tests.engine.landing_shop import Shop, counts, refusal, remarks
 from retail_pipeline_tests.engine.test_formats import HEADER, ROWS, profile, text, workbook, zipped
 
 
@@ -98,6 +98,20 @@ def test_a_last_line_with_an_end_is_read_whatever_it_holds(shop):
     assert counts(shop.land(profile())["a.csv"])["raw"] == 4
 
 
+def test_a_last_line_without_an_end_that_is_read_is_remarked_of_its_file_alone(shop):
+    lines = [",".join(HEADER), *rows("C-0103", "C-01", "C-0104", "C-01")]
+    for name in ("a.csv", "b.csv", "c.csv"):
+        shop.deliver(name, *lines)
+    path = shop.landing / "b.csv"
+    path.write_bytes(path.read_bytes().removesuffix(b"\n"))
+    said = {name: remarks(outcome) for name, outcome in shop.land(profile()).items()}
+    assert said == {
+        "a.csv": (),
+        "b.csv": ("the last line has no end: if the file was cut, a letter or digit of it may be lacking",),
+        "c.csv": (),
+    }
+
+
 @pytest.mark.parametrize("kind", ["csv", "csv.gz", "xlsx"])
 def test_rows_that_end_a_file_can_be_skipped(shop, kind):
     totals: list[list[Any]] = [["Sum", None, None, 8, 12.5, None, None], ["printed on 1 May"]]
@@ -113,3 +127,11 @@ def test_rows_that_end_a_file_can_be_skipped(shop, kind):
     outcome = shop.land(profile(skip_last_rows=2))[f"a.{kind}"]
     assert counts(outcome) == {"rows_read": 2, "raw": 2, "unreadable": 0}
     assert sorted(row["customer_id"] for row in shop.raw()) == ["Ann", "Bob"]
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_a_line_that_overflows_the_engines_buffer_is_counted(shop, after):
+    good = rows("C-0103")
+    lines = [",".join(HEADER), *good, "x" * (33 << 20), *(good if after else ())]
+    shop.deliver("a.csv", *lines)
+    assert counts(shop.land(profile())["a.csv"])["unreadable"] == 1

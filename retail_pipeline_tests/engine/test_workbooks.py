@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from retail_pipeline.engine.files.shapes import generic_layout, shape_of
-from retail_pipeline_tests.engine.landing_shop import Shop, counts, refusal
+from retail_pipeline_tests.engine.landing_shop import Shop, counts, refusal, remarks
 from retail_pipeline_tests.engine.test_formats import HEADER, profile, workbook
 
 DAY = datetime.fromisoformat("2011-01-31 10:00")
@@ -98,3 +98,21 @@ def test_rows_above_the_columns_of_a_workbook_are_counted_for_the_profile(shop):
     deliver(shop, workbook([["Sales of 2011"], [], HEADER, *rows(1)], merged("A1:C2")))
     assert "say `skip_rows: 2` in the profile" in refusal(shop.land(profile())["a.xlsx"])
     assert counts(shop.land(profile(skip_rows=2))["a.xlsx"])["raw"] == 1
+
+
+def test_what_is_not_read_of_a_workbook_is_remarked_where_it_lands(shop):
+    others: dict[str, list[Any]] = {
+        "Notes": [["written by"], ["Ann"]],
+        "Old": [HEADER, *rows(2)],
+        "ann@example.com": [["x"], [1]],
+    }
+    deliver(shop, workbook([HEADER, *rows(1)], others=others, hidden=["Old"]))
+    assert remarks(shop.land(profile())["a.xlsx"]) == (
+        "sheets that are not read (other columns): Notes, ***",
+        "sheets that are not read (hidden): Old",
+    )
+    deliver(shop, workbook([HEADER, *rows(1)], others={"Feb": [HEADER, *rows(2)]}))
+    assert remarks(shop.land(profile())["a.xlsx"]) == ()
+    assert remarks(shop.land(profile(sheet="Feb"))["a.xlsx"]) == (
+        "sheets that are not read (not named): Sales",
+    )

@@ -118,6 +118,7 @@ def log_landed(pipeline: Pipeline, state: State, manifest: Manifest, log: Log) -
                     "first_day": str(days[0]) if days else "none",
                     "last_day": str(days[-1]) if days else "none",
                     "path in landing": manifest.arrival.path,
+                    "remarks": "; ".join(manifest.arrival.remarks) or "none",
                     "source_id": source_id,
                 },
             )

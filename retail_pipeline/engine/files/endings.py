@@ -41,14 +41,20 @@ def last_line(path: Path, layout: Layout) -> Evidence | None:
     except LongLineError:
         return None
     read = [row for row in rows if row is not None]
-    if len(read) < 2 or rows[-1] is None:
+    if rows[-1:] == [None] or not any(len(row) == len(read[-1]) for row in read[:-1]):
+        # one that lacks fields is refused as such
         return None
     *above, last = (row[-1] or "" for row in read)
     alike = last in above or not (
         not last or len(last) < min(map(len, above)) or any(text.startswith(last) for text in above)
     )
     if alike:
-        return Evidence(what="last line", value="without an end", why="its last field is like those above")
+        return Evidence(
+            what="last line",
+            value="without an end",
+            why="its last field is like those above",
+            remark="the last line has no end: if the file was cut, a letter or digit of it may be lacking",
+        )
     return Evidence(
         what="last line", value=CUT, why="it has no end, and its last field is unlike those above"
     )

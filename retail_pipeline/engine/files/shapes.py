@@ -75,6 +75,11 @@ class Shape:
     evidence: tuple[Evidence, ...] = field(compare=False, default=())
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said of a file that lands so."""
+        return tuple(evidence.remark for evidence in self.evidence if evidence.remark)
+
+    @property
     def is_direct(self) -> bool:
         """True when the engine can read the file as it lies there; what is packed is unpacked first."""
         layout = self.layout
@@ -194,8 +199,8 @@ def _format(found: Package) -> Evidence:
     return _evidence("format", _NAMES[found.kind] + packed, "its name says so")
 
 
-def _evidence(what: str, value: str, why: str) -> Evidence:
-    return Evidence(what=what, value=value, why=why)
+def _evidence(what: str, value: str, why: str, remark: str = "") -> Evidence:
+    return Evidence(what=what, value=value, why=why, remark=remark)
 
 
 def _chosen(candidates: list[_Candidate | RefusalError]) -> tuple[str, _Candidate]:
@@ -361,7 +366,9 @@ def _settled_book(
         said.append(_evidence("merged", ", ".join(sorted(filled)), why))
     for hidden, why in ((False, "other columns"), (True, "hidden")):
         if names := [sheet.name for sheet in others if sheet.hidden == hidden]:
-            said.append(_evidence("not read", ", ".join(names), why if named is None else "not named"))
+            why = why if named is None else "not named"
+            remark = f"sheets that are not read ({why}): {shown_names(names)}"
+            said.append(_evidence("not read", ", ".join(names), why, remark))
     return layout, tuple(said)
 
 
