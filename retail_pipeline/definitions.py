@@ -41,7 +41,7 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, object] | No
             model_assets(pipeline, months),
             report_assets(pipeline, days),
         ],
-        asset_checks=[yesterday_check()],
+        asset_checks=[yesterday_check(pipeline)],
         jobs=list(made.values()),
         schedules=schedules(settings),
         sensors=sensors(pipeline, made),

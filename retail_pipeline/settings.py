@@ -37,6 +37,7 @@ PREFIX = "RETAIL_PIPELINE_"
 SETTINGS_FILE = "retail_pipeline.yaml"
 ALERT_URLS = f"{PREFIX}ALERT_URLS"  # a secret: read when an alert is sent, and nowhere else
 NOT_SETTINGS = {f"{PREFIX}SETTINGS", f"{PREFIX}UCI_DIR", ALERT_URLS}
+CODE_LOCATION = "retail_pipeline"
 FILE_SOURCE = "_file"
 EVERYTHING = "everything"
 MOST_DAYS = 36_500
@@ -257,6 +258,12 @@ class Settings(BaseSettings):
     alerts: Alerts = Alerts()
     engine: Engine = Engine()
     executor: Literal["in_process", "multiprocess"] = "in_process"
+    code_location: str = Field(
+        CODE_LOCATION,
+        pattern=r"^[A-Za-z0-9_]+$",
+        description="The code location in workspace.yaml; another than the default begins the names of its "
+        "assets and alerts, so that several shops share a Dagster instance",
+    )
 
     @field_validator("time_zone")
     @classmethod
@@ -376,6 +383,11 @@ class Settings(BaseSettings):
         """The last day that can be complete when it is ``now`` in the business time zone."""
         yesterday = now - timedelta(days=1)
         return min(yesterday, self.last_day) if self.last_day else yesterday
+
+    @property
+    def shop(self) -> str:
+        """What begins the names of everything of this shop on a Dagster instance of several; else empty."""
+        return "" if self.code_location == CODE_LOCATION else self.code_location
 
     @property
     def zone(self) -> ZoneInfo:

@@ -411,7 +411,7 @@ def failed_days(pipeline: Pipeline, instance: dg.DagsterInstance, state: State) 
     )
     lines = []
     for table, there in zip(RANGE_TABLES, made, strict=True):
-        found = instance.get_status_by_partition(dg.AssetKey(table), span.get_partition_keys(), span) or {}
+        found = instance.get_status_by_partition(pipeline.key(table), span.get_partition_keys(), span) or {}
         failed = [
             date.fromisoformat(key) for key, status in found.items() if status and status.name == "FAILED"
         ]

@@ -226,32 +226,37 @@ def of_yesterday(yesterday: date, last: date | None, late: str, unmade: str) -> 
         yield Problem("yesterday_unmade", f"yesterday_unmade.{yesterday}", unmade, str(yesterday), page)
 
 
-def messages(problems: Collection[Problem], ui: str = "") -> list[Message]:
+def messages(problems: Collection[Problem], ui: str = "", shop: str = "") -> list[Message]:
     """A message for each kind of problem, in the order of ``KINDS``; many of a kind are one message.
 
-    ``ui`` is the address of the Dagster UI, for a link.
+    ``ui`` is the address of the Dagster UI, for a link; ``shop`` what begins its assets' names there.
     """
     order = list(KINDS)
     ordered = sorted(problems, key=lambda problem: order.index(problem.kind))
     return [
-        _message(KINDS[kind], list(of_kind), ui)
+        _message(KINDS[kind], list(of_kind), ui, shop)
         for kind, of_kind in groupby(ordered, key=lambda problem: problem.kind)
     ]
 
 
-def _message(kind: Kind, problems: list[Problem], ui: str) -> Message:
+def _message(kind: Kind, problems: list[Problem], ui: str, shop: str) -> Message:
     first, many = problems[0], len(problems) > 1
     lines = [("- " if many else "") + _short(problem.what) for problem in problems[:MOST_LINES]]
     if rest := len(problems) - len(lines):
         lines.append(f"and {rest:,} more; `retail-pipeline alerts list` shows all")
     lines += [kind.means, "To do: " + (kind.remedy.format(it="…") if many else first.remedy)]
     if ui and first.page:
-        lines.append(ui.rstrip("/") + first.page)
-    title = kind.many.format(count=len(problems)) if many else kind.one
+        page = first.page.replace("/assets/", f"/assets/{shop}/", 1) if shop else first.page
+        lines.append(ui.rstrip("/") + page)
+    title = _of(shop) + (kind.many.format(count=len(problems)) if many else kind.one)
     return Message(kind.severity, title, "\n".join(lines), tuple(problem.key for problem in problems))
 
 
-def resolved(told: Mapping[str, str]) -> list[Message]:
+def _of(shop: str) -> str:
+    return f"{shop}: " if shop else ""
+
+
+def resolved(told: Mapping[str, str], shop: str = "") -> list[Message]:
     """The message that problems are gone; ``told`` holds what was the matter by key."""
     if not told:
         return []
@@ -259,7 +264,7 @@ def resolved(told: Mapping[str, str]) -> list[Message]:
     if rest := len(told) - len(lines):
         lines.append(f"and {rest:,} more")
     title = "A problem is gone" if len(told) == 1 else f"{len(told):,} problems are gone"
-    return [Message("success", title, "\n".join(lines), tuple(told))]
+    return [Message("success", _of(shop) + title, "\n".join(lines), tuple(told))]
 
 
 def _short(text: str) -> str:

@@ -38,13 +38,12 @@ from retail_pipeline.core.planner import files_to_land
 from retail_pipeline.core.state import State
 from retail_pipeline.core.yesterday import yesterday_verdict
 from retail_pipeline.defs.assets.yesterday import deadline
-from retail_pipeline.defs.partitions import SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.schedules import TIME_TO_MAKE
 from retail_pipeline.defs.wanted import MOST_EMPTY_DAYS, ask_for_days, ask_for_files, last_day
 from retail_pipeline.engine.listing import LandingError
 from retail_pipeline.lake.models import judged
-from retail_pipeline.lake.partitions import Lake, LakeError
+from retail_pipeline.lake.partitions import LakeError
 from retail_pipeline.lake.told import Told, forget_told, read_told, write_told
 from retail_pipeline.settings import ALERT_URLS, Settings
 
@@ -99,7 +98,7 @@ def standing(pipeline: Pipeline, instance: dg.DagsterInstance, now: datetime, bu
 def _failed(
     pipeline: Pipeline, instance: dg.DagsterInstance, state: State, now: datetime
 ) -> Iterator[FailedWork]:
-    known = instance.get_dynamic_partitions(SOURCE_FILES)
+    known = instance.get_dynamic_partitions(pipeline.source_files)
     named = set(known)
     files = [file for file in files_to_land(state, pipeline.recipe) if file.partition_key in named]
     given_up = ask_for_files(instance, pipeline, state, files, known).given_up if files else []
@@ -162,7 +161,7 @@ def tell(pipeline: Pipeline, stands: Standing, to: Sequence[Target]) -> list[str
     sent, unreached = 0, list[str]()
     for target in to:
         fresh = [p for p in current.values() if p.key not in told or target.name not in told[p.key].to]
-        for message in messages(fresh, ui):
+        for message in messages(fresh, ui, pipeline.settings.shop):
             if not target.send(message):
                 unreached.append(target.shown)
                 break
@@ -172,7 +171,7 @@ def tell(pipeline: Pipeline, stands: Standing, to: Sequence[Target]) -> list[str
                 told[key] = Told(key=key, what=current[key].what, to=tuple(sorted(names)))
                 write_told(lake, told[key])
     if pipeline.settings.alerts.resolved:
-        unreached += [t.shown for t in to if t.shown not in unreached and not _tell_gone(lake, t, gone)]
+        unreached += [t.shown for t in to if t.shown not in unreached and not _tell_gone(pipeline, t, gone)]
         names = {target.name for target in to}
         gone = {key: one for key, one in gone.items() if not names & {*one.to}}
     forget_told(lake, gone)
@@ -181,14 +180,14 @@ def tell(pipeline: Pipeline, stands: Standing, to: Sequence[Target]) -> list[str
     return said + [f"{shown} could not be reached: tried again at the next tick" for shown in unreached]
 
 
-def _tell_gone(lake: Lake, target: Target, gone: dict[str, Told]) -> bool:
+def _tell_gone(pipeline: Pipeline, target: Target, gone: dict[str, Told]) -> bool:
     """Tell a target of those problems gone that it was told of, and strike it off; True when that is done."""
     mine = {key: one.what for key, one in gone.items() if target.name in one.to}
-    if not all(map(target.send, resolved(mine))):
+    if not all(map(target.send, resolved(mine, pipeline.settings.shop))):
         return False
     for key in mine:
         gone[key] = gone[key].model_copy(update={"to": tuple(n for n in gone[key].to if n != target.name)})
-        write_told(lake, gone[key])
+        write_told(pipeline.lake, gone[key])
     return True
 
 

@@ -32,7 +32,6 @@ from retail_pipeline.defs.jobs import (
     MODELS,
     REPORTS,
 )
-from retail_pipeline.defs.partitions import SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import file_ranges, range_tags
 from retail_pipeline.defs.wanted import forget_mended
@@ -41,8 +40,6 @@ from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.owner import claim
 from retail_pipeline.lake.partitions import LakeError, prepare
 
-# so that the UI shows the runs on the pages of their jobs
-SHOWN = {".dagster/repository": "__repository__@retail_pipeline"}
 # errors whose message says what to do; others are bugs and show their traceback
 SAID_BY_THEMSELVES = {LakeError.__name__, LandingError.__name__}
 OnLayer: TypeAlias = Callable[[str, int], None]
@@ -190,9 +187,9 @@ def _land(
     if files := look(pipeline, pipeline.settings.first_day).files:
         on_layer("files", len(files))
         keys = [file.partition_key for file in files]
-        instance.add_dynamic_partitions(SOURCE_FILES, keys)
-        execute(LANDING, file_ranges(keys, instance.get_dynamic_partitions(SOURCE_FILES)))
-        forget_mended(instance, pipeline.state(tuple(pipeline.listing().files)))
+        instance.add_dynamic_partitions(pipeline.source_files, keys)
+        execute(LANDING, file_ranges(keys, instance.get_dynamic_partitions(pipeline.source_files)))
+        forget_mended(instance, pipeline, pipeline.state(tuple(pipeline.listing().files)))
 
 
 def make_report(
@@ -212,6 +209,8 @@ def _texts(days: Sequence[tuple[date, date]]) -> list[tuple[str, str]]:
 
 def _executor(pipeline: Pipeline, instance: dg.DagsterInstance, outcome: Outcome) -> Callable[..., None]:
     defs = build_defs(pipeline.settings, {"pipeline": pipeline})
+    # so that the UI shows the runs on the pages of their jobs
+    shown = {".dagster/repository": f"__repository__@{pipeline.settings.code_location}"}
 
     def execute(job: str, spans: Sequence[tuple[str, str]], assets: Sequence[str] = ()) -> None:
         for first, last in spans:
@@ -220,8 +219,8 @@ def _executor(pipeline: Pipeline, instance: dg.DagsterInstance, outcome: Outcome
                 run_config=QUIET,
                 instance=instance,
                 run_id=run_id,
-                tags={**range_tags(first, last), **process_tag(run_id), **pipeline.tags, **SHOWN},
-                asset_selection=[dg.AssetKey(asset) for asset in assets] or None,
+                tags={**range_tags(first, last), **process_tag(run_id), **pipeline.tags, **shown},
+                asset_selection=[*map(pipeline.key, assets)] or None,
                 raise_on_error=False,
             )
             outcome.runs.append(result.run_id)

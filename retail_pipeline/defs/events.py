@@ -7,7 +7,8 @@ whether something failed.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -16,18 +17,56 @@ from retail_pipeline.core.manifests import CheckOutcome
 from retail_pipeline.core.masking import as_markdown
 from retail_pipeline.core.readiness import Finding
 from retail_pipeline.defs.partitions import MAPPINGS
+from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.engine.validation import Failure
-from retail_pipeline.lake.partitions import Lake
 from retail_pipeline.tables import TABLES
 from retail_pipeline.tables.table import Check, Table
 
 OWNERS = ["team:data-platform"]
 KINDS = {"parquet": {"parquet", "duckdb"}, "json": {"json", "scikitlearn"}, "html": {"html"}}
-Log = Callable[[Any], None]
+
+
+@dataclass(frozen=True)
+class Log:
+    """Where a step records the partitions that it made and what their checks found."""
+
+    context: dg.AssetExecutionContext
+    pipeline: Pipeline
+
+    def made(self, table: str, partition: str, metadata: Mapping[str, Any]) -> None:
+        """Record that a partition was made; ``partition`` is Dagster's key."""
+        key = self.pipeline.key(table)
+        self.context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=metadata))
+
+    def checked(
+        self,
+        table: str,
+        name: str,
+        partition: str | None,
+        passed: bool,
+        severity: dg.AssetCheckSeverity,
+        description: str | None,
+        metadata: Mapping[str, Any],
+    ) -> None:
+        """Record what a check found."""
+        self.context.log_event(
+            dg.AssetCheckEvaluation(
+                asset_key=self.pipeline.key(table),
+                check_name=name,
+                passed=passed,
+                partition=partition,
+                severity=severity,
+                description=description,
+                metadata=dict(metadata),
+            )
+        )
 
 
 def asset_specs(
-    names: Iterable[str], lake: Lake, partitions: dg.PartitionsDefinition[str], deps: Sequence[Any] = ()
+    pipeline: Pipeline,
+    names: Iterable[str],
+    partitions: dg.PartitionsDefinition[str],
+    deps: Sequence[dg.AssetKey] = (),
 ) -> list[dg.AssetSpec]:
     """The specs of tables' assets: what each is, whose, where it lies, its columns, what it is made from.
 
@@ -35,8 +74,14 @@ def asset_specs(
     """
     return [
         dg.AssetSpec(
-            table.name,
-            deps=[*(dg.AssetDep(r.table, partition_mapping=MAPPINGS[r.over]) for r in table.reads), *deps],
+            pipeline.key(table.name),
+            deps=[
+                *(
+                    dg.AssetDep(pipeline.key(r.table), partition_mapping=MAPPINGS[r.over])
+                    for r in table.reads
+                ),
+                *deps,
+            ],
             description=table.meaning,
             group_name=table.layer,
             owners=OWNERS,
@@ -44,19 +89,21 @@ def asset_specs(
             code_version=table.code_version,
             partitions_def=partitions,
             skippable=True,
-            metadata={"dagster/uri": str(lake.root.resolve() / table.name), **_shape(table)},
+            metadata={"dagster/uri": str(pipeline.lake.root.resolve() / table.name), **_shape(table)},
         )
         for table in (TABLES[name] for name in names)
     ]
 
 
-def check_specs(names: Iterable[str], partitions: dg.PartitionsDefinition[str]) -> list[dg.AssetCheckSpec]:
+def check_specs(
+    pipeline: Pipeline, names: Iterable[str], partitions: dg.PartitionsDefinition[str]
+) -> list[dg.AssetCheckSpec]:
     """The specs of tables' checks; each description states what is true when it is green."""
     every = Check("{}_are_valid", "Every expectation of the table holds.")
     return [
         dg.AssetCheckSpec(
             check.name.format(name),
-            asset=name,
+            asset=pipeline.key(name),
             description=check.meaning,
             blocking=check.blocking,
             partitions_def=partitions,
@@ -94,21 +141,12 @@ def _column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def log_made(log: Log, lake: Lake, table: str, partition: str, rows: int, **metadata: Any) -> None:
+def log_made(log: Log, table: str, partition: str, rows: int, **metadata: Any) -> None:
     """Record that a partition was made; ``partition`` is Dagster's key, a day (a month's first day)."""
     key = TABLES[table].partition_keys[0]
-    folder = lake.partition(table, {key: partition.removesuffix("-01") if key == "month" else partition})
-    log(
-        dg.AssetMaterialization(
-            table,
-            partition=partition,
-            metadata={
-                "dagster/partition_row_count": rows,
-                "path": dg.MetadataValue.path(str(folder.resolve())),
-                **metadata,
-            },
-        )
-    )
+    keys = {key: partition.removesuffix("-01") if key == "month" else partition}
+    path = dg.MetadataValue.path(str(log.pipeline.lake.partition(table, keys).resolve()))
+    log.made(table, partition, {"dagster/partition_row_count": rows, "path": path, **metadata})
 
 
 def as_metadata(figures: Mapping[str, bytes]) -> dict[str, Any]:
@@ -135,18 +173,15 @@ def log_check(
     metadata: dict[str, Any] = dict(figures)
     if failures:
         metadata["failures"] = dg.MetadataValue.md(_as_markdown(failures))
-    log(
-        dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey(table),
-            check_name=name,
-            passed=not failures,
-            partition=partition,
-            severity=dg.AssetCheckSeverity.ERROR
-            if any(f.blocking for f in failures)
-            else dg.AssetCheckSeverity.WARN,
-            description="; ".join(f"not so for {f.count:,} {f.of}: {f.states}" for f in failures) or None,
-            metadata=metadata,
-        )
+    holds = any(f.blocking for f in failures)
+    log.checked(
+        table,
+        name,
+        partition,
+        passed=not failures,
+        severity=dg.AssetCheckSeverity.ERROR if holds else dg.AssetCheckSeverity.WARN,
+        description="; ".join(f"not so for {f.count:,} {f.of}: {f.states}" for f in failures) or None,
+        metadata=metadata,
     )
 
 
@@ -159,17 +194,7 @@ def log_findings(
     figures: Mapping[str, Any],
 ) -> None:
     """Record what is amiss with a day's deliveries: red when it stays so, amber when it may mend itself."""
-    log(
-        dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey(table),
-            check_name=name,
-            passed=not findings,
-            partition=partition,
-            severity=severity(findings),
-            description=said(findings),
-            metadata=dict(figures),
-        )
-    )
+    log.checked(table, name, partition, not findings, severity(findings), said(findings), figures)
 
 
 def severity(findings: Iterable[Finding]) -> dg.AssetCheckSeverity:

@@ -25,6 +25,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import StaticPool
 
+from retail_pipeline.defs.events import Log
 from retail_pipeline.defs.jobs import LOOKS
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import INTERRUPTED
@@ -140,8 +141,8 @@ def owner_of(instance: dg.DagsterInstance) -> Owner | None:
 
 
 @contextmanager
-def writing_step(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[None]:
-    """Hold the lake's lock for a step.
+def writing_step(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Iterator[Log]:
+    """Hold the lake's lock for a step; yields where to record what it makes.
 
     Its run is tagged with the process that runs it, so that a run that was killed, be it while it waits, is
     found; and the lake must be this instance's.
@@ -155,7 +156,7 @@ def writing_step(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Itera
         context.instance.add_run_tags(context.run.run_id, {**pipeline.tags, **told})
     with writing(pipeline.lake, context.log.info):
         claim(pipeline.lake, owner_of(context.instance))
-        yield
+        yield Log(context, pipeline)
 
 
 def process_tag(run_id: str, *, of_parent: bool = False) -> dict[str, str]:

@@ -19,7 +19,7 @@ MODEL_TABLES = ("model_candidates", "segmentation_models")
 SNAPSHOT_TABLES = planner.SNAPSHOT_TABLES
 REPORT_TABLES = tuple(name for name, table in TABLES.items() if table.layer == "reports" and table.is_checked)
 
-YESTERDAY = dg.AssetCheckKey(dg.AssetKey("deliveries"), "yesterday_is_there")
+DELIVERIES, YESTERDAY = "deliveries", "yesterday_is_there"
 
 LANDING, DAILY, MODELS, REPORTS = "landing_job", "daily_job", "monthly_model_job", "report_job"
 LOOKS = "yesterday_job"
@@ -41,13 +41,16 @@ def jobs(pipeline: Pipeline) -> dict[str, Any]:
     """The jobs by name; their runs carry the lake's tag."""
     found = {
         name: dg.define_asset_job(
-            name, dg.AssetSelection.assets(*tables), description=description, tags=pipeline.tags
+            name,
+            dg.AssetSelection.assets(*map(pipeline.key, tables)),
+            description=description,
+            tags=pipeline.tags,
         )
         for name, (tables, description) in _ABOUT.items()
     }
     found[LOOKS] = dg.define_asset_job(
         LOOKS,
-        dg.AssetSelection.checks(YESTERDAY),
+        dg.AssetSelection.checks(dg.AssetCheckKey(pipeline.key(DELIVERIES), YESTERDAY)),
         description="Asks whether yesterday is there: delivered, made, not held, with its lists.",
         tags=pipeline.tags,
     )

@@ -12,9 +12,6 @@ import dagster as dg
 
 from retail_pipeline.tables.table import EVERY_FILE, MONTH_BEFORE, MONTH_IN_FORCE, UP_TO, Over
 
-SOURCE_FILES = "source_files"
-FILES = dg.DynamicPartitionsDefinition(name=SOURCE_FILES)
-
 MAPPINGS: Mapping[Over, dg.PartitionMapping | None] = {
     "same": None,
     EVERY_FILE: dg.AllPartitionMapping(),

@@ -12,6 +12,7 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
+import dagster as dg
 import pyarrow.parquet as pq
 
 from retail_pipeline.core.arrivals import FileSeen
@@ -55,6 +56,15 @@ class Pipeline:
     def tags(self) -> dict[str, str]:
         """What tells this lake's runs from those of other lakes, shops and teams on the same instance."""
         return {LAKE: str(self.lake.root.resolve())}
+
+    def key(self, table: str) -> dg.AssetKey:
+        """A table's asset."""
+        return dg.AssetKey([*filter(None, [self.settings.shop]), table])
+
+    @property
+    def source_files(self) -> str:
+        """The name of the dynamic partitions of landed files."""
+        return "_".join(filter(None, [self.settings.shop, "source_files"]))
 
     @cached_property
     def recipe(self) -> Recipe:

@@ -12,13 +12,14 @@ the ones before it left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
 import dagster as dg
 
 from retail_pipeline.core.manifests import fingerprint
+from retail_pipeline.defs.pipeline import Pipeline
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -52,15 +53,12 @@ class Wanted:
         """The job and its range, for people."""
         return f"{self.job} {self.first if self.first == self.last else f'{self.first} … {self.last}'}"
 
-    def request(self, tags: Mapping[str, str], attempt: int) -> dg.RunRequest:
-        """The run, with these tags and its own.
-
-        Its key holds the attempt, since Dagster silently drops a key that it has seen.
-        """
-        tags = {**tags, **range_tags(self.first, self.last), WORK: self.work}
+    def request(self, pipeline: Pipeline, attempt: int) -> dg.RunRequest:
+        """The run; its key holds the attempt, since Dagster silently drops a key that it has seen."""
+        tags = {**pipeline.tags, **range_tags(self.first, self.last), WORK: self.work}
         if attempt > 1:
             tags[ATTEMPT] = str(attempt)
-        selection = [dg.AssetKey(asset) for asset in self.assets] or None
+        selection = [*map(pipeline.key, self.assets)] or None
         return dg.RunRequest(
             f"{self.work}-{attempt}", job_name=self.job, tags=tags, asset_selection=selection
         )
@@ -113,46 +111,45 @@ def file_ranges(wanted: Sequence[str], known: Sequence[str]) -> list[tuple[str, 
     return found
 
 
-def ask(instance: dg.DagsterInstance, tags: Mapping[str, str], wanted: Sequence[Wanted], most: int) -> Asked:
+def ask(instance: dg.DagsterInstance, pipeline: Pipeline, wanted: Sequence[Wanted], most: int) -> Asked:
     """Runs for the wanted work, of at most so many partitions together, but for one larger piece alone.
 
-    ``tags`` are those of the lake's runs, so that no other's count. What is under way, was tried too often or
-    failed by bad input is not requested. One query, whatever the number of pieces; a second for each piece
-    whose last run failed.
+    What is under way, was tried too often or failed by bad input is not requested. One query, whatever the
+    number of pieces; a second for each piece whose last run failed.
     """
-    earlier = _earlier(instance, tags, [one.work for one in wanted])
+    earlier = _earlier(instance, pipeline, [one.work for one in wanted])
     asked, partitions = Asked(), 0
     for one in wanted:
         runs = earlier.get(one.work, [])
         if any(not run.is_finished for run in runs):
             asked.under_way.append(one)
-        elif why := _hopeless(instance, tags, one, runs):
+        elif why := _hopeless(instance, pipeline, one, runs):
             asked.given_up.append(GivenUp(one, runs[0].run_id, why))
         elif not asked.requests or partitions + one.partitions <= most:
-            asked.requests.append(one.request(tags, len(runs) + 1))
+            asked.requests.append(one.request(pipeline, len(runs) + 1))
             partitions += one.partitions
     return asked
 
 
 def _earlier(
-    instance: dg.DagsterInstance, tags: Mapping[str, str], works: Iterable[str]
+    instance: dg.DagsterInstance, pipeline: Pipeline, works: Iterable[str]
 ) -> dict[str, list[dg.DagsterRun]]:
     """The runs of each piece of work, newest first."""
     found: dict[str, list[dg.DagsterRun]] = {}
     if names := sorted(set(works)):
-        for record in instance.get_run_records(dg.RunsFilter(tags={**tags, WORK: names})):
+        for record in instance.get_run_records(dg.RunsFilter(tags={**pipeline.tags, WORK: names})):
             found.setdefault(record.dagster_run.tags[WORK], []).append(record.dagster_run)
     return found
 
 
 def _hopeless(
-    instance: dg.DagsterInstance, tags: Mapping[str, str], wanted: Wanted, runs: Sequence[dg.DagsterRun]
+    instance: dg.DagsterInstance, pipeline: Pipeline, wanted: Wanted, runs: Sequence[dg.DagsterRun]
 ) -> str:
     """Why work should not be tried again; empty when it should."""
     if not runs:
         return ""
     if runs[0].is_success:
-        return _restless(instance, tags, wanted, runs)
+        return _restless(instance, pipeline, wanted, runs)
     bad_input, why = said(instance, runs[0].run_id)
     failed = list(takewhile(lambda run: not run.is_success, runs))
     # Dagster copies tags to a run that repeats another
@@ -162,7 +159,7 @@ def _hopeless(
 
 
 def _restless(
-    instance: dg.DagsterInstance, tags: Mapping[str, str], wanted: Wanted, runs: Sequence[dg.DagsterRun]
+    instance: dg.DagsterInstance, pipeline: Pipeline, wanted: Wanted, runs: Sequence[dg.DagsterRun]
 ) -> str:
     """Said of work that succeeds and is still wanted, with no other run of its job in between.
 
@@ -171,7 +168,9 @@ def _restless(
     """
     if len(runs) < MOST_ATTEMPTS or not all(run.is_success for run in runs[:MOST_ATTEMPTS]):
         return ""
-    newest = instance.get_run_records(dg.RunsFilter(job_name=wanted.job, tags=tags), limit=MOST_ATTEMPTS)
+    newest = instance.get_run_records(
+        dg.RunsFilter(job_name=wanted.job, tags=pipeline.tags), limit=MOST_ATTEMPTS
+    )
     if any(record.dagster_run.tags.get(WORK) != wanted.work for record in newest):
         return ""
     return f"it ran {MOST_ATTEMPTS} times in a row without an error and is still due"

@@ -16,7 +16,6 @@ from retail_pipeline.core.state import State
 from retail_pipeline.defs.alerts import AlertError, standing, targets, tell
 from retail_pipeline.defs.instance import owner_of, runs_under_way
 from retail_pipeline.defs.jobs import DAILY, LANDING, MODELS, REPORTS
-from retail_pipeline.defs.partitions import FILES, SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import Asked
 from retail_pipeline.defs.wanted import MOST_FILES, ask_for_days, ask_for_files, forget_mended, last_day
@@ -109,16 +108,16 @@ def look_at_files(
     waiting = files_to_land(state, pipeline.recipe)
     asked = Asked()
     if waiting:
-        known = dict.fromkeys(instance.get_dynamic_partitions(SOURCE_FILES))
+        known = dict.fromkeys(instance.get_dynamic_partitions(pipeline.source_files))
         fresh = [key for file in waiting if (key := file.partition_key) not in known][:MOST_FILES]
         partitions = known | dict.fromkeys(fresh)
         files = [file for file in waiting if file.partition_key in partitions]
         asked = ask_for_files(instance, pipeline, state, files, list(partitions))
         if asked.requests:
-            add = [FILES.build_add_request(fresh)] if fresh else []
+            add = [dg.AddDynamicPartitionsRequest(pipeline.source_files, fresh)] if fresh else []
             return dg.SensorResult(run_requests=asked.requests, dynamic_partitions_requests=add)
     elif not unsettled:
-        forget_mended(instance, state)
+        forget_mended(instance, pipeline, state)
     done = f"{len(state.landed):,} files have landed" if state.landed else "no file has landed yet"
     said = [f"{unsettled:,} files are still being written, or not looked at yet"] if unsettled else []
     if state.quarantined:

@@ -25,7 +25,6 @@ from retail_pipeline.core.inputs import (
 from retail_pipeline.core.planner import day_ranges, plan, snapshot_ranges
 from retail_pipeline.core.state import State
 from retail_pipeline.defs.jobs import DAILY, LANDING, MODELS, REPORTS
-from retail_pipeline.defs.partitions import SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import Asked, Wanted, ask, file_ranges
 from retail_pipeline.defs.schedules import DAILY_HOUR
@@ -68,19 +67,19 @@ def ask_for_files(
     for first, last in file_ranges(list(by_key), known):
         keys = known[position[first] : position[last] + 1]
         wanted.append(Wanted(LANDING, first, last, [_made_of(state, by_key[k]) for k in keys], len(keys)))
-    return ask(instance, pipeline.tags, wanted, MOST_FILES)
+    return ask(instance, pipeline, wanted, MOST_FILES)
 
 
-def forget_mended(instance: dg.DagsterInstance, state: State) -> None:
+def forget_mended(instance: dg.DagsterInstance, pipeline: Pipeline, state: State) -> None:
     """Take away the partitions of files that could not be used and no longer wait.
 
     A better file came, somebody rejected them, or they are gone from landing; the UI would show them as
     failed for ever.
     """
     if mended := {*state.refused, *state.deliveries.held} - {*state.quarantined, *state.counting}:
-        for key in instance.get_dynamic_partitions(SOURCE_FILES):
+        for key in instance.get_dynamic_partitions(pipeline.source_files):
             if source_of(key) in mended:
-                instance.delete_dynamic_partition(SOURCE_FILES, key)
+                instance.delete_dynamic_partition(pipeline.source_files, key)
 
 
 def _made_of(state: State, file: FileSeen) -> object:
@@ -97,19 +96,17 @@ def ask_for_days(instance: dg.DagsterInstance, pipeline: Pipeline, state: State,
     """
     recipe = pipeline.recipe
     work = plan(state, recipe, last)
-    asked = ask(instance, pipeline.tags, _days(pipeline, state, work.days), MOST_DAYS)
+    asked = ask(instance, pipeline, _days(pipeline, state, work.days), MOST_DAYS)
     if not asked.settled:
         return asked
     if asked.given_up:
         work = plan(state, recipe, last, given_up=work.days)
     if months := work.months[:MOST_MONTHS]:
-        return ask(instance, pipeline.tags, [_months(pipeline, state, months)], MOST_MONTHS).after(asked)
-    snapshots = ask(
-        instance, pipeline.tags, _snapshots(pipeline, state, work.snapshots, last), MOST_SNAPSHOTS
-    )
+        return ask(instance, pipeline, [_months(pipeline, state, months)], MOST_MONTHS).after(asked)
+    snapshots = ask(instance, pipeline, _snapshots(pipeline, state, work.snapshots, last), MOST_SNAPSHOTS)
     if work.reports and last not in work.snapshots:
         made_from = report_inputs(state, recipe, last)
-        report = ask(instance, pipeline.tags, [Wanted(REPORTS, str(last), str(last), made_from, 1)], 1)
+        report = ask(instance, pipeline, [Wanted(REPORTS, str(last), str(last), made_from, 1)], 1)
         snapshots = Asked(
             report.requests + snapshots.requests,
             report.under_way + snapshots.under_way,

@@ -23,7 +23,6 @@ from retail_pipeline.core.inputs import customer_days_inputs, transactions_input
 from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.state import State
 from retail_pipeline.definitions import build_defs
-from retail_pipeline.defs.partitions import SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.engine.listing import list_files
 from retail_pipeline.lake.partitions import write_manifest
@@ -54,7 +53,7 @@ def known(root: Path, files: int) -> Iterator[tuple[Pipeline, dg.DagsterInstance
             if file.source_id not in state.landed:
                 write_manifest(pipeline.lake, like(example, file, FIRST + timedelta(number % DAYS)))
         make_all_days(pipeline, pipeline.state(tuple(listed)))
-        instance.add_dynamic_partitions(SOURCE_FILES, [file.partition_key for file in listed])
+        instance.add_dynamic_partitions(pipeline.source_files, [file.partition_key for file in listed])
         yield pipeline, instance
 
 

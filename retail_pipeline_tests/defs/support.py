@@ -13,7 +13,6 @@ from retail_pipeline.core.planner import files_to_land
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.driver import QUIET
 from retail_pipeline.defs.jobs import DAY_TABLES, SNAPSHOT_TABLES
-from retail_pipeline.defs.partitions import SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import file_ranges, range_tags
 from retail_pipeline.settings import load_settings
@@ -53,8 +52,8 @@ def land(pipeline: Pipeline, instance: dg.DagsterInstance) -> Result:
     """Land every file in landing that has not landed yet, in one run."""
     state = pipeline.state(tuple(pipeline.listing().files))
     keys = [file.partition_key for file in files_to_land(state, pipeline.recipe)]
-    instance.add_dynamic_partitions(SOURCE_FILES, keys)
-    ((first, last),) = file_ranges(keys, instance.get_dynamic_partitions(SOURCE_FILES))
+    instance.add_dynamic_partitions(pipeline.source_files, keys)
+    ((first, last),) = file_ranges(keys, instance.get_dynamic_partitions(pipeline.source_files))
     return run(pipeline, instance, "landing_job", first, last)
 
 

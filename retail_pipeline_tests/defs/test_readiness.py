@@ -19,7 +19,7 @@ from retail_pipeline.core.state import State
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.assets.yesterday import deadline, look_at_yesterday
 from retail_pipeline.defs.driver import Outcome, bring_up_to_date, look
-from retail_pipeline.defs.jobs import YESTERDAY
+from retail_pipeline.defs.jobs import DELIVERIES, YESTERDAY
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.report_data import quality
 from retail_pipeline.lake.state import write_release
@@ -94,7 +94,8 @@ def bring(pipeline: Pipeline, instance: dg.DagsterInstance, through: date) -> tu
 
 def times_asked(instance: dg.DagsterInstance) -> int:
     """How often ``yesterday_is_there`` was evaluated, or meant to be."""
-    return len(instance.event_log_storage.get_asset_check_execution_history(YESTERDAY, limit=9))
+    key = dg.AssetCheckKey(dg.AssetKey(DELIVERIES), YESTERDAY)
+    return len(instance.event_log_storage.get_asset_check_execution_history(key, limit=9))
 
 
 def completeness(instance: dg.DagsterInstance, day: date) -> dg.AssetCheckEvaluation:

@@ -17,6 +17,7 @@ from retail_pipeline.core.segmentation import to_sql
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.assets.reports import make_tables
 from retail_pipeline.defs.driver import QUIET
+from retail_pipeline.defs.events import Log
 from retail_pipeline.defs.jobs import REPORT_TABLES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import range_tags
@@ -153,7 +154,7 @@ def test_the_tables_agree_with_the_snapshot(shop: Shop) -> None:
 def test_trends_count_the_feature_window_and_cohorts_all_history(shop: Shop) -> None:
     pipeline = Pipeline(shop.pipeline.settings.model_copy(update={"features": Features(window_days=10)}))
     with pipeline.engine() as engine:
-        run = Run(pipeline, engine, lambda event: None, (), pipeline.state())
+        run = Run(pipeline, engine, Log(dg.build_asset_context(), pipeline), (), pipeline.state())
         made = make_tables(run, LAST, ["sales_trends", "cohort_retention"])
     assert weekdays(made["sales_trends"].to_pylist()) == invoices(DAYS[-10:])
     assert made["cohort_retention"].to_pylist() == shop.rows("cohort_retention", snapshot_date=LAST)

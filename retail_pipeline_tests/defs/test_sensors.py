@@ -19,7 +19,6 @@ from retail_pipeline.core.state import State
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs import wanted
 from retail_pipeline.defs.driver import QUIET
-from retail_pipeline.defs.partitions import SOURCE_FILES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import INTERRUPTED, MOST_ATTEMPTS, MOST_INTERRUPTIONS
 from retail_pipeline.defs.sensors import MANY_FILES, look_at_days
@@ -264,13 +263,13 @@ def test_a_file_that_cannot_be_read_is_tried_once_and_mended_it_lands(
         "1 in quarantine (`retail-pipeline quarantine list`)"
     )
     write(finished.settings.landing / "stock.csv", [sales(DAYS[0])[0] | {"order": "x"}])
-    (failed,) = (key for key in instance.get_dynamic_partitions(SOURCE_FILES) if "stock.csv@" in key)
+    (failed,) = (key for key in instance.get_dynamic_partitions(finished.source_files) if "stock.csv@" in key)
     requests = tick(finished, instance, LANDS).run_requests
     assert named(requests) == [("landing_job", "stock.csv", "stock.csv")]
     (landing,) = execute(finished, instance, requests)
     assert landing.success
     tick(finished, instance, LANDS)
-    left = instance.get_dynamic_partitions(SOURCE_FILES)
+    left = instance.get_dynamic_partitions(finished.source_files)
     assert len(left) == 1, "the UI shows nothing as failed"
     assert failed not in left
 

@@ -29,12 +29,12 @@ def daily_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.A
 
     @dg.multi_asset(
         name="daily",
-        specs=asset_specs(names, pipeline.lake, days),
+        specs=asset_specs(pipeline, names, days),
         check_specs=[
-            *check_specs(names, days),
+            *check_specs(pipeline, names, days),
             dg.AssetCheckSpec(
                 "is_up_to_date",
-                asset="rfm_features",
+                asset=pipeline.key("rfm_features"),
                 description="No snapshot, nor its segments and lists, rests on other data or settings than "
                 "there are now.",
             ),
@@ -48,8 +48,8 @@ def daily_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.A
         selected = {key.path[-1] for key in context.selected_asset_keys}
         wanted = [date.fromisoformat(key) for key in context.partition_keys]
         bad: Bad[date] = {}
-        with writing_step(context, pipeline), pipeline.engine() as engine:
-            run = Run(pipeline, engine, context.log_event, selected, pipeline.state())
+        with writing_step(context, pipeline) as log, pipeline.engine() as engine:
+            run = Run(pipeline, engine, log, selected, pipeline.state())
             settle(pipeline.lake, run.state.landed, run.state.deliveries)
             if selected & set(DAY_TABLES):
                 bad = make_days(run, wanted)

@@ -108,7 +108,7 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
             failures=outcomes([*lost, *found]),
         )
         if not coming.fails(day, made[day]):
-            log_made(run.log, lake, "transactions", str(day), made[day].rows, rejected_rows=rejected.rows)
+            log_made(run.log, "transactions", str(day), made[day].rows, rejected_rows=rejected.rows)
         figures = {"raw": counts["raw"], "transactions": made[day].rows, "rejected": rejected.rows, **reasons}
         log_check(run.log, "transactions", "no_row_is_lost", str(day), lost, figures)
         figures = {"rows": made[day].rows, "expectations": len(suite), "anonymous": counts["anonymous"]}
@@ -200,7 +200,7 @@ def make_customer_days(run: Run, clean: Mapping[date, pa.Table]) -> Bad[date]:
         else:
             inputs = customer_days_inputs(state, run.pipeline.recipe, day)
             manifest = write_partition(lake, TABLES["customer_days"], keys, summed, inputs)
-            log_made(run.log, lake, "customer_days", str(day), manifest.rows)
+            log_made(run.log, "customer_days", str(day), manifest.rows)
         run.pipeline.on_made("customer_days", str(day))
     return bad
 

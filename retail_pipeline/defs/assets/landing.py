@@ -17,8 +17,7 @@ from retail_pipeline.core.planner import landed_file, lying
 from retail_pipeline.core.state import State
 from retail_pipeline.defs.events import Log, asset_specs, check_specs, log_check
 from retail_pipeline.defs.instance import writing_step
-from retail_pipeline.defs.jobs import YESTERDAY
-from retail_pipeline.defs.partitions import FILES
+from retail_pipeline.defs.jobs import DELIVERIES
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, fail_by_name
 from retail_pipeline.engine.apart import allowance_of, land_apart
@@ -34,11 +33,12 @@ REMEDY = "`retail-pipeline quarantine show {}` says more, `accept` or `reject` d
 
 def landing_assets(pipeline: Pipeline) -> dg.AssetsDefinition:
     """The asset of landed files."""
+    files = dg.DynamicPartitionsDefinition(name=pipeline.source_files)
 
     @dg.multi_asset(
         name="landing",
-        specs=asset_specs(["raw_transactions"], pipeline.lake, FILES, [YESTERDAY.asset_key]),
-        check_specs=check_specs(["raw_transactions"], FILES),
+        specs=asset_specs(pipeline, ["raw_transactions"], files, [pipeline.key(DELIVERIES)]),
+        check_specs=check_specs(pipeline, ["raw_transactions"], files),
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
@@ -46,7 +46,7 @@ def landing_assets(pipeline: Pipeline) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
     ) -> Iterator[dg.MaterializeResult[None]]:
         wanted = {source_of(key): key for key in context.partition_keys}
-        with writing_step(context, pipeline):
+        with writing_step(context, pipeline) as log:
             prepare(pipeline.lake)
             state = pipeline.state(tuple(pipeline.in_landing()))
             there = lying(state, pipeline.recipe)
@@ -56,13 +56,13 @@ def landing_assets(pipeline: Pipeline) -> dg.AssetsDefinition:
                 if source_id not in there and source_id not in state.landed
             }
             files = [there[s] for s in wanted if s in there]
-            bad |= land_all(pipeline, state, sorted(files, key=lambda f: f.path), context.log_event)
+            bad |= land_all(pipeline, state, sorted(files, key=lambda f: f.path), log)
             state = pipeline.state()
             moved = settle(pipeline.lake, state.landed, state.deliveries)
             for source_id in moved:
                 if source_id not in there:
-                    log_landed(pipeline, state, state.landed[source_id], context.log_event)
-            bad |= log_counting(state, {*wanted, *moved} & state.landed.keys(), context.log_event)
+                    log_landed(pipeline, state, state.landed[source_id], log)
+            bad |= log_counting(state, {*wanted, *moved} & state.landed.keys(), log)
         fail_by_name(bad, "files")
         yield from ()
 
@@ -106,23 +106,18 @@ def log_landed(pipeline: Pipeline, state: State, manifest: Manifest, log: Log) -
     counts, days = manifest.counts, sorted(manifest.parts)
     source_id, key = manifest.partition["file"], landed_file(manifest).partition_key
     if not unfit(manifest, state.file_decisions.get(source_id), state.limits):
-        log(
-            dg.AssetMaterialization(
-                "raw_transactions",
-                partition=key,
-                metadata={
-                    "dagster/partition_row_count": counts["raw"],
-                    "unreadable_rows": counts["unreadable"],
-                    "rows left out": counts.get("left_out", 0),
-                    "value left out": counts.get("value_left_out", 0),
-                    "first_day": str(days[0]) if days else "none",
-                    "last_day": str(days[-1]) if days else "none",
-                    "path in landing": manifest.arrival.path,
-                    "remarks": "; ".join(manifest.arrival.remarks) or "none",
-                    "source_id": source_id,
-                },
-            )
-        )
+        figures = {
+            "dagster/partition_row_count": counts["raw"],
+            "unreadable_rows": counts["unreadable"],
+            "rows left out": counts.get("left_out", 0),
+            "value left out": counts.get("value_left_out", 0),
+            "first_day": str(days[0]) if days else "none",
+            "last_day": str(days[-1]) if days else "none",
+            "path in landing": manifest.arrival.path,
+            "remarks": "; ".join(manifest.arrival.remarks) or "none",
+            "source_id": source_id,
+        }
+        log.made("raw_transactions", key, figures)
     lost = abs(counts["rows_read"] - counts["raw"] - counts["unreadable"] - counts.get("left_out", 0))
     accounting = counted("rows read = raw + unreadable rows + rows left out", lost, True)
     log_check(log, "raw_transactions", "no_row_is_lost", key, accounting, counts)

@@ -71,8 +71,8 @@ def model_assets(pipeline: Pipeline, months: dg.MonthlyPartitionsDefinition) -> 
 
     @dg.multi_asset(
         name="models",
-        specs=asset_specs(names, pipeline.lake, months),
-        check_specs=check_specs(names, months),
+        specs=asset_specs(pipeline, names, months),
+        check_specs=check_specs(pipeline, names, months),
         # both are made whatever is selected: one rests on the other
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -81,8 +81,8 @@ def model_assets(pipeline: Pipeline, months: dg.MonthlyPartitionsDefinition) -> 
         context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
     ) -> Iterator[dg.MaterializeResult[None]]:
         wanted = [key[:7] for key in context.partition_keys]
-        with writing_step(context, pipeline), pipeline.engine() as engine:
-            run = Run(pipeline, engine, context.log_event, (), pipeline.state())
+        with writing_step(context, pipeline) as log, pipeline.engine() as engine:
+            run = Run(pipeline, engine, log, (), pipeline.state())
             bad = train(run, wanted)
         fail_by_name(bad, "months")
         yield from ()
@@ -176,7 +176,7 @@ def make_models(
     ]
     figures = _curves(models) if drawn else {}
     table = dg.MetadataValue.md("\n".join(lines))
-    log_made(run.log, lake, MODELS.name, f"{month}-01", len(texts), models=table, **figures)
+    log_made(run.log, MODELS.name, f"{month}-01", len(texts), models=table, **figures)
     states = (
         f"the data through {close_before(month)} are those the models were fitted on (data came late or were "
         f"changed: `retail-pipeline model retrain {month}` fits them anew)"
@@ -209,7 +209,7 @@ def log_gates(run: Run, month: str, candidates: Mapping[str, Candidate], decided
             if not m.passed:
                 found += counted(f"{name}: {m.words}", 1, m.blocks and name not in decided, of="candidates")
     table = dg.MetadataValue.md("\n".join(lines))
-    log_made(run.log, run.pipeline.lake, CANDIDATES.name, f"{month}-01", len(candidates), gates=table)
+    log_made(run.log, CANDIDATES.name, f"{month}-01", len(candidates), gates=table)
     log_check(run.log, CANDIDATES.name, "candidates_pass_their_gates", f"{month}-01", found, {"gates": table})
 
 

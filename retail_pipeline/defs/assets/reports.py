@@ -73,8 +73,8 @@ def report_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.
 
     @dg.multi_asset(
         name="reports",
-        specs=asset_specs((*REPORT_TABLES, REPORT.name), pipeline.lake, days),
-        check_specs=check_specs(REPORT_TABLES, days),
+        specs=asset_specs(pipeline, (*REPORT_TABLES, REPORT.name), days),
+        check_specs=check_specs(pipeline, REPORT_TABLES, days),
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
@@ -85,9 +85,9 @@ def report_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.
         wanted = every if config.every_day else every[-1:]
         if len(wanted) < len(every):
             context.log.info(f"only the report of {wanted[0]}, the last day, is made; every_day asks for all")
-        with writing_step(context, pipeline), pipeline.engine() as engine:
+        with writing_step(context, pipeline) as log, pipeline.engine() as engine:
             selected = {key.path[-1] for key in context.selected_asset_keys}
-            run = Run(pipeline, engine, context.log_event, selected, pipeline.state())
+            run = Run(pipeline, engine, log, selected, pipeline.state())
             bad = make_all([[day] for day in wanted], lambda batch: make_report(run, batch[0]))
         fail_by_name(bad, "reports")
         yield from ()
@@ -235,7 +235,7 @@ def write_tables(run: Run, day: date, tables: Mapping[str, pa.Table], data: "Rep
     inputs = report_inputs(run.state, run.pipeline.recipe, day)
     for name, rows in tables.items():
         made = write_partition(run.pipeline.lake, TABLES[name], {"snapshot_date": str(day)}, rows, inputs)
-        log_made(run.log, run.pipeline.lake, name, str(day), made.rows, **as_metadata(figures_of(name, data)))
+        log_made(run.log, name, str(day), made.rows, **as_metadata(figures_of(name, data)))
 
 
 def write_page(run: Run, day: date, data: "ReportData") -> None:
@@ -257,4 +257,4 @@ def write_page(run: Run, day: date, data: "ReportData") -> None:
     )
     write_manifest(lake, manifest)
     figures = {"page": dg.MetadataValue.path(str(path.resolve())), "bytes": len(content)}
-    log_made(run.log, lake, REPORT.name, str(day), 1, **figures)
+    log_made(run.log, REPORT.name, str(day), 1, **figures)

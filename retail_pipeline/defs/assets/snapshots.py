@@ -115,7 +115,7 @@ def make_features(run: Run, days: Sequence[date]) -> tuple[Snapshots, Bad[date]]
         found = failures[str(day)]
         if day in made:
             figures = {"lapsed": pc.sum(pc.equal(features["frequency"], 0)).as_py() or 0}
-            log_made(run.log, lake, FEATURES.name, str(day), made[day].rows, **figures)
+            log_made(run.log, FEATURES.name, str(day), made[day].rows, **figures)
         log_check(
             run.log, FEATURES.name, "rfm_features_are_valid", str(day), found,
             {"rows": len(features), "expectations": len(suite)},
@@ -321,9 +321,7 @@ def write_assignments(run: Run, day: date, source: str, tables: Mapping[str, pa.
         remove_partition(lake, ASSIGNMENTS.name, {"snapshot_date": str(day), "segmentation": name})
     run.state = run.state.having(segment_assignments={**run.state["segment_assignments"], day: made})
     sizes = {f"{name}: {segment}": n for name, m in made.items() for segment, n in m.counts.items()}
-    log_made(
-        run.log, lake, ASSIGNMENTS.name, str(day), sum(m.rows for m in made.values()), model=source, **sizes
-    )
+    log_made(run.log, ASSIGNMENTS.name, str(day), sum(m.rows for m in made.values()), model=source, **sizes)
     run.pipeline.on_made(ASSIGNMENTS.name, str(day))
 
 
@@ -451,7 +449,7 @@ def write_lists(run: Run, day: date, tables: Mapping[str, pa.Table]) -> None:
         )
     )
     lists = run.state["campaign_lists"][day].values()
-    log_made(run.log, run.pipeline.lake, LISTS.name, str(day), sum(m.rows for m in lists), lists=summary)
+    log_made(run.log, LISTS.name, str(day), sum(m.rows for m in lists), lists=summary)
 
 
 def _lists(

@@ -14,7 +14,7 @@ import dagster as dg
 
 from retail_pipeline.core.yesterday import yesterday_verdict
 from retail_pipeline.defs.events import OWNERS, said, severity
-from retail_pipeline.defs.jobs import YESTERDAY
+from retail_pipeline.defs.jobs import DELIVERIES, YESTERDAY
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.lake.lock import writing
 from retail_pipeline.settings import Settings
@@ -31,7 +31,7 @@ def deadline(settings: Settings) -> time:
 def deliveries(pipeline: Pipeline) -> dg.AssetSpec:
     """What the shop's systems deliver, as an asset that nobody makes here."""
     return dg.AssetSpec(
-        YESTERDAY.asset_key,
+        pipeline.key(DELIVERIES),
         description="The files that the shop's systems put into the landing folder.",
         group_name="landing",
         owners=OWNERS,
@@ -40,11 +40,11 @@ def deliveries(pipeline: Pipeline) -> dg.AssetSpec:
     )
 
 
-def yesterday_check() -> dg.AssetChecksDefinition:
+def yesterday_check(pipeline: Pipeline) -> dg.AssetChecksDefinition:
     """The check, which asks anew at every evaluation what day it is."""
     says = "Yesterday was delivered as expected, is made and not held, and has its lists."
 
-    @dg.asset_check(asset=YESTERDAY.asset_key, name=YESTERDAY.name, description=says)
+    @dg.asset_check(asset=pipeline.key(DELIVERIES), name=YESTERDAY, description=says)
     def yesterday_is_there(
         context: dg.AssetCheckExecutionContext, pipeline: dg.ResourceParam[Pipeline]
     ) -> dg.AssetCheckResult:
