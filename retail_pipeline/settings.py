@@ -18,7 +18,15 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from retail_pipeline.core import campaigns as campaign_defaults
@@ -209,6 +217,8 @@ class Settings(BaseSettings):
         extra="forbid",
         frozen=True,
     )
+
+    _file: tuple[Path, str] | None = PrivateAttr(None)
 
     landing: OnDisk = Field(Path("data/landing"), description="The folder where the shop's files arrive")
     lake: OnDisk = Field(Path("data/lake"), description="The folder where the tables live")
@@ -427,14 +437,27 @@ def load_settings(path: Path | None = None, **overrides: Any) -> Settings:
     path = path or (Path(named) if (named := os.environ.get(f"{PREFIX}SETTINGS")) else None)
     if path is None and Path(SETTINGS_FILE).exists():
         path = Path(SETTINGS_FILE)
+    file = (path.resolve(), _content(str(path))) if path else None
     in_file = _read(path) if path else {}
     _refuse_unknown_variables()
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings.model_validate({**given, FILE_SOURCE: in_file})
+        settings = Settings.model_validate({**given, FILE_SOURCE: in_file})
     except ValidationError as error:
         source = path.name if path else "settings"
         raise SettingsError("\n".join(_explain(e, source) for e in error.errors())) from error
+    settings._file = file
+    return settings
+
+
+def outdated(settings: Settings) -> str:
+    """That the file of the settings is no longer what they were read from, with what to do; else empty."""
+    if settings._file is None or _content(str(settings._file[0])) == settings._file[1]:
+        return ""
+    return (
+        f"{settings._file[0]} has changed since this code location was loaded: nothing is asked for until it "
+        "is loaded anew, which the daemon does within a minute; restart a code server of your own"
+    )
 
 
 class _Loader(yaml.SafeLoader):

@@ -28,7 +28,7 @@ from sqlalchemy.pool import StaticPool
 from retail_pipeline.defs.events import Log
 from retail_pipeline.defs.jobs import LOOKS
 from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline.defs.requests import INTERRUPTED
+from retail_pipeline.defs.requests import INTERRUPTED, SHAPED_BY
 from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.owner import Owner, claim
 from retail_pipeline.lake.partitions import LakeError
@@ -149,6 +149,7 @@ def writing_step(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Itera
 
     Raises:
         LakeError: the lake belongs to another instance, or cannot be written.
+        dagster.Failure: the run was requested under other settings.
     """
     if not context.run.tags.get(PROCESS, "").startswith(context.run.run_id):
         in_child = pipeline.settings.executor == "multiprocess"
@@ -156,6 +157,12 @@ def writing_step(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Itera
         context.instance.add_run_tags(context.run.run_id, {**pipeline.tags, **told})
     with writing(pipeline.lake, context.log.info):
         claim(pipeline.lake, owner_of(context.instance))
+        if context.run.tags.get(SHAPED_BY, pipeline.shaped_by) != pipeline.shaped_by:
+            raise dg.Failure(
+                "the settings have changed since this run was requested, so that it would make other tables: "
+                "the daemon asks anew once its code location is reloaded",
+                allow_retries=False,
+            )
         yield Log(context, pipeline)
 
 

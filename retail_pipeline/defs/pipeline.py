@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from retail_pipeline.core.arrivals import FileSeen
 from retail_pipeline.core.deliveries import Limits
+from retail_pipeline.core.manifests import fingerprint
 from retail_pipeline.core.second_files import deliveries
 from retail_pipeline.core.segmentation import LAPSED, segments
 from retail_pipeline.core.state import Recipe, State
@@ -31,6 +32,8 @@ from retail_pipeline.tables.expectations import Expectation, Rules
 
 # the tag of runs that write to a lake, or mean to, by its path; the UI hides tags that begin so
 LAKE = ".dagster/retail_pipeline_lake"
+
+OF_THE_MACHINE = {"landing", "lake", "suppression", "engine", "executor", "sensors", "alerts", "arrival"}
 
 
 def _nobody_watches(table: str, partition: str) -> None:
@@ -56,6 +59,11 @@ class Pipeline:
     def tags(self) -> dict[str, str]:
         """What tells this lake's runs from those of other lakes, shops and teams on the same instance."""
         return {LAKE: str(self.lake.root.resolve())}
+
+    @cached_property
+    def shaped_by(self) -> str:
+        """Names the settings that shape the tables, on whatever machine."""
+        return fingerprint(self.settings.model_dump(mode="json", exclude=OF_THE_MACHINE))
 
     def key(self, table: str) -> dg.AssetKey:
         """A table's asset."""

@@ -25,6 +25,7 @@ RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 # the UI hides tags that begin with .dagster/, and shows the other two beside each run
 WORK = ".dagster/retail_pipeline_work"
+SHAPED_BY = ".dagster/retail_pipeline_settings"
 PARTITIONS = "of"
 ATTEMPT = "attempt"
 INTERRUPTED = ".dagster/retail_pipeline_interrupted"
@@ -55,12 +56,20 @@ class Wanted:
 
     def request(self, pipeline: Pipeline, attempt: int) -> dg.RunRequest:
         """The run; its key holds the attempt, since Dagster silently drops a key that it has seen."""
-        tags = {**pipeline.tags, **range_tags(self.first, self.last), WORK: self.work}
+        tags = {
+            **pipeline.tags,
+            **range_tags(self.first, self.last),
+            WORK: self.work,
+            SHAPED_BY: pipeline.shaped_by,
+        }
         if attempt > 1:
             tags[ATTEMPT] = str(attempt)
         selection = [*map(pipeline.key, self.assets)] or None
         return dg.RunRequest(
-            f"{self.work}-{attempt}", job_name=self.job, tags=tags, asset_selection=selection
+            f"{self.work}-{pipeline.shaped_by}-{attempt}",
+            job_name=self.job,
+            tags=tags,
+            asset_selection=selection,
         )
 
 
@@ -134,11 +143,12 @@ def ask(instance: dg.DagsterInstance, pipeline: Pipeline, wanted: Sequence[Wante
 def _earlier(
     instance: dg.DagsterInstance, pipeline: Pipeline, works: Iterable[str]
 ) -> dict[str, list[dg.DagsterRun]]:
-    """The runs of each piece of work, newest first."""
+    """The runs of each piece of work under these settings, newest first."""
     found: dict[str, list[dg.DagsterRun]] = {}
     if names := sorted(set(works)):
-        for record in instance.get_run_records(dg.RunsFilter(tags={**pipeline.tags, WORK: names})):
-            found.setdefault(record.dagster_run.tags[WORK], []).append(record.dagster_run)
+        tags = {**pipeline.tags, SHAPED_BY: pipeline.shaped_by, WORK: names}
+        for run in instance.get_runs(dg.RunsFilter(tags=tags)):
+            found.setdefault(run.tags[WORK], []).append(run)
     return found
 
 

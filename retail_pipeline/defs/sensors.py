@@ -23,7 +23,7 @@ from retail_pipeline.engine.listing import LandingError
 from retail_pipeline.lake.lock import is_held
 from retail_pipeline.lake.owner import refuse_stranger
 from retail_pipeline.lake.partitions import LakeError
-from retail_pipeline.settings import ALERT_URLS
+from retail_pipeline.settings import ALERT_URLS, outdated
 
 # of hashing new files; a tick that takes longer than 60 s is killed
 MOST_SECONDS = 30
@@ -88,7 +88,9 @@ def sensors(pipeline: Pipeline, jobs: Mapping[str, Any]) -> list[dg.SensorDefini
 
 
 def wait(instance: dg.DagsterInstance, pipeline: Pipeline) -> str:
-    """Why a tick should request nothing: the lake is another's, or a run is under way; empty when it may."""
+    """Why a tick should request nothing: old settings, another's lake, a run under way; empty when it may."""
+    if why := outdated(pipeline.settings):
+        return why
     try:
         refuse_stranger(pipeline.lake, owner_of(instance))
     except LakeError as error:

@@ -26,7 +26,7 @@ from retail_pipeline.defs.wanted import last_day
 from retail_pipeline.lake.state import write_release
 from retail_pipeline.settings import load_settings
 from retail_pipeline_tests.defs.support import Result, open_pipeline
-from retail_pipeline_tests.shop import deliver, sales, span, write
+from retail_pipeline_tests.shop import deliver, sales, settings_file, span, write
 
 # over the end of a month, and on the fourth day the shop is closed
 DAYS = span(date(2024, 1, 29), 6)
@@ -362,6 +362,37 @@ def test_other_settings_are_other_work(finished: Pipeline, instance: dg.DagsterI
         ("daily_job", str(DAYS[0]), str(DAYS[2])),
         ("daily_job", str(DAYS[4]), LAST),
     ]
+
+
+def test_a_changed_settings_file_stops_what_was_loaded_before_until_it_is_loaded_anew(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    file, places = tmp_path / "shop.yaml", {"landing": "landing", "lake": "lake"}
+    loaded = Pipeline(load_settings(settings_file(file, **places, **SETTINGS)))
+    deliver(loaded.settings.landing, DAYS[:1])
+    assert asked(loaded, instance, LANDS)
+    settings_file(file, **places, **SETTINGS, features={"window_days": 365})
+    for name in (LANDS, MAKES):
+        outcome = tick(loaded, instance, name)
+        assert not outcome.run_requests
+        assert outcome.skip_message.startswith(f"{file} has changed since this code location was loaded: ")
+    assert asked(Pipeline(load_settings(file)), instance, LANDS)
+
+
+def test_what_was_asked_for_under_other_settings_makes_nothing_and_says_why(
+    finished: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    """A code server may hold the settings that it was started with; runs read the file anew."""
+    old = open_pipeline(finished.lake.root.parent, features={"window_days": 365}, **SETTINGS)
+    requests = tick(old, instance, MAKES).run_requests
+    assert requests
+    before = finished.state()
+    assert not any(result.success for result in execute(finished, instance, requests))
+    assert finished.state() == before
+    again = tick(old, instance, MAKES)
+    assert not again.run_requests, "once is enough"
+    assert "the settings have changed since this run was requested" in again.skip_message
+    assert tick(finished, instance, MAKES).skip_message == f"everything is made through {LAST}"
 
 
 def test_many_files_land_some_at_a_time_and_their_days_wait_for_all_of_them(
