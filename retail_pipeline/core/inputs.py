@@ -64,7 +64,9 @@ def candidate_inputs(state: State, recipe: Recipe, month: str) -> dict[str, str]
         state["segmentation_models"].get(month_of(close)),
         state["rfm_features"].get(close_before(month_of(close))),
     )
-    return {
+    # named only where it is so: a month that is complete is made from what there is
+    lacks = {"lacks": str(close)} if lacks_last_day(state, month) else {}
+    return lacks | {
         "rfm_features": state["rfm_features"][close].content,
         "rfm_features_before": before.content if champion and before else "",
         "features": fingerprint(recipe.features, recipe.customer_days),
@@ -88,15 +90,22 @@ def candidates_are_current(state: State, recipe: Recipe, month: str) -> bool:
     """True when a month need not be fitted again.
 
     Under ``late_data: flag`` other data under a fitted month are no reason, unless somebody asked for a
-    retrain on just these data.
+    retrain on just these data, or the last day was still to come when it was fitted.
     """
     made: Manifest | None = state["model_candidates"].get(month)
     if made is None:
         return False
     inputs = candidate_inputs(state, recipe, month)
-    if recipe.late_data == "flag" and state.retrained.get(month) != inputs["rfm_features"]:
+    has_come = "lacks" in made.inputs and "lacks" not in inputs
+    if recipe.late_data == "flag" and not has_come and state.retrained.get(month) != inputs["rfm_features"]:
         inputs |= {name: made.inputs.get(name, "") for name in ("rfm_features", "rfm_features_before")}
     return made.is_current(TABLES["model_candidates"], inputs)
+
+
+def lacks_last_day(state: State, month: str) -> bool:
+    """True while the delivery of the last day that a month's models rest on may still come."""
+    close, last = close_before(month), state.last_day
+    return last is not None and (last < close or state.is_awaited(close))
 
 
 def rests_on_other_data(state: State, month: str) -> bool:

@@ -1,6 +1,6 @@
 """The schedules, in the business time zone.
 
-Yesterday every morning, and whether it is there; the models on the first of the month.
+Yesterday every morning, and whether it is there; the models on the second of the month.
 
 Belongs here: when. Does not belong here: what (``jobs.py``).
 """
@@ -38,10 +38,11 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
 
     @dg.schedule(
         job_name=MODELS,
-        cron_schedule="0 5 1 * *",
+        cron_schedule="0 5 2 * *",
         execution_timezone=settings.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="On the first of the month at 5, before the day's run: the month's models.",
+        description="On the second of the month at 5, before its first day is made: the month's models, "
+        "for which the month before has been delivered by then.",
     )
     def monthly_model_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         first = _local(context, settings).date().replace(day=1)

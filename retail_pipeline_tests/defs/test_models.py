@@ -15,13 +15,13 @@ import pytest
 from retail_pipeline.core.decisions import ModelRetrain
 from retail_pipeline.core.inputs import rests_on_other_data
 from retail_pipeline.core.promotion import Gates, ModelDecision
-from retail_pipeline.defs.driver import bring_up_to_date
+from retail_pipeline.defs.driver import bring_up_to_date, look
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.lake.models import judged, read_model
 from retail_pipeline.lake.state import write_model_decision, write_retrain
 from retail_pipeline_tests.command import tree
 from retail_pipeline_tests.defs.support import evaluations, open_pipeline, run, said
-from retail_pipeline_tests.shop import Line, sales, span, write
+from retail_pipeline_tests.shop import Line, deliver, sales, span, write
 
 DAYS = span(date(2024, 1, 25), 40)  # to 2024-03-04: models of February and March
 THROUGH = DAYS[-1]
@@ -75,6 +75,42 @@ def decide(pipeline: Pipeline, month: str, verdict: Any) -> None:
         month=month, segmentation="behaviour", verdict=verdict, content=candidate.content, why="seen", by="me"
     )
     write_model_decision(pipeline.lake, decision)
+
+
+def test_models_fitted_before_their_last_day_came_know_it_and_are_fitted_again_when_it_comes(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    days, first = span(date(2024, 1, 26), 6), date(2024, 2, 1)
+    pipeline = open_pipeline(tmp_path, segmentations={"spend_tiers": {}}, default_campaigns=None, models=OPEN)
+    deliver(pipeline.settings.landing, days[:-1])
+    make(pipeline, instance, days[-2])
+    assert run(pipeline, instance, "monthly_model_job", first, first).success
+    before, found = model(pipeline, FEBRUARY, "spend_tiers"), "models_rest_on_present_data"
+    said = check(instance, "segmentation_models", found, FEBRUARY)
+    assert not said.passed
+    assert "the delivery of 2024-01-31 has come" in str(said.description)
+    assert not look(pipeline, days[-2]), "it is not fitted again and again meanwhile"
+    deliver(pipeline.settings.landing, days[-1:])
+    make(pipeline, instance, first)
+    assert model(pipeline, FEBRUARY, "spend_tiers") != before
+    assert check(instance, "segmentation_models", found, FEBRUARY).passed
+    assert not look(pipeline, first)
+    # what comes after that is late, and changes no model by itself
+    write(pipeline.settings.landing / "late.csv", [sales(days[-1])[0] | {"order": "late", "price": "900"}])
+    fitted = model(pipeline, FEBRUARY, "spend_tiers")
+    make(pipeline, instance, first)
+    assert model(pipeline, FEBRUARY, "spend_tiers") == fitted
+
+
+def test_a_last_day_on_which_the_shop_was_closed_is_not_waited_for(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    days = span(date(2024, 1, 26), 8)
+    pipeline = open_pipeline(tmp_path, segmentations={"spend_tiers": {}}, default_campaigns=None, models=OPEN)
+    deliver(pipeline.settings.landing, [day for day in days if day != date(2024, 1, 31)])
+    make(pipeline, instance, days[-1])
+    assert check(instance, "segmentation_models", "models_rest_on_present_data", FEBRUARY).passed
+    assert "lacks" not in pipeline.state()["model_candidates"][FEBRUARY].inputs
 
 
 def test_a_candidate_that_passes_is_in_force_and_says_what_it_was_trained_through(

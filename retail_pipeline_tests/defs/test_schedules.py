@@ -53,9 +53,15 @@ def test_every_morning_asks_for_the_business_yesterday(zone: str, utc: str, yest
     assert tick("daily_schedule", when, zone) == ([yesterday], None)
 
 
-def test_the_first_of_a_month_asks_for_that_months_models() -> None:
+def test_a_month_that_has_begun_asks_for_its_models() -> None:
     when = datetime(2011, 5, 31, 23, tzinfo=UTC)  # 5 o'clock on 1 June in Dhaka
     assert tick("monthly_model_schedule", when, "Asia/Dhaka") == (["2011-06-01"], None)
+
+
+def test_a_months_models_come_when_the_month_before_is_delivered_and_before_its_first_day() -> None:
+    repository = build_defs(load_settings()).get_repository_def()
+    assert repository.get_schedule_def("monthly_model_schedule").cron_schedule == "0 5 2 * *"
+    assert repository.get_schedule_def("daily_schedule").cron_schedule == "0 6 * * *"
 
 
 @pytest.mark.parametrize("last_day", ["2011-12-31", None])

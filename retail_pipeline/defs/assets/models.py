@@ -18,6 +18,7 @@ from retail_pipeline.core.inputs import (
     SAME_SNAPSHOT,
     candidate_inputs,
     candidates_are_current,
+    lacks_last_day,
     model_inputs,
     rests_on_other_data,
 )
@@ -182,6 +183,8 @@ def make_models(
         f"changed: `retail-pipeline model retrain {month}` fits them anew)"
     )
     found = counted(states, int(rests_on_other_data(run.state, month)), False, of="months")
+    come = f"the delivery of {close_before(month)} has come (the month is fitted again when it does)"
+    found += counted(come, int(lacks_last_day(run.state, month)), False, of="months")
     log_check(run.log, MODELS.name, "models_rest_on_present_data", f"{month}-01", found, {})
     run.pipeline.on_made(MODELS.name, month)
 
