@@ -65,10 +65,10 @@ def list_lists(
         head, _, beside = notes.get(name, "").partition("; ")
         who = said.get((wanted, name), " by a marker file") if head else ""
         note = f"{head}{who}" + (f"\n{beside}" if beside else "")
-        grid.add_row(name, f"{made.rows:,}", f"{made.counts['control']:,}", escape(note))
+        grid.add_row(escape(name), f"{made.rows:,}", f"{made.counts['control']:,}", escape(note))
     out.print(grid)
     for name, restated in sorted(state["restated_lists"].get(wanted, {}).items()):
-        out.print(f"{name} now: {pipeline.lake.data('restated_lists', restated.partition)}")
+        out.print(f"{name} now: {pipeline.lake.data('restated_lists', restated.partition)}", markup=False)
 
 
 @app.command()
@@ -107,7 +107,7 @@ def release(
     if not chosen:
         out.print(f"the lists of {wanted} were released before")
         return
-    out.print(f"released of {wanted}: {', '.join(chosen)}; from now on they stay as they are")
+    out.print(f"released of {wanted}: {', '.join(chosen)}; from now on they stay as they are", markup=False)
 
 
 def _pipeline(settings: SettingsFile, lake: LakeFolder) -> Pipeline:

@@ -106,7 +106,7 @@ def show(
         out.print(f"  {escape(name)}: {size:,}")
     for m in candidate.measured:
         colour = "green" if m.passed else "red" if m.blocks else "yellow"
-        out.print(f"  [{colour}]{'passed' if m.passed else 'failed'}[/{colour}] {m.words}")
+        out.print(f"  [{colour}]{'passed' if m.passed else 'failed'}[/{colour}] {escape(m.words)}")
     if candidate.agreement is not None:
         out.print(f"agreement with the champion of {candidate.champion_month}: {candidate.agreement:.3f}")
     for note in (*card.notes, *candidate.notes):

@@ -147,7 +147,8 @@ def print_summary(
         console.print(line)
     if state.first_day is None or state.first_day > day:
         console.print(
-            f"[yellow]nothing delivered[/yellow] through {day}; landing is {pipeline.settings.landing}"
+            f"[yellow]nothing delivered[/yellow] through {day}; landing is "
+            + escape(str(pipeline.settings.landing))
         )
         return bool(state.landed or state.quarantined)
     print_till(console, pipeline, state, made)
@@ -155,7 +156,7 @@ def print_summary(
     console.print(f"customers {features.rows if features else 0:,} as of {day}")
     for name, manifest in sorted(state["segment_assignments"].get(day, {}).items()):
         sizes = ", ".join(f"{segment} {n:,}" for segment, n in manifest.counts.items())
-        console.print(f"  {name}: {sizes}")
+        console.print(f"  {name}: {sizes}", markup=False)
     for line in strange_ids(state, pipeline.recipe, day):
         console.print(line)
     if held := state.held_lately(day):
@@ -173,16 +174,18 @@ def print_summary(
     console.print(f"lists {len(lists)}" if lists else "no lists")
     for name, manifest in lists:
         if not manifest.rows:
-            console.print(f"  {name}: nobody")
+            console.print(f"  {name}: nobody", markup=False)
             continue
         path = pipeline.lake.data("campaign_lists", manifest.partition)
         console.print(
-            f"  {name}: {manifest.rows:,} customers, {manifest.counts['control']:,} of them control, {path}"
+            f"  {name}: {manifest.rows:,} customers, {manifest.counts['control']:,} of them control, {path}",
+            markup=False,
         )
     for line in late(state, pipeline.recipe, day):
         console.print(line)
     if report := state["report"].get(day):
-        console.print(f"report {pipeline.lake.partition(report.table, report.partition) / PAGE_FILE}")
+        path = pipeline.lake.partition(report.table, report.partition) / PAGE_FILE
+        console.print(f"report {path}", markup=False)
     return bool(state.quarantined)
 
 
@@ -254,7 +257,9 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
     state = pipeline.state(tuple(listing.files))
     print_deliveries(console, pipeline, state)
     if state.first_day:
-        console.print(f"delivered {state.first_day} to {state.last_day}; lake {pipeline.lake.root}")
+        console.print(
+            f"delivered {state.first_day} to {state.last_day}; lake {pipeline.lake.root}", markup=False
+        )
     print_till(console, pipeline, state)
     for name, why in listing.ignored.items():
         console.print(f"  ignored {escape(name)}: {escape(why)}")

@@ -112,7 +112,8 @@ def with_unreadable_rows(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         open_end = write(landing / "open.csv", [LINE | {"order": "y"}, LINE | {"order": "z"}])
         open_end.write_text(open_end.read_text().removesuffix("\n"))
 
-    return run_once(tmp_path_factory, "cli_unreadable", fill, **LENIENT)
+    named = {"behaviour": {}, "rfm_grid": {"rules": [["..", "Best [/b] buyers"]]}}
+    return run_once(tmp_path_factory, "cli_unreadable", fill, **LENIENT, segmentations=named)
 
 
 @pytest.mark.xdist_group("cli_refused")
@@ -187,6 +188,13 @@ def test_a_last_line_without_an_end_is_remarked_as_long_as_it_counts(with_unread
     expected += "lacking"
     assert expected in ran.stdout.splitlines()
     assert expected in call(root, "status", "--through", LAST).output.splitlines()
+
+
+@pytest.mark.xdist_group("cli_unreadable")
+def test_a_segment_goes_by_its_name_whatever_that_holds(with_unreadable_rows: Ran) -> None:
+    _, ran = with_unreadable_rows
+    assert ran.returncode == 0
+    assert "  rfm_grid: Best [/b] buyers 12" in ran.stdout.splitlines()
 
 
 @pytest.mark.xdist_group("cli_unreadable")
