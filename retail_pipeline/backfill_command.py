@@ -118,7 +118,8 @@ def _last_table(tables: str | None) -> str:
 
 
 def _print_plan(pipeline: Pipeline, work: Work, table: str) -> None:
-    from retail_pipeline.core.costs import cost_of_range
+    from retail_pipeline.core.costs import cost_of
+    from retail_pipeline.core.planner import RANGE_TABLES
     from retail_pipeline.lake.partitions import bytes_a_row
 
     if not work:
@@ -138,16 +139,9 @@ def _print_plan(pipeline: Pipeline, work: Work, table: str) -> None:
         if any(n for n, _ in counts)
     ]
     state = pipeline.state()
-    made = {
-        "transactions": state["transactions"].values(),
-        "customer_days": state["customer_days"].values(),
-        "rfm_features": state["rfm_features"].values(),
-        "segment_assignments": [m for names in state["segment_assignments"].values() for m in names.values()],
-        "campaign_lists": [m for names in state["campaign_lists"].values() for m in names.values()],
-    }
-    sizes = {name: bytes_a_row(pipeline.lake, manifests) for name, manifests in made.items()}
+    sizes = {name: bytes_a_row(pipeline.lake, state.partitions(name)) for name in RANGE_TABLES}
     known = {name: size for name, size in sizes.items() if size is not None}
-    cost = cost_of_range(state, pipeline.recipe, work, table, known)
+    cost = cost_of(state, pipeline.recipe, work, table, known)
     unknown = "; and what the new files touch, known once they have landed" if work.files else ""
     out.print(f"{' and '.join(said)}: about {_duration(cost.seconds)}, {_size(cost.size_bytes)}{unknown}")
 

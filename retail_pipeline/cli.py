@@ -88,7 +88,7 @@ def run(
         if dry_run:
             pipeline = Pipeline(chosen)
             list_settled(chosen.landing, chosen.arrival, pipeline.lake, err.print)
-            print_plan(out, look(pipeline, _last_day(pipeline, through)))
+            print_plan(out, pipeline, look(pipeline, _last_day(pipeline, through)))
             return
         with progress(err) as (on_layer, on_made), open_instance(chosen) as instance:
             pipeline = Pipeline(chosen, on_made)

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from operator import attrgetter
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -40,6 +41,7 @@ from retail_pipeline.core.segmentation import LAPSED, Parameters, segments
 from retail_pipeline.core.shipped import SHIPPED, laid_over
 from retail_pipeline.core.sources import ADDRESS, SourceProfile, on_disk, profile_fingerprint
 from retail_pipeline.core.state import Recipe
+from retail_pipeline.tables import TABLES
 
 PREFIX = "RETAIL_PIPELINE_"
 SETTINGS_FILE = "retail_pipeline.yaml"
@@ -641,4 +643,9 @@ def recipe(settings: Settings) -> Recipe:
         ),
         report_each_run=settings.report.each_run,
         patterns=frozenset(profile.files for profile in settings.profiles.values() if profile.files),
+        parameters={
+            table.name: {path.rpartition(".")[2]: attrgetter(path)(settings) for path in table.parameters}
+            for table in TABLES.values()
+            if table.parameters
+        },
     )

@@ -20,6 +20,7 @@ from rich.table import Table as Grid
 
 from retail_pipeline.core.accounting import account, days_made
 from retail_pipeline.core.calendar import month_of, ranges
+from retail_pipeline.core.costs import cost_of
 from retail_pipeline.core.inputs import read_by_no_profile, rests_on_other_data
 from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.planner import (
@@ -102,7 +103,7 @@ def progress(
         yield on_layer, on_made
 
 
-def print_plan(console: Console, work: Work) -> None:
+def print_plan(console: Console, pipeline: Pipeline, work: Work) -> None:
     """The plan of a run, with its rough cost."""
     if not work:
         console.print("everything is up to date")
@@ -118,7 +119,7 @@ def print_plan(console: Console, work: Work) -> None:
         console.print("and what the new files touch, known once they have landed")
     elif work.days or work.months:
         console.print("and the earlier snapshots that they change, known once they are made")
-    console.print(f"about {work.seconds:.0f} s")
+    console.print(f"about {cost_of(pipeline.state(), pipeline.recipe, work).seconds:.0f} s")
 
 
 def print_summary(
@@ -268,7 +269,7 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
     work = plan(state, pipeline.recipe, through)
     if work:
         console.print(f"[yellow]stale[/yellow] as of {through}; `retail-pipeline run` would do this:")
-        print_plan(console, work)
+        print_plan(console, pipeline, work)
     else:
         console.print(f"[green]up to date[/green] through {through}")
     held = state.held_days(date.min, date.max)
@@ -407,15 +408,9 @@ def failed_days(pipeline: Pipeline, instance: dg.DagsterInstance, state: State) 
     """
     settings = pipeline.settings
     span = days(settings.first_day, settings.last_day, settings.time_zone)
-    made = (
-        state["transactions"],
-        state["customer_days"],
-        state["rfm_features"],
-        state["segment_assignments"],
-        state["campaign_lists"],
-    )
     lines = []
-    for table, there in zip(RANGE_TABLES, made, strict=True):
+    for table in RANGE_TABLES:
+        there = state[table]
         found = instance.get_status_by_partition(pipeline.key(table), span.get_partition_keys(), span) or {}
         failed = [
             date.fromisoformat(key) for key, status in found.items() if status and status.name == "FAILED"

@@ -1,4 +1,4 @@
-"""About what making a range of days costs, in seconds and bytes.
+"""About what work costs, in seconds and bytes.
 
 Belongs here: rough figures, so that a person can tell a minute from an hour. Does not belong here: what is to
 be made (``planner.py``).
@@ -11,23 +11,10 @@ from dataclasses import dataclass
 
 from retail_pipeline.core.planner import RANGE_TABLES, Work
 from retail_pipeline.core.state import Recipe, State
+from retail_pipeline.tables import TABLES
 
 # Measured so over UCI Online Retail; the order of size is what counts.
 LINES_AN_ORDER = 25
-_SECONDS_A_ROW = {
-    "transactions": 1e-5,
-    "customer_days": 0.0,
-    "rfm_features": 6e-6,
-    "segment_assignments": 6e-6,
-    "campaign_lists": 1e-5,
-}
-_BYTES_A_ROW = {
-    "transactions": 20.0,
-    "customer_days": 90.0,
-    "rfm_features": 32.0,
-    "segment_assignments": 22.0,
-    "campaign_lists": 22.0,
-}
 
 
 @dataclass(frozen=True)
@@ -38,10 +25,14 @@ class Cost:
     size_bytes: float
 
 
-def cost_of_range(
-    state: State, recipe: Recipe, work: Work, table: str, bytes_a_row: Mapping[str, float]
+def cost_of(
+    state: State,
+    recipe: Recipe,
+    work: Work,
+    table: str = RANGE_TABLES[-1],
+    bytes_a_row: Mapping[str, float] | None = None,
 ) -> Cost:
-    """About what making a range up to a table costs, by its rows.
+    """About what work costs whose last table is ``table``, by its rows.
 
     ``bytes_a_row`` are those of the tables that there are; of others a shop's usual figures are taken.
     """
@@ -57,9 +48,9 @@ def cost_of_range(
     rows["segment_assignments"] = rows["rfm_features"] * len(recipe.segmentations)
     used = {segmentation for segmentation, _ in recipe.campaigns.values()}
     rows["campaign_lists"] = rows["rfm_features"] * len(used)
-    known = _BYTES_A_ROW | dict(bytes_a_row)
-    moved = {name: rows[name] for name in tables if name in rows}
-    seconds = sum(_SECONDS_A_ROW[name] * count for name, count in moved.items())
+    known = {name: TABLES[name].cost.bytes_a_row for name in tables} | dict(bytes_a_row or {})
+    moved = {name: rows.get(name, rows["rfm_features"]) for name in tables}
+    seconds = sum(TABLES[name].cost.seconds_a_row * count for name, count in moved.items())
     seconds += 0.02 * len(work.files) + 0.03 * len(work.days) + 0.05 * len(work.snapshots)
-    seconds += 0.4 * len(work.months) * len(recipe.segmentations)
+    seconds += 0.4 * len(work.months) * len(recipe.segmentations) + 8 * len(work.reports)
     return Cost(seconds, sum(known[name] * count for name, count in moved.items()))

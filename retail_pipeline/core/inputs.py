@@ -5,6 +5,7 @@ Belongs here: naming inputs. Does not belong here: comparing them with what was 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import date
 
 from retail_pipeline.core.calendar import (
@@ -15,6 +16,7 @@ from retail_pipeline.core.calendar import (
 from retail_pipeline.core.manifests import Manifest, fingerprint
 from retail_pipeline.core.state import Recipe, State
 from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.table import MONTH_IN_FORCE, UP_TO, Reads
 
 BOOTSTRAP = "bootstrap"
 SAME_SNAPSHOT = "same_snapshot"
@@ -178,3 +180,33 @@ def report_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
         "models": fingerprint(models, sorted(state.model_decisions.items())),
         "settings": recipe.report,
     }
+
+
+# tables that are made from more than what they read as a whole
+_SPECIAL: Mapping[str, Callable[[State, Recipe, date], dict[str, str]]] = {
+    "transactions": transactions_inputs,
+    "customer_days": customer_days_inputs,
+    "rfm_features": features_inputs,
+    "report": report_inputs,
+}
+
+
+def inputs_of(state: State, recipe: Recipe, table: str, day: date) -> dict[str, str]:
+    """What a day of a table is made from: by its declaration, unless it is one of a kind."""
+    if table in _SPECIAL:
+        return _SPECIAL[table](state, recipe, day)
+    parameters = {"parameters": fingerprint(recipe.parameters[table])} if TABLES[table].parameters else {}
+    return {reads.table: _read(state, recipe, reads, day) for reads in TABLES[table].reads} | parameters
+
+
+def _read(state: State, recipe: Recipe, reads: Reads, day: date) -> str:
+    """Names the partitions of a table that another reads for a day."""
+    if reads.over == UP_TO:
+        if reads.table == "customer_days":
+            return state.history_fingerprint(day)
+        return fingerprint([(d, m.content) for d, m in sorted(state[reads.table].items()) if d <= day])
+    key = model_source(state, recipe, day) if reads.over == MONTH_IN_FORCE else day
+    made = state[reads.table].get(key)
+    if isinstance(made, Mapping):
+        return fingerprint({name: manifest.content for name, manifest in made.items()})
+    return made.content if made else ""

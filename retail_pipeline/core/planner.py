@@ -33,24 +33,22 @@ from retail_pipeline.core.inputs import (
     SAME_SNAPSHOT,
     assignments_inputs,
     candidates_are_current,
-    customer_days_inputs,
-    features_inputs,
+    inputs_of,
     list_inputs,
     model_inputs,
-    report_inputs,
     restated_inputs,
-    transactions_inputs,
 )
 from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.core.state import Recipe, State
 from retail_pipeline.tables import TABLES
 
-DAY_TABLES = ("transactions", "customer_days")
-SNAPSHOT_TABLES = ("rfm_features", "segment_assignments", "campaign_lists")
+DAY_TABLES = tuple(n for n, t in TABLES.items() if t.of_days and t.partition_keys == ("date",))
+SNAPSHOT_TABLES = tuple(
+    n for n, t in TABLES.items() if t.of_days and t.layer != "reports" and n not in DAY_TABLES
+)
 RANGE_TABLES = (*DAY_TABLES, *SNAPSHOT_TABLES)
-# Rough seconds on two cores, read off the progress bars of runs over 374 days of 541,909 lines; only to tell
-# a minute from an hour.
-_SECONDS = {"files": 0.02, "days": 0.04, "months": 0.8, "snapshots": 1.5, "reports": 8}
+# what models rest on at a month close, and what later days look back to
+MONTH_CLOSE_TABLES = ("rfm_features", "segment_assignments")
 
 
 @dataclass(frozen=True)
@@ -68,11 +66,6 @@ class Work:
 
     def __bool__(self) -> bool:
         return bool(self.files or self.days or self.months or self.snapshots or self.reports)
-
-    @property
-    def seconds(self) -> float:
-        """About how long it takes on two cores."""
-        return sum(cost * len(getattr(self, part)) for part, cost in _SECONDS.items())
 
 
 def plan(state: State, recipe: Recipe, through: date, given_up: Collection[date] = ()) -> Work:
@@ -93,10 +86,8 @@ def plan(state: State, recipe: Recipe, through: date, given_up: Collection[date]
     days = _stale_days(state, recipe, every_day(state.first_day, through), given_up)
     months = _stale_months(state, recipe, through, days)
     redone = bool(days or months)
-    snapshot = redone or not (
-        _segments_are_current(state, recipe, through) and _lists_are_current(state, recipe, through)
-    )
-    report = recipe.report_each_run and (snapshot or not _report_is_current(state, recipe, through))
+    snapshot = redone or not all(is_current(state, recipe, name, through) for name in SNAPSHOT_TABLES)
+    report = recipe.report_each_run and (snapshot or not is_current(state, recipe, "report", through))
     last = (through,)
     first = date.min if recipe.restate is None else through - timedelta(days=recipe.restate)
     snapshots = stale_snapshots(state, recipe, first, through) + (last if snapshot else ())
@@ -148,15 +139,10 @@ def stale_table(
 
     ``redone`` are days whose snapshots will be.
     """
-    up_to = SNAPSHOT_TABLES[: SNAPSHOT_TABLES.index(table) + 1]
-    if not _features_are_current(state, recipe, day):
-        return SNAPSHOT_TABLES[0]
-    if "segment_assignments" in up_to and (
-        close_before(month_of(day)) in redone or not _segments_are_current(state, recipe, day)
-    ):
-        return SNAPSHOT_TABLES[1]
-    if "campaign_lists" in up_to and not _lists_are_current(state, recipe, day, objections=False):
-        return SNAPSHOT_TABLES[2]
+    for name in SNAPSHOT_TABLES[: SNAPSHOT_TABLES.index(table) + 1]:
+        rests_on_redone = name == "segment_assignments" and close_before(month_of(day)) in redone
+        if rests_on_redone or not is_current(state, recipe, name, day, objections=False):
+            return name
     return None
 
 
@@ -189,10 +175,10 @@ def _stale_for(
 ) -> tuple[date, ...]:
     """Of a range's stale days those that a day's table needs, with the days before that it reads."""
     if table == DAY_TABLES[0]:
-        return tuple(day for day in stale if not _transactions_are_current(state, recipe, day))
+        return tuple(day for day in stale if not is_current(state, recipe, DAY_TABLES[0], day))
     before = (wanted[0] - timedelta(days=n) for n in range(recipe.invoice_days, 0, -1))
     read = (day for day in before if state.first_day and day >= state.first_day and day not in given_up)
-    return (*(day for day in read if not _transactions_are_current(state, recipe, day)), *stale)
+    return (*(day for day in read if not is_current(state, recipe, DAY_TABLES[0], day)), *stale)
 
 
 def day_ranges(
@@ -205,8 +191,8 @@ def day_ranges(
     end = DAY_TABLES.index(table) + 1
 
     def tables(day: date) -> tuple[str, ...]:
-        first = end - 1 if not again and _transactions_are_current(state, recipe, day) else 0
-        return DAY_TABLES[first:end]
+        stale = (n for n, name in enumerate(DAY_TABLES[:end]) if not is_current(state, recipe, name, day))
+        return DAY_TABLES[0 if again else next(stale, end - 1) : end]
 
     return [(*span, made) for made, of_them in groupby(sorted(days), tables) for span in ranges(of_them)]
 
@@ -218,7 +204,8 @@ def _stale_months(state: State, recipe: Recipe, through: date, days: Sequence[da
         close = close_before(month)
         redone = bool(months) or (days and days[0] <= close)
         if redone or not (
-            _segments_are_current(state, recipe, close) and _models_are_current(state, recipe, month)
+            all(is_current(state, recipe, name, close) for name in MONTH_CLOSE_TABLES)
+            and _models_are_current(state, recipe, month)
         ):
             months.append(month)
     return tuple(months)
@@ -273,9 +260,8 @@ def snapshot_ranges(
 
 
 def _tables_of(state: State, day: date) -> tuple[str, ...]:
-    if day in state["campaign_lists"]:
-        return SNAPSHOT_TABLES
-    return SNAPSHOT_TABLES[: 2 if day in state["segment_assignments"] else 1]
+    made = [n for n, name in enumerate(SNAPSHOT_TABLES) if day in state[name]]
+    return SNAPSHOT_TABLES[: max(made, default=0) + 1]
 
 
 def files_to_land(state: State, recipe: Recipe) -> list[FileSeen]:
@@ -327,29 +313,30 @@ def landed_file(manifest: Manifest) -> FileSeen:
     )
 
 
-def _transactions_are_current(state: State, recipe: Recipe, day: date) -> bool:
-    made = state["transactions"].get(day)
-    return bool(made and made.is_current(TABLES["transactions"], transactions_inputs(state, recipe, day)))
+def is_current(state: State, recipe: Recipe, table: str, day: date, objections: bool = True) -> bool:
+    """True when a table's partitions of a day are there and made from what there is now.
+
+    Without ``objections`` lists need not know who has objected since.
+    """
+    match table:
+        case "segment_assignments":
+            return _segments_are_current(state, recipe, day)
+        case "campaign_lists":
+            return _lists_are_current(state, recipe, day, objections)
+    made: Manifest | None = state[table].get(day)
+    return bool(made and made.is_current(TABLES[table], inputs_of(state, recipe, table, day)))
 
 
 def _day_is_current(state: State, recipe: Recipe, day: date) -> bool:
-    if not _transactions_are_current(state, recipe, day):
+    if not is_current(state, recipe, DAY_TABLES[0], day):
         return False
     if state.is_held(day):
-        return day not in state["customer_days"]
-    summed = state["customer_days"].get(day)
-    return bool(
-        summed and summed.is_current(TABLES["customer_days"], customer_days_inputs(state, recipe, day))
-    )
-
-
-def _features_are_current(state: State, recipe: Recipe, day: date) -> bool:
-    made = state["rfm_features"].get(day)
-    return bool(made and made.is_current(TABLES["rfm_features"], features_inputs(state, recipe, day)))
+        return not any(day in state[name] for name in DAY_TABLES[1:])
+    return all(is_current(state, recipe, name, day) for name in DAY_TABLES[1:])
 
 
 def _segments_are_current(state: State, recipe: Recipe, day: date) -> bool:
-    if not _features_are_current(state, recipe, day):
+    if not is_current(state, recipe, "rfm_features", day):
         return False
     made = state["segment_assignments"].get(day, {})
     return set(made) == set(recipe.segmentations) and all(
@@ -380,7 +367,7 @@ def odd_ids_that_hold(state: State, recipe: Recipe, day: date) -> list[str]:
     return list(odd_ids(state, recipe, day).values()) if recipe.ids == "hold" else []
 
 
-def _lists_are_current(state: State, recipe: Recipe, day: date, objections: bool = True) -> bool:
+def _lists_are_current(state: State, recipe: Recipe, day: date, objections: bool) -> bool:
     holds = state.held_lately(day) or odd_ids_that_hold(state, recipe, day)
     wanted = frozenset[str]() if holds else frozenset(recipe.campaigns)
     released = state.released_lists(day)
@@ -402,8 +389,3 @@ def _list_is_current(state: State, recipe: Recipe, day: date, campaign: str, obj
     if not objections:
         inputs["suppression"] = made.inputs["suppression"]
     return made.is_current(table, inputs)
-
-
-def _report_is_current(state: State, recipe: Recipe, day: date) -> bool:
-    made = state["report"].get(day)
-    return bool(made and made.is_current(TABLES["report"], report_inputs(state, recipe, day)))

@@ -37,7 +37,8 @@ class Recipe:
     """The settings that shape the tables, as fingerprints by what they shape.
 
     ``profiles`` and ``cleaning`` go by the profile's name; the shop's own cleaning rules stand under "".
-    ``patterns`` are the names of files that profiles are for.
+    ``patterns`` are the names of files that profiles are for. ``parameters`` are what
+    tables declare, by table, as their statements know them.
     """
 
     profiles: Mapping[str, str]
@@ -59,6 +60,7 @@ class Recipe:
     ids: Literal["warn", "hold", "ignore"] = "warn"
     max_customer_share: float = 1
     patterns: frozenset[str] = frozenset()
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def cleaning_of(self, landed: Manifest) -> str:
         """The cleaning rules for a landed file's rows: its profile's, or the shop's own if that is gone."""
@@ -87,6 +89,14 @@ class State:
     def __getitem__(self, table: str) -> Mapping[Any, Any]:
         """The manifests of a table by day, or by month; where days have names, too, by day and name."""
         return self.made.get(table, {})
+
+    def partitions(self, table: str) -> list[Manifest]:
+        """The manifests of all of a table's partitions."""
+        return [
+            manifest
+            for of_day in self[table].values()
+            for manifest in (of_day.values() if isinstance(of_day, Mapping) else [of_day])
+        ]
 
     @cached_property
     def deliveries(self) -> Deliveries:

@@ -82,8 +82,9 @@ class Table:
     partition, ``file`` the name of a partition's data file. A table ``beside`` another is written with it and
     has no asset of its own; one that is not ``planned`` is made with another, or by what lies in landing.
     Of one that ``stands_empty`` a day without partitions is there, too: it should have some and may not yet.
-    ``code_version`` rises whenever the same inputs would give other rows; partitions made by another version
-    are stale.
+    ``parameters`` are settings, with dots, that the statement knows by their last name. A partition is stale
+    when one of them has another value, or when ``code_version`` rose, as it does whenever the same inputs
+    would give other rows.
     """
 
     module: str
@@ -93,6 +94,7 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     reads: tuple[Reads, ...] = ()
+    parameters: tuple[str, ...] = ()
     expects: Callable[[Rules], Sequence[Expectation]] = lambda rules: ()
     checks: tuple[Check, ...] = ()
     cost: Cost = Cost(0, 0)
@@ -121,6 +123,11 @@ class Table:
     def is_checked(self) -> bool:
         """True when it is an asset whose rows are checked against its suite."""
         return self.file == DATA_FILE and not self.beside
+
+    @property
+    def of_days(self) -> bool:
+        """True when it is an asset of its own with a partition a day, or a snapshot a day."""
+        return self.planned and not self.beside and self.partition_keys[0] in ("date", "snapshot_date")
 
     @property
     def asset(self) -> str:

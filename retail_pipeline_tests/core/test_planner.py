@@ -562,10 +562,10 @@ def test_only_the_tables_from_the_first_stale_one_on_are_made():
 
 def test_what_a_range_costs_grows_with_its_days_customers_and_tables():
     work = plan_range(LANDED, RECIPE, FIRST, THROUGH)
-    cost = costs.cost_of_range(LANDED, RECIPE, work, "campaign_lists", {})
-    fewer = costs.cost_of_range(LANDED, RECIPE, replace(work, snapshots=EVERY_DAY[:2]), "campaign_lists", {})
-    features = costs.cost_of_range(LANDED, RECIPE, work, "rfm_features", {})
-    wider = costs.cost_of_range(LANDED, RECIPE, work, "campaign_lists", {"rfm_features": 1000.0})
+    cost = costs.cost_of(LANDED, RECIPE, work, "campaign_lists", {})
+    fewer = costs.cost_of(LANDED, RECIPE, replace(work, snapshots=EVERY_DAY[:2]), "campaign_lists", {})
+    features = costs.cost_of(LANDED, RECIPE, work, "rfm_features", {})
+    wider = costs.cost_of(LANDED, RECIPE, work, "campaign_lists", {"rfm_features": 1000.0})
     assert max(fewer.seconds, features.seconds) < cost.seconds
     assert max(fewer.size_bytes, features.size_bytes) < cost.size_bytes < wider.size_bytes
 

@@ -335,14 +335,17 @@ def test_warnings_and_their_filters_are_left_as_they_were():
     assert (warnings.filters[:], warnings.showwarning) == before
 
 
-NO_ROWS = """
+NO_FAULTS = """
 import sys
+import pyarrow as pa
 from retail_pipeline.tables.expectations import Rules
 from retail_pipeline.tables import TABLES
 from retail_pipeline.engine.validation import validate
 table = TABLES["transactions"]
 expectations = table.suite(Rules("GBP"))
-assert validate({"2011-12-09": table.arrow.empty_table()}, table, expectations) == {"2011-12-09": []}
+from retail_pipeline_tests.engine.test_validation import GOOD, MIDDLE
+for rows in (table.arrow.empty_table(), pa.Table.from_pylist([GOOD["transactions"]], table.arrow)):
+    assert validate({MIDDLE: rows}, table, expectations) == {MIDDLE: []}
 assert "great_expectations" not in sys.modules
 """
 
@@ -356,8 +359,8 @@ assert not {"socket.connect", "socket.getaddrinfo", "socket.sendto"} & set(tried
 """
 
 
-@pytest.mark.parametrize("program", [NO_ROWS, NO_NETWORK], ids=["no rows", "no network"])
+@pytest.mark.parametrize("program", [NO_FAULTS, NO_NETWORK], ids=["no faults", "no network"])
 def test_in_a_fresh_process_it(program: str):
-    """Without rows, it does not pay for the import; with some, it speaks to no one, nor to the terminal."""
+    """Without faults it does not pay for the import; with some, it speaks to no one, nor to the terminal."""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -15,8 +15,10 @@ import pyarrow.compute as pc
 from retail_pipeline.core.cleaning import parameters
 from retail_pipeline.core.inputs import customer_days_inputs, transactions_inputs
 from retail_pipeline.core.manifests import Manifest
+from retail_pipeline.core.planner import DAY_TABLES
 from retail_pipeline.core.reconciliation import Tally, odd_shares, tallies
 from retail_pipeline.core.state import State, value_of
+from retail_pipeline.defs.assets.declared import make_declared
 from retail_pipeline.defs.events import Log, blocking, log_check, log_findings, log_made, outcomes
 from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
@@ -65,9 +67,13 @@ def make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
     unmade = {day: not_made("transactions") for day in days if day not in clean}
     held = [day for day in days if run.state.is_held(day)]
     for day in held:
-        remove_partition(lake, "customer_days", {"date": str(day)})
+        for name in DAY_TABLES[1:]:
+            remove_partition(lake, name, {"date": str(day)})
+    good = {day: rows for day, rows in clean.items() if day not in held}
     if "customer_days" in run.selected:
-        unmade |= make_customer_days(run, {day: rows for day, rows in clean.items() if day not in held})
+        unmade |= make_customer_days(run, good)
+    others = [name for name in DAY_TABLES if name not in ("transactions", "customer_days")]
+    unmade |= make_declared(run, others, [day for day in good if day not in unmade])
     # what may still come is waited for: the day is held, but nothing has gone wrong yet
     return {day: _why(run.state, day) for day in held if not run.state.is_awaited(day)} | unmade
 
@@ -190,6 +196,7 @@ def make_customer_days(run: Run, clean: Mapping[date, pa.Table]) -> Bad[date]:
     suite = run.pipeline.suite("customer_days", state)
     failures = validate({str(day): rows for day, rows in by_day.items()}, TABLES["customer_days"], suite)
     bad: Bad[date] = {}
+    made: dict[date, Manifest] = {}
     for day, summed in by_day.items():
         found, keys = failures[str(day)], {"date": str(day)}
         figures = {"rows": len(summed), "expectations": len(suite)}
@@ -199,9 +206,10 @@ def make_customer_days(run: Run, clean: Mapping[date, pa.Table]) -> Bad[date]:
             remove_partition(lake, "customer_days", keys)
         else:
             inputs = customer_days_inputs(state, run.pipeline.recipe, day)
-            manifest = write_partition(lake, TABLES["customer_days"], keys, summed, inputs)
-            log_made(run.log, "customer_days", str(day), manifest.rows)
+            made[day] = write_partition(lake, TABLES["customer_days"], keys, summed, inputs)
+            log_made(run.log, "customer_days", str(day), made[day].rows)
         run.pipeline.on_made("customer_days", str(day))
+    run.state = state.having(customer_days={**state["customer_days"], **made})
     return bad
 
 

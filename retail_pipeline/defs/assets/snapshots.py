@@ -30,9 +30,10 @@ from retail_pipeline.core.inputs import (
     model_source,
 )
 from retail_pipeline.core.manifests import Manifest
-from retail_pipeline.core.planner import odd_ids, odd_ids_that_hold, release_notes
+from retail_pipeline.core.planner import SNAPSHOT_TABLES, odd_ids, odd_ids_that_hold, release_notes
 from retail_pipeline.core.readiness import Finding
 from retail_pipeline.core.segmentation import FittedSegmentation, fit, to_json
+from retail_pipeline.defs.assets.declared import make_declared
 from retail_pipeline.defs.assets.released import take_lists_away, write_list
 from retail_pipeline.defs.events import blocking, log_check, log_findings, log_made
 from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
@@ -91,7 +92,8 @@ def make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
         assignments = {}
     if "campaign_lists" in run.selected:
         bad |= make_lists(run, [day for day in good if day not in bad], features, assignments)
-    return bad
+    others = [name for name in SNAPSHOT_TABLES if TABLES[name] not in (FEATURES, ASSIGNMENTS, LISTS)]
+    return make_declared(run, others, days) | bad
 
 
 def make_features(run: Run, days: Sequence[date]) -> tuple[Snapshots, Bad[date]]:

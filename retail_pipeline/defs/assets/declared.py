@@ -1,0 +1,66 @@
+"""Tables that are their declaration and their statement, and need no code of their own.
+
+Belongs here: giving the statement what the table reads, day by day; checking, writing, saying so. Does not
+belong here: tables that take more than that (``days.py``, ``snapshots.py``, ``models.py``, ``reports.py``).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+from retail_pipeline.core.inputs import inputs_of
+from retail_pipeline.defs.events import blocking, log_check, log_made
+from retail_pipeline.defs.runner import Bad, Run, not_made
+from retail_pipeline.engine import Input
+from retail_pipeline.engine.validation import validate
+from retail_pipeline.lake.partitions import remove_partition, write_partition
+from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.table import UP_TO, Reads
+
+
+def make_declared(run: Run, names: Iterable[str], days: Sequence[date]) -> Bad[date]:
+    """Make those of these tables that are selected, in order; return the bad days with what is wrong.
+
+    A statement sees each table that it reads under its name, with the day's partitions or those of all days
+    up to it, and the day as ``$day``.
+    """
+    bad: Bad[date] = {}
+    for name in names:
+        if name in run.selected:
+            for day in days:
+                bad |= _make(run, name, day)
+                run.pipeline.on_made(name, str(day))
+    return bad
+
+
+def _make(run: Run, name: str, day: date) -> Bad[date]:
+    table, lake, keys = TABLES[name], run.pipeline.lake, {TABLES[name].partition_keys[0]: str(day)}
+    inputs = {reads.table: _input(run, reads, day) for reads in table.reads}
+    if missing := [source for source, files in inputs.items() if files == []]:
+        return {day: not_made(missing[0])}
+    parameters = run.pipeline.recipe.parameters.get(name, {})
+    rows = run.engine.run(name, inputs, day=day, **parameters).select(table.names).cast(table.arrow)
+    suite = run.pipeline.suite(name, run.state)
+    found = validate({str(day): rows}, table, suite)[str(day)]
+    figures = {"rows": len(rows), "expectations": len(suite)}
+    log_check(run.log, name, f"{name}_are_valid", str(day), found, figures)
+    if blocking(found):
+        remove_partition(lake, name, keys)
+        return {day: f"{name}: {blocking(found)}"}
+    made = write_partition(lake, table, keys, rows, inputs_of(run.state, run.pipeline.recipe, name, day))
+    run.state = run.state.having(**{name: {**run.state[name], day: made}})
+    log_made(run.log, name, str(day), made.rows)
+    return {}
+
+
+def _input(run: Run, reads: Reads, day: date) -> Input:
+    """The files that a table's rows of a day lie in; an empty list when what it reads is not made."""
+    first, *name = TABLES[reads.table].partition_keys
+    made = run.state[reads.table]
+    days = [d for d in sorted(made) if d <= day] if reads.over == UP_TO else [day] if day in made else []
+    if reads.table == "customer_days":
+        days = [d for d in days if run.state.usable(d)]
+    return [
+        run.pipeline.lake.data(reads.table, {first: str(d), **named})
+        for d in days
+        for named in ([{name[0]: n} for n in made[d]] if isinstance(made[d], Mapping) else [{}])
+    ]
