@@ -12,12 +12,12 @@ import dagster as dg
 
 from retail_pipeline.defs import partitions
 from retail_pipeline.defs.assets.daily import daily_assets
+from retail_pipeline.defs.assets.freshness import deliveries, yesterday_check
 from retail_pipeline.defs.assets.landing import landing_assets
 from retail_pipeline.defs.assets.models import model_assets
 from retail_pipeline.defs.assets.reports import report_assets
-from retail_pipeline.defs.assets.yesterday import deliveries, yesterday_check
 from retail_pipeline.defs.jobs import jobs
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.schedules import schedules
 from retail_pipeline.defs.sensors import sensors
 from retail_pipeline.settings import Settings, load_settings

@@ -30,17 +30,17 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from retail_pipeline.core import campaigns as campaign_defaults
-from retail_pipeline.core.campaigns import Campaign
-from retail_pipeline.core.cleaning import CleaningRules, rules_for
-from retail_pipeline.core.manifests import Frozen, fingerprint
-from retail_pipeline.core.promotion import Gates
-from retail_pipeline.core.readiness import Expected, Readiness
-from retail_pipeline.core.reading import Reading
-from retail_pipeline.core.segmentation import LAPSED, Parameters, segments
-from retail_pipeline.core.shipped import SHIPPED, laid_over
-from retail_pipeline.core.sources import ADDRESS, SourceProfile, on_disk, profile_fingerprint
-from retail_pipeline.core.state import Recipe
+from retail_pipeline.campaigns import lists as campaign_defaults
+from retail_pipeline.campaigns.lists import Campaign
+from retail_pipeline.ingest.profiles.cleaning import CleaningRules, rules_for
+from retail_pipeline.ingest.profiles.profile import ADDRESS, SourceProfile, on_disk, profile_fingerprint
+from retail_pipeline.ingest.profiles.reading import Reading
+from retail_pipeline.ingest.profiles.shipped import SHIPPED, laid_over
+from retail_pipeline.planning.manifests import Frozen, fingerprint
+from retail_pipeline.planning.readiness import Expected, Readiness
+from retail_pipeline.planning.state import Recipe
+from retail_pipeline.segmentation import LAPSED, Parameters, segments
+from retail_pipeline.segmentation.gates import Gates
 from retail_pipeline.tables import TABLES
 
 PREFIX = "RETAIL_PIPELINE_"

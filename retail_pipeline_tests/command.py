@@ -25,8 +25,8 @@ from tempfile import TemporaryDirectory
 import pytest
 from filelock import FileLock
 
-from retail_pipeline.engine.listing import MEMORY_FILE
-from retail_pipeline.lake.owner import OWNER_FILE
+from retail_pipeline.ingest.listing import MEMORY_FILE
+from retail_pipeline.lake.instance_owner import OWNER_FILE
 from retail_pipeline_tests.conftest import SETTINGS
 
 LAST_DAY = date(2011, 12, 9)  # of UCI Online Retail
@@ -74,7 +74,7 @@ def _be_the_command(
         from retail_pipeline_tests.near import read_near
 
         read_near()
-    from retail_pipeline.cli import main
+    from retail_pipeline.cli.main import main
 
     main()
 

@@ -11,7 +11,7 @@ import pytest
 DEFAULT_UCI_DIR = Path(__file__).resolve().parents[2] / "shared" / "data" / "online_retail" / "by-day"
 SETTINGS = Path(__file__).parent / "settings"
 LONGEST = (
-    "test_storm.py", "test_whole_runs.py", "test_same_bytes.py", "test_ui.py", "test_docs.py", "test_cli.py",
+    "test_storm.py", "test_whole_runs.py", "test_same_bytes.py", "test_ui.py", "test_docs.py", "test_main.py",
     "test_spark.py",
 )  # fmt: skip
 

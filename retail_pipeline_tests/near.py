@@ -1,6 +1,6 @@
 """Reading files in the process that asks, for tests that are not about the process in which they are read.
 
-Starting that process takes a second, which is most of what a small test takes. ``engine/test_apart.py``
+Starting that process takes a second, which is most of what a small test takes. ``ingest/test_isolation.py``
 shows that both leave the same lake; it, the browser's tests and whatever runs the installed command read
 apart, as users do.
 """
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from retail_pipeline.engine import apart, child
+from retail_pipeline.ingest import isolated as child
+from retail_pipeline.ingest import isolation as apart
 from retail_pipeline.lake.partitions import LakeError
 
 _WORK = apart._work

@@ -27,13 +27,13 @@ import yaml
 from pydantic import BaseModel
 from typer.main import get_command
 
-from retail_pipeline.cli import app
-from retail_pipeline.core.alerts import KINDS
-from retail_pipeline.core.cleaning import CleaningRules
-from retail_pipeline.core.segmentation import BehaviourParameters, RfmGridParameters, Scale
-from retail_pipeline.core.shipped import SHIPPED
+from retail_pipeline.cli.main import app
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.jobs import REPORT_TABLES
+from retail_pipeline.ingest.profiles.cleaning import CleaningRules
+from retail_pipeline.ingest.profiles.shipped import SHIPPED
+from retail_pipeline.planning.alerts import KINDS
+from retail_pipeline.segmentation import BehaviourParameters, RfmGridParameters, Scale
 from retail_pipeline.settings import Settings, load_settings
 from retail_pipeline.tables import TABLES
 from retail_pipeline.tables.table import Column, Table

@@ -83,9 +83,9 @@ from pathlib import Path
 import dagster as dg
 import pyarrow.parquet as pq
 import retail_pipeline
-from retail_pipeline.core.planner import plan, plan_range
+from retail_pipeline.planning.plan import plan, plan_range
 from retail_pipeline.definitions import build_defs
-from retail_pipeline.defs.driver import bring_up_to_date
+from retail_pipeline.defs.run_plan import bring_up_to_date
 from retail_pipeline_tests import shop, test_docs
 from retail_pipeline_tests.defs.support import open_pipeline
 

@@ -23,18 +23,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from retail_pipeline.core.planner import odd_ids
-from retail_pipeline.core.sources import SourceProfile
-from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline.engine.landing import Landed, Refused
-from retail_pipeline.engine.listing import list_files
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.ingest.landing import Landed, Refused
+from retail_pipeline.ingest.listing import list_files
+from retail_pipeline.ingest.profiles.profile import SourceProfile
 from retail_pipeline.lake.partitions import manifests, read_partition
+from retail_pipeline.planning.plan import odd_ids
 from retail_pipeline.settings import load_settings
 from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.defs.support import land, make_days, open_pipeline, run
-from retail_pipeline_tests.engine.books import book
-from retail_pipeline_tests.engine.landing_shop import Shop, counts, refusal, remarks
-from retail_pipeline_tests.engine.test_apart import apart, two_cells_far_apart
+from retail_pipeline_tests.ingest.books import book
+from retail_pipeline_tests.ingest.landing_shop import Shop, counts, refusal, remarks
+from retail_pipeline_tests.ingest.test_isolation import apart, two_cells_far_apart
 from retail_pipeline_tests.near import read_apart, read_near
 from retail_pipeline_tests.shop import FIRST, PROFILE, deliver, sales, settings_of, span, write
 from retail_pipeline_tests.shop import Line as ShopLine
@@ -639,7 +639,7 @@ def file_far_cells(shop: Shop, line: Line) -> str:
 def file_bomb(shop: Shop, line: Line) -> str:
     content = gzip.compress(text(*[ROW] * 100_000).encode())
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("retail_pipeline.engine.files.unpacked.MAX_UNBOUNDED", 1 << 20)
+        patched.setattr("retail_pipeline.ingest.files.unpacked.MAX_UNBOUNDED", 1 << 20)
         came = landed(shop, {"a.csv.gz": content})
     assert "times its size when unpacked" in came.refused[0]
     return came.word

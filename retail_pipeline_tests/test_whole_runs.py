@@ -20,11 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from retail_pipeline.core.readiness import LEARNED, judge
-from retail_pipeline.core.segmentation import to_json
 from retail_pipeline.lake.models import judged, read_model
 from retail_pipeline.lake.partitions import Lake
 from retail_pipeline.lake.state import read_state
+from retail_pipeline.planning.readiness import LEARNED, judge
+from retail_pipeline.segmentation import to_json
 from retail_pipeline_tests.benchmarks import plain_script
 from retail_pipeline_tests.command import bring_up_to_date, made_once, touched, tree
 

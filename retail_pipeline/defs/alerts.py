@@ -1,7 +1,7 @@
 """Telling people of problems: gathering the facts, and sending what was not told yet.
 
 Belongs here: facts from the lake and from Dagster, the addresses, sending, and what a tick says of it. Does
-not belong here: which problems there are and their words (``core/alerts.py``).
+not belong here: which problems there are and their words (``planning/alerts.py``).
 
 Addresses hold passwords. They are read at the moment of sending and go nowhere else: messages, logs and
 records name a target by its number and service.
@@ -19,7 +19,15 @@ from typing import Any
 
 import dagster as dg
 
-from retail_pipeline.core.alerts import (
+from retail_pipeline.defs.assets.freshness import deadline
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.defs.schedules import TIME_TO_MAKE
+from retail_pipeline.defs.work_requests import MOST_EMPTY_DAYS, ask_for_days, ask_for_files, last_day
+from retail_pipeline.ingest.listing import LandingError
+from retail_pipeline.lake.alerts_sent import Told, forget_told, read_told, write_told
+from retail_pipeline.lake.models import judged
+from retail_pipeline.lake.partitions import LakeError
+from retail_pipeline.planning.alerts import (
     FailedWork,
     Message,
     Problem,
@@ -33,18 +41,10 @@ from retail_pipeline.core.alerts import (
     of_yesterday,
     resolved,
 )
-from retail_pipeline.core.manifests import fingerprint
-from retail_pipeline.core.planner import files_to_land
-from retail_pipeline.core.state import State
-from retail_pipeline.core.yesterday import yesterday_verdict
-from retail_pipeline.defs.assets.yesterday import deadline
-from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline.defs.schedules import TIME_TO_MAKE
-from retail_pipeline.defs.wanted import MOST_EMPTY_DAYS, ask_for_days, ask_for_files, last_day
-from retail_pipeline.engine.listing import LandingError
-from retail_pipeline.lake.models import judged
-from retail_pipeline.lake.partitions import LakeError
-from retail_pipeline.lake.told import Told, forget_told, read_told, write_told
+from retail_pipeline.planning.freshness import yesterday_verdict
+from retail_pipeline.planning.manifests import fingerprint
+from retail_pipeline.planning.plan import files_to_land
+from retail_pipeline.planning.state import State
 from retail_pipeline.settings import ALERT_URLS, Settings
 
 # of hashing new files; the rest is looked at by the next tick

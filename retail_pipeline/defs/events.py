@@ -13,12 +13,12 @@ from typing import Any
 
 import dagster as dg
 
-from retail_pipeline.core.manifests import CheckOutcome
-from retail_pipeline.core.masking import as_markdown
-from retail_pipeline.core.readiness import Finding
 from retail_pipeline.defs.partitions import MAPPINGS
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.engine.validation import Failure
+from retail_pipeline.planning.manifests import CheckOutcome
+from retail_pipeline.planning.masking import as_markdown
+from retail_pipeline.planning.readiness import Finding
 from retail_pipeline.tables import TABLES
 from retail_pipeline.tables.table import Check, Table
 

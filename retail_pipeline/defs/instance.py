@@ -27,10 +27,10 @@ from sqlalchemy.pool import StaticPool
 
 from retail_pipeline.defs.events import Log
 from retail_pipeline.defs.jobs import LOOKS
-from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import INTERRUPTED, SHAPED_BY
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.lake.instance_owner import Owner, claim
 from retail_pipeline.lake.lock import writing
-from retail_pipeline.lake.owner import Owner, claim
 from retail_pipeline.lake.partitions import LakeError
 from retail_pipeline.settings import Settings
 

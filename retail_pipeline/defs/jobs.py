@@ -10,8 +10,8 @@ from typing import Any
 
 import dagster as dg
 
-from retail_pipeline.core import planner
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.planning import plan as planner
 from retail_pipeline.tables import TABLES
 
 DAY_TABLES = planner.DAY_TABLES

@@ -1,7 +1,7 @@
 """Gathers what the page of a day is made from: its tables, models, lists, and the state of the data.
 
 Belongs here: reading the lake's records into ``core.reports.data.ReportData``. Does not belong here: the
-tables (``assets/reports.py``), wording and drawing (``core/reports/``). Paths are given below the lake, so
+tables (``assets/reports.py``), wording and drawing (``report/``). Paths are given below the lake, so
 that the page of the same data is the same wherever the lake lies.
 """
 
@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from retail_pipeline.core.campaigns import DEFAULTS, measurable_lift
-from retail_pipeline.core.inputs import BOOTSTRAP, SAME_SNAPSHOT, model_source
-from retail_pipeline.core.reports.data import RF_GRID, ListSummary, Quality, ReportData
-from retail_pipeline.core.reports.figures import figures_of
-from retail_pipeline.core.segmentation import FittedRfmGrid, FittedSegmentation, assign, snapshot
-from retail_pipeline.core.segmentation.rfm_grid import grid
-from retail_pipeline.core.state import State
+from retail_pipeline.campaigns.lists import DEFAULTS, measurable_lift
 from retail_pipeline.defs.assets.snapshots import FEATURES, frame, model_of
 from retail_pipeline.defs.runner import Run
 from retail_pipeline.lake.models import judged
 from retail_pipeline.lake.partitions import read_partition
+from retail_pipeline.planning.inputs import BOOTSTRAP, SAME_SNAPSHOT, model_source
+from retail_pipeline.planning.state import State
+from retail_pipeline.report.data import RF_GRID, ListSummary, Quality, ReportData
+from retail_pipeline.report.figures import figures_of
+from retail_pipeline.segmentation import FittedRfmGrid, FittedSegmentation, assign, snapshot
+from retail_pipeline.segmentation.rfm_grid import grid
 
 if TYPE_CHECKING:
     import pandas as pd

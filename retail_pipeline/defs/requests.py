@@ -1,7 +1,7 @@
 """From work to Dagster runs: partition ranges as tags, the attempt that a run is, and when to stop trying.
 
 Belongs here: the form of a request, and whether work that failed may be tried again. Does not belong here:
-what must run (``core/planner.py``) or in which order it is asked for (``wanted.py``).
+what must run (``planning/plan.py``) or in which order it is asked for (``wanted.py``).
 
 What a run failed by decides. A ``dagster.Failure`` is our own word that the input is bad: the same input is
 not tried again. Anything else (a killed process, a full disk, a database that went away) may pass: the same
@@ -18,8 +18,8 @@ from itertools import takewhile
 
 import dagster as dg
 
-from retail_pipeline.core.manifests import fingerprint
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.planning.manifests import fingerprint
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"

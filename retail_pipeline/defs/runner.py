@@ -15,13 +15,13 @@ from typing import TypeVar
 
 import dagster as dg
 
-from retail_pipeline.core.customer_checks import Oddities
-from retail_pipeline.core.masking import as_markdown
-from retail_pipeline.core.segmentation import FittedSegmentation, of_each_day, to_sql
-from retail_pipeline.core.state import State
 from retail_pipeline.defs.events import Log
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.engine import Engine, EngineError
+from retail_pipeline.planning.customer_checks import Oddities
+from retail_pipeline.planning.masking import as_markdown
+from retail_pipeline.planning.state import State
+from retail_pipeline.segmentation import FittedSegmentation, of_each_day, to_sql
 
 Key = TypeVar("Key")
 Bad = dict[Key, str]

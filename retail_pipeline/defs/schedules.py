@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from retail_pipeline.defs.assets.yesterday import deadline
+from retail_pipeline.defs.assets.freshness import deadline
 from retail_pipeline.defs.jobs import DAILY, LOOKS, MODELS
 from retail_pipeline.settings import Settings
 

@@ -11,18 +11,24 @@ from typing import Any
 
 import dagster as dg
 
-from retail_pipeline.core.planner import files_to_land
-from retail_pipeline.core.state import State
 from retail_pipeline.defs.alerts import AlertError, standing, targets, tell
 from retail_pipeline.defs.instance import owner_of, runs_under_way
 from retail_pipeline.defs.jobs import DAILY, LANDING, MODELS, REPORTS
-from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import Asked
-from retail_pipeline.defs.wanted import MOST_FILES, ask_for_days, ask_for_files, forget_mended, last_day
-from retail_pipeline.engine.listing import LandingError
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.defs.work_requests import (
+    MOST_FILES,
+    ask_for_days,
+    ask_for_files,
+    forget_mended,
+    last_day,
+)
+from retail_pipeline.ingest.listing import LandingError
+from retail_pipeline.lake.instance_owner import refuse_stranger
 from retail_pipeline.lake.lock import is_held
-from retail_pipeline.lake.owner import refuse_stranger
 from retail_pipeline.lake.partitions import LakeError
+from retail_pipeline.planning.plan import files_to_land
+from retail_pipeline.planning.state import State
 from retail_pipeline.settings import ALERT_URLS, outdated
 
 # of hashing new files; a tick that takes longer than 60 s is killed

@@ -1,7 +1,7 @@
 """The default engine: DuckDB, in process.
 
 Belongs here: running a statement over Parquet files and Arrow tables. Does not belong here: what the
-statements say (``tables/``, ``core/segmentation/``).
+statements say (``tables/``, ``segmentation/``).
 """
 
 from __future__ import annotations

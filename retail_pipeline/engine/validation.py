@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 import sqlglot
 from sqlglot import exp
 
-from retail_pipeline.core.masking import mask
+from retail_pipeline.planning.masking import mask
 from retail_pipeline.tables.expectations import Expectation
 from retail_pipeline.tables.table import Table
 

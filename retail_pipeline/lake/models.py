@@ -1,7 +1,7 @@
 """Models in the lake: JSON files, one a segmentation, of a month or beside a snapshot fitted on itself.
 
 Belongs here: where they lie, reading and writing them. Does not belong here: what they say
-(``core/segmentation/``) or which is in force (``core/promotion.py``).
+(``segmentation/``) or which is in force (``segmentation/gates.py``).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
-from retail_pipeline.core.manifests import Manifest, fingerprint, schema_fingerprint
-from retail_pipeline.core.promotion import Candidate, Verdict, candidate_from_json, verdict
-from retail_pipeline.core.segmentation import FittedSegmentation, from_json
 from retail_pipeline.lake.partitions import Lake, LakeError, contents, entries, replace_file, write_manifest
 from retail_pipeline.lake.state import read_model_decisions
+from retail_pipeline.planning.manifests import Manifest, fingerprint, schema_fingerprint
+from retail_pipeline.segmentation import FittedSegmentation, from_json
+from retail_pipeline.segmentation.gates import Candidate, Verdict, candidate_from_json, verdict
 from retail_pipeline.tables import TABLES
 from retail_pipeline.tables.table import Table
 

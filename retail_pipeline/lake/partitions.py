@@ -1,7 +1,7 @@
 """Partitions of the lake: their paths, atomic writes with a manifest, reading back.
 
 Belongs here: everything that touches a partition's files. Does not belong here: what the rows mean
-(``core/``) or which partitions should be written (``core/planner.py``).
+(``core/``) or which partitions should be written (``planning/plan.py``).
 
 A data file is replaced first and its manifest last, each by one rename. A crash in between leaves new data
 beside a manifest that still names the old inputs, so the planner makes the partition again and gets the same
@@ -25,7 +25,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from retail_pipeline.core.manifests import Manifest, schema_fingerprint
+from retail_pipeline.planning.manifests import Manifest, schema_fingerprint
 from retail_pipeline.tables.table import DATA_FILE, Table
 
 MANIFEST_FILE = "_manifest.json"

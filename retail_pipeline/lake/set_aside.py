@@ -1,7 +1,7 @@
 """What landed and does not count: refusals, and the rows of files that are replaced or held back.
 
 Belongs here: where these lie, and moving rows between there and the tables. Does not belong here: which files
-count (``core/deliveries.py``).
+count (``planning/deliveries.py``).
 
 Under ``set_aside/`` files lie as they would in the tables, so that the tables hold nothing that must not be
 summed, nothing is lost, and what counts again goes back by a rename. Under ``quarantine/`` there is a record
@@ -14,9 +14,6 @@ import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from retail_pipeline.core.arrivals import Refusal
-from retail_pipeline.core.deliveries import Deliveries
-from retail_pipeline.core.manifests import Manifest
 from retail_pipeline.lake.partitions import (
     MANIFEST_FILE,
     Lake,
@@ -26,6 +23,9 @@ from retail_pipeline.lake.partitions import (
     manifests,
     replace_file,
 )
+from retail_pipeline.planning.arrivals import Refusal
+from retail_pipeline.planning.deliveries import Deliveries
+from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.tables import TABLES
 
 SET_ASIDE = "set_aside"

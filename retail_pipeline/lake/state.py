@@ -1,6 +1,6 @@
 """What is there: the lake's manifests and the landing folder, read into one value for the planner.
 
-Belongs here: reading. Does not belong here: any conclusion drawn from it (``core/planner.py``).
+Belongs here: reading. Does not belong here: any conclusion drawn from it (``planning/plan.py``).
 """
 
 from __future__ import annotations
@@ -11,13 +11,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
-from retail_pipeline.core.arrivals import FileSeen
-from retail_pipeline.core.decisions import DayRelease, FileDecision, ListRelease, ModelRetrain
-from retail_pipeline.core.deliveries import NO_LIMITS, Limits
-from retail_pipeline.core.manifests import Frozen, Manifest, fingerprint
-from retail_pipeline.core.promotion import ModelDecision
-from retail_pipeline.core.readiness import LEARNED, Expected
-from retail_pipeline.core.state import State
 from retail_pipeline.lake.partitions import (
     Lake,
     LakeError,
@@ -28,6 +21,13 @@ from retail_pipeline.lake.partitions import (
     replace_file,
 )
 from retail_pipeline.lake.set_aside import read_landed, read_refusals
+from retail_pipeline.planning.arrivals import FileSeen
+from retail_pipeline.planning.decisions import DayRelease, FileDecision, ListRelease, ModelRetrain
+from retail_pipeline.planning.deliveries import NO_LIMITS, Limits
+from retail_pipeline.planning.manifests import Frozen, Manifest, fingerprint
+from retail_pipeline.planning.readiness import LEARNED, Expected
+from retail_pipeline.planning.state import State
+from retail_pipeline.segmentation.gates import ModelDecision
 from retail_pipeline.tables import TABLES
 from retail_pipeline.tables.table import Table
 

@@ -15,9 +15,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from retail_pipeline.engine.files.records import open_records
-from retail_pipeline.engine.files.shapes import generic_layout
-from retail_pipeline.engine.files.unpacked import RefusalError
+from retail_pipeline.ingest.files.records import open_records
+from retail_pipeline.ingest.files.shapes import generic_layout
+from retail_pipeline.ingest.files.unpacked import RefusalError
 
 Table = list[tuple[str, ...]]
 

@@ -19,7 +19,10 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import TypeAdapter
 
-from retail_pipeline.core.segmentation import (
+from retail_pipeline.engine import Engine
+from retail_pipeline.engine.duckdb import connect
+from retail_pipeline.lake.partitions import STAGING, Lake, read_partition, write_partition
+from retail_pipeline.segmentation import (
     LAPSED,
     FittedSegmentation,
     Parameters,
@@ -28,10 +31,7 @@ from retail_pipeline.core.segmentation import (
     snapshot,
     to_sql,
 )
-from retail_pipeline.core.segmentation.fitted import NUMERIC_ID
-from retail_pipeline.engine import Engine
-from retail_pipeline.engine.duckdb import connect
-from retail_pipeline.lake.partitions import STAGING, Lake, read_partition, write_partition
+from retail_pipeline.segmentation.fitted import NUMERIC_ID
 from retail_pipeline.tables import TABLES
 
 T = TypeVar("T")

@@ -18,8 +18,8 @@ from pathlib import Path
 import duckdb
 import yaml
 
-from retail_pipeline.core.manifests import Manifest, Part, schema_fingerprint
 from retail_pipeline.lake.partitions import Lake, write_manifest, write_partition
+from retail_pipeline.planning.manifests import Manifest, Part, schema_fingerprint
 from retail_pipeline.tables import TABLES
 
 HERE = Path(__file__).parent
@@ -91,7 +91,7 @@ from datetime import date
 from pathlib import Path
 began = time.perf_counter()
 from retail_pipeline.defs.instance import open_instance
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.settings import load_settings
 from retail_pipeline_tests.defs.support import run
 pipeline = Pipeline(load_settings(Path(sys.argv[1])))

@@ -52,12 +52,14 @@ def watch() -> None:
         loader.exec_module = timed("imports", loader.exec_module)  # type: ignore[method-assign]
     import dagster as dg
 
-    from retail_pipeline.core import segmentation
-    from retail_pipeline.defs import driver, runner
-    from retail_pipeline.defs.assets import days, models, released, snapshots
-    from retail_pipeline.defs.pipeline import Pipeline
-    from retail_pipeline.engine import landing as landing_engine
+    from retail_pipeline import segmentation
+    from retail_pipeline.defs import run_plan as driver
+    from retail_pipeline.defs import runner
+    from retail_pipeline.defs.assets import days, models, snapshots
+    from retail_pipeline.defs.assets import released_lists as released
+    from retail_pipeline.defs.resources import Pipeline
     from retail_pipeline.engine.duckdb import DuckDB
+    from retail_pipeline.ingest import landing as landing_engine
     from retail_pipeline.lake import partitions
 
     dg.DagsterInstance.handle_new_event = timed("Dagster events", dg.DagsterInstance.handle_new_event)  # type: ignore[method-assign]
@@ -87,7 +89,7 @@ def watch() -> None:
 def main() -> None:
     """Run the command that the arguments give; the last line of standard output is the split."""
     watch()
-    from retail_pipeline.cli import app
+    from retail_pipeline.cli.main import app
 
     code: object = 0
     try:

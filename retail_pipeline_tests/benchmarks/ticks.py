@@ -18,14 +18,14 @@ from typing import Any
 
 import dagster as dg
 
-from retail_pipeline.core.arrivals import FileSeen
-from retail_pipeline.core.inputs import customer_days_inputs, transactions_inputs
-from retail_pipeline.core.manifests import Manifest
-from retail_pipeline.core.state import State
 from retail_pipeline.definitions import build_defs
-from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline.engine.listing import list_files
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.ingest.listing import list_files
 from retail_pipeline.lake.partitions import write_manifest
+from retail_pipeline.planning.arrivals import FileSeen
+from retail_pipeline.planning.inputs import customer_days_inputs, transactions_inputs
+from retail_pipeline.planning.manifests import Manifest
+from retail_pipeline.planning.state import State
 from retail_pipeline_tests.defs.support import land, make_days, open_pipeline
 from retail_pipeline_tests.shop import FIRST, deliver, sales, write
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import dagster as dg
 
-from retail_pipeline.core.planner import files_to_land
 from retail_pipeline.definitions import build_defs
-from retail_pipeline.defs.driver import QUIET
 from retail_pipeline.defs.jobs import DAY_TABLES, SNAPSHOT_TABLES
-from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import file_ranges, range_tags
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.defs.run_plan import QUIET
+from retail_pipeline.planning.plan import files_to_land
 from retail_pipeline.settings import load_settings
 from retail_pipeline_tests.shop import settings_of
 

@@ -12,11 +12,11 @@ import dagster as dg
 import pytest
 from rich.console import Console
 
-from retail_pipeline import show
-from retail_pipeline.core.accounting import Account, account
-from retail_pipeline.core.decisions import FileDecision
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.cli import status as show
+from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.lake.state import write_file_decision
+from retail_pipeline.planning.accounting import Account, account
+from retail_pipeline.planning.decisions import FileDecision
 from retail_pipeline_tests.defs.support import land, make_days, open_pipeline
 from retail_pipeline_tests.shop import FIRST, PROFILE, Line, deliver, sales, span, write
 

@@ -14,12 +14,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from retail_pipeline.core.alerts import Problem
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.alerts import AlertError, Standing, targets, tell
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.sensors import alert
-from retail_pipeline.lake.told import read_told
+from retail_pipeline.lake.alerts_sent import read_told
+from retail_pipeline.planning.alerts import Problem
 from retail_pipeline.settings import ALERT_URLS, load_settings
 from retail_pipeline_tests.defs.support import land, make_days, open_pipeline
 from retail_pipeline_tests.defs.test_sensors import MAKES, SETTINGS, execute, tick

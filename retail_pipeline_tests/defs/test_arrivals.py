@@ -9,12 +9,12 @@ import dagster as dg
 import pyarrow.dataset as ds
 import pytest
 
-from retail_pipeline.core.decisions import FileDecision
-from retail_pipeline.core.planner import files_to_land, plan
-from retail_pipeline.defs.driver import bring_up_to_date
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.defs.run_plan import bring_up_to_date
 from retail_pipeline.lake.set_aside import SET_ASIDE
 from retail_pipeline.lake.state import write_file_decision
+from retail_pipeline.planning.decisions import FileDecision
+from retail_pipeline.planning.plan import files_to_land, plan
 from retail_pipeline_tests.defs.support import evaluations, land, make_days, open_pipeline, said
 from retail_pipeline_tests.shop import FIRST, PROFILE, Line, deliver, sales, span, write
 

@@ -9,13 +9,13 @@ import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
-from retail_pipeline.core.decisions import DayRelease
-from retail_pipeline.core.inputs import read_by_no_profile
-from retail_pipeline.core.planner import plan
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.cli.status import without_profile
+from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.lake.state import write_release
-from retail_pipeline.show import without_profile
+from retail_pipeline.planning.decisions import DayRelease
+from retail_pipeline.planning.inputs import read_by_no_profile
+from retail_pipeline.planning.plan import plan
 from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.defs.support import (
     evaluations,

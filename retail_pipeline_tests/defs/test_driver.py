@@ -9,14 +9,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from retail_pipeline.core.alerts import of_ids
 from retail_pipeline.definitions import build_defs, defs
-from retail_pipeline.defs.driver import bring_up_to_date
-from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import file_ranges, range_tags
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.defs.run_plan import bring_up_to_date
 from retail_pipeline.defs.runner import Bad, fail_by_name, make_all
 from retail_pipeline.engine import EngineError
 from retail_pipeline.lake.partitions import read_partition
+from retail_pipeline.planning.alerts import of_ids
 from retail_pipeline.settings import load_settings
 from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.defs.support import evaluations, land, open_pipeline, run, said, statuses

@@ -18,8 +18,8 @@ import psutil
 import pytest
 from rich.console import Console
 
+from retail_pipeline.cli.status import print_status
 from retail_pipeline.definitions import build_defs
-from retail_pipeline.defs.driver import bring_up_to_date
 from retail_pipeline.defs.instance import (
     PROCESS,
     SECONDS_TO_FIRST_STEP,
@@ -30,13 +30,13 @@ from retail_pipeline.defs.instance import (
     report_dead_runs,
     runs_under_way,
 )
-from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import INTERRUPTED
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.defs.run_plan import bring_up_to_date
 from retail_pipeline.defs.sensors import wait
+from retail_pipeline.lake.instance_owner import adopt, read_owner
 from retail_pipeline.lake.lock import is_held, writing
-from retail_pipeline.lake.owner import adopt, read_owner
 from retail_pipeline.lake.partitions import LakeError
-from retail_pipeline.show import print_status
 from retail_pipeline_tests.defs.support import open_pipeline, run
 from retail_pipeline_tests.shop import FIRST
 

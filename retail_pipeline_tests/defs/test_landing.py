@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dagster as dg
 
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.cli.status import unreadable
+from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.lake.partitions import remove_partition
-from retail_pipeline.show import unreadable
 from retail_pipeline_tests.defs.support import evaluations, land, run, said
 from retail_pipeline_tests.shop import FIRST, deliver, sales, span, write
 

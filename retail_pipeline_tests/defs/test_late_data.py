@@ -10,11 +10,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from retail_pipeline.core.decisions import ListRelease
-from retail_pipeline.defs.driver import bring_up_to_date
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.defs.run_plan import bring_up_to_date
 from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.lake.state import RELEASED_FILE, write_list_release
+from retail_pipeline.planning.decisions import ListRelease
 from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.command import touched, tree
 from retail_pipeline_tests.defs.support import land, make_days, make_snapshots, open_pipeline

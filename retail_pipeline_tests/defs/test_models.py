@@ -12,13 +12,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from retail_pipeline.core.decisions import ModelRetrain
-from retail_pipeline.core.inputs import rests_on_other_data
-from retail_pipeline.core.promotion import Gates, ModelDecision
-from retail_pipeline.defs.driver import bring_up_to_date, look
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.defs.run_plan import bring_up_to_date, look
 from retail_pipeline.lake.models import judged, read_model
 from retail_pipeline.lake.state import write_model_decision, write_retrain
+from retail_pipeline.planning.decisions import ModelRetrain
+from retail_pipeline.planning.inputs import rests_on_other_data
+from retail_pipeline.segmentation.gates import Gates, ModelDecision
 from retail_pipeline_tests.command import tree
 from retail_pipeline_tests.defs.support import evaluations, open_pipeline, run, said
 from retail_pipeline_tests.shop import Line, deliver, sales, span, write

@@ -13,16 +13,16 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from retail_pipeline.core.decisions import DayRelease
-from retail_pipeline.core.readiness import Delivered
-from retail_pipeline.core.state import State
 from retail_pipeline.definitions import build_defs
-from retail_pipeline.defs.assets.yesterday import deadline, look_at_yesterday
-from retail_pipeline.defs.driver import Outcome, bring_up_to_date, look
+from retail_pipeline.defs.assets.freshness import deadline, look_at_yesterday
 from retail_pipeline.defs.jobs import DELIVERIES, YESTERDAY
-from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.report_data import quality
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.defs.run_plan import Outcome, bring_up_to_date, look
 from retail_pipeline.lake.state import write_release
+from retail_pipeline.planning.decisions import DayRelease
+from retail_pipeline.planning.readiness import Delivered
+from retail_pipeline.planning.state import State
 from retail_pipeline_tests.defs.support import evaluations, land, make_days, open_pipeline, said, statuses
 from retail_pipeline_tests.shop import FIRST, PROFILE, Line, deliver, sales, span, write
 

@@ -13,17 +13,17 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from retail_pipeline.core.segmentation import to_sql
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.assets.reports import make_tables
-from retail_pipeline.defs.driver import QUIET
 from retail_pipeline.defs.events import Log
 from retail_pipeline.defs.jobs import REPORT_TABLES
-from retail_pipeline.defs.pipeline import Pipeline
 from retail_pipeline.defs.requests import range_tags
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.defs.run_plan import QUIET
 from retail_pipeline.defs.runner import Run
 from retail_pipeline.lake.models import read_model, read_own_model
 from retail_pipeline.lake.partitions import read_partition
+from retail_pipeline.segmentation import to_sql
 from retail_pipeline.settings import Features
 from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.command import tree

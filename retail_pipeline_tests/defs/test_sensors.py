@@ -14,16 +14,16 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from retail_pipeline.core.decisions import DayRelease
-from retail_pipeline.core.state import State
 from retail_pipeline.definitions import build_defs
-from retail_pipeline.defs import wanted
-from retail_pipeline.defs.driver import QUIET
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs import work_requests as wanted
 from retail_pipeline.defs.requests import INTERRUPTED, MOST_ATTEMPTS, MOST_INTERRUPTIONS
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.defs.run_plan import QUIET
 from retail_pipeline.defs.sensors import MANY_FILES, look_at_days
-from retail_pipeline.defs.wanted import last_day
+from retail_pipeline.defs.work_requests import last_day
 from retail_pipeline.lake.state import write_release
+from retail_pipeline.planning.decisions import DayRelease
+from retail_pipeline.planning.state import State
 from retail_pipeline.settings import load_settings
 from retail_pipeline_tests.defs.support import Result, open_pipeline
 from retail_pipeline_tests.shop import deliver, sales, settings_file, span, write

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.lake.partitions import read_partition, write_partition
 from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.defs.support import (

@@ -13,12 +13,12 @@ import dagster as dg
 import pytest
 
 import retail_pipeline
-from retail_pipeline.core.manifests import Lines
-from retail_pipeline.core.reconciliation import REFUSED, Till
-from retail_pipeline.defs.pipeline import Pipeline
-from retail_pipeline.engine.preview import Preview, preview
-from retail_pipeline.engine.reading import Reader, session
-from retail_pipeline.engine.till import of_days
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.ingest.reading import Reader, session
+from retail_pipeline.ingest.till_figures import of_days
+from retail_pipeline.ingest.trial import Preview, preview
+from retail_pipeline.planning.manifests import Lines
+from retail_pipeline.planning.reconciliation import REFUSED, Till
 from retail_pipeline.settings import load_settings
 from retail_pipeline_tests.defs.support import land, make_days
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from retail_pipeline.core.alerts import messages
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.alerts import standing
-from retail_pipeline.defs.driver import bring_up_to_date
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.defs.run_plan import bring_up_to_date
 from retail_pipeline.defs.sensors import wait
+from retail_pipeline.planning.alerts import messages
 from retail_pipeline_tests.defs.support import open_pipeline
 from retail_pipeline_tests.defs.test_sensors import LANDS, MAKES, execute, named, tick
 from retail_pipeline_tests.shop import deliver, span

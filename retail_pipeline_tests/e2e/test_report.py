@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from retail_pipeline.core.reports.page import page as report_page
-from retail_pipeline_tests.core.reports.support import shop
+from retail_pipeline.report.page import page as report_page
+from retail_pipeline_tests.report.support import shop
 
 PHONE, DESKTOP = 390, 1280
 # A4 less the margins of the style sheet, at 96 pixels an inch

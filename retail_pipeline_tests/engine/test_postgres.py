@@ -12,8 +12,8 @@ import duckdb
 import pandas as pd
 import pytest
 
-from retail_pipeline.core import segmentation
-from retail_pipeline.core.segmentation import Parameters, RfmGridParameters, Scale, fit_snapshot, to_sql
+from retail_pipeline import segmentation
+from retail_pipeline.segmentation import Parameters, RfmGridParameters, Scale, fit_snapshot, to_sql
 from retail_pipeline_tests.benchmarks.segments import customers, frame, methods
 from retail_pipeline_tests.postgres import NEEDS_POSTGRES, running_postgres
 

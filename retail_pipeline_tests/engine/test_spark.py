@@ -22,9 +22,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from retail_pipeline import tables as statements
-from retail_pipeline.core.campaigns import Campaign, candidates_sql, control_below
-from retail_pipeline.core.reports import tables
-from retail_pipeline.core.segmentation import (
+from retail_pipeline.campaigns.lists import Campaign, candidates_sql, control_below
+from retail_pipeline.engine import Engine, EngineError, Input
+from retail_pipeline.engine.duckdb import connect as connect_duckdb
+from retail_pipeline.engine.spark import Spark
+from retail_pipeline.engine.spark import connect as connect_spark
+from retail_pipeline.ingest.profiles.shipped import SHIPPED
+from retail_pipeline.report import small_tables as tables
+from retail_pipeline.segmentation import (
     BehaviourParameters,
     FittedSegmentation,
     Parameters,
@@ -34,11 +39,6 @@ from retail_pipeline.core.segmentation import (
     of_each_day,
     to_sql,
 )
-from retail_pipeline.core.shipped import SHIPPED
-from retail_pipeline.engine import Engine, EngineError, Input
-from retail_pipeline.engine.duckdb import connect as connect_duckdb
-from retail_pipeline.engine.spark import Spark
-from retail_pipeline.engine.spark import connect as connect_spark
 from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.benchmarks.segments import frame, methods
 

@@ -16,15 +16,15 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from retail_pipeline.cli import app
-from retail_pipeline.core.cleaning import CleaningRules, parameters, rules_for
-from retail_pipeline.core.shipped import SHIPPED
-from retail_pipeline.core.sources import SourceProfile
+from retail_pipeline.cli.main import app
 from retail_pipeline.engine.duckdb import DuckDB, connect
+from retail_pipeline.ingest.profiles.cleaning import CleaningRules, parameters, rules_for
+from retail_pipeline.ingest.profiles.profile import SourceProfile
+from retail_pipeline.ingest.profiles.shipped import SHIPPED
 from retail_pipeline.tables import TABLES, statement
-from retail_pipeline_tests.engine.landing_shop import Shop, counts
 from retail_pipeline_tests.exports import books, tills, web_shops
 from retail_pipeline_tests.exports.made import PROPOSED, Export, Line
+from retail_pipeline_tests.ingest.landing_shop import Shop, counts
 
 KINDS: list[Callable[[], Export]] = [
     web_shops.prestashop,

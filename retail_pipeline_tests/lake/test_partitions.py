@@ -20,7 +20,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retail_pipeline.core.manifests import CheckOutcome, Manifest
 from retail_pipeline.lake import partitions
 from retail_pipeline.lake.partitions import (
     MANIFEST_FILE,
@@ -34,6 +33,7 @@ from retail_pipeline.lake.partitions import (
     replace_file,
     write_partition,
 )
+from retail_pipeline.planning.manifests import CheckOutcome, Manifest
 from retail_pipeline.tables import TABLES
 from retail_pipeline.tables.table import DATA_FILE
 

@@ -7,9 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from retail_pipeline.core.arrivals import Refusal
-from retail_pipeline.core.deliveries import Deliveries, Held
-from retail_pipeline.core.manifests import Manifest, Part
 from retail_pipeline.lake.partitions import Lake, LakeError, replace_file, write_manifest
 from retail_pipeline.lake.set_aside import (
     apart,
@@ -19,6 +16,9 @@ from retail_pipeline.lake.set_aside import (
     settle,
     write_refusal,
 )
+from retail_pipeline.planning.arrivals import Refusal
+from retail_pipeline.planning.deliveries import Deliveries, Held
+from retail_pipeline.planning.manifests import Manifest, Part
 from retail_pipeline_tests.command import tree
 
 DAYS = (date(2024, 1, 1), date(2024, 1, 2))

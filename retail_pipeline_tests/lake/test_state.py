@@ -10,10 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from retail_pipeline.core.arrivals import FileSeen
-from retail_pipeline.core.decisions import DayRelease, ListRelease
-from retail_pipeline.core.manifests import Manifest, Part
-from retail_pipeline.core.state import State
 from retail_pipeline.lake.partitions import Lake, LakeError, write_manifest
 from retail_pipeline.lake.state import (
     RELEASED_FILE,
@@ -22,6 +18,10 @@ from retail_pipeline.lake.state import (
     write_list_release,
     write_release,
 )
+from retail_pipeline.planning.arrivals import FileSeen
+from retail_pipeline.planning.decisions import DayRelease, ListRelease
+from retail_pipeline.planning.manifests import Manifest, Part
+from retail_pipeline.planning.state import State
 
 DAY = date(2011, 3, 5)
 RELEASE = DayRelease(day=DAY, content="abc", why="the till was closed for stocktaking", by="anne")

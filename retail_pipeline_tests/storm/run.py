@@ -32,11 +32,11 @@ import psutil
 import pyarrow.parquet as pq
 import yaml
 
-from retail_pipeline.core.planner import plan
 from retail_pipeline.defs.instance import runs_under_way
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.lake.lock import is_held
 from retail_pipeline.lake.partitions import Lake
+from retail_pipeline.planning.plan import plan
 from retail_pipeline.settings import load_settings
 from retail_pipeline_tests.command import begin, retail_pipeline
 from retail_pipeline_tests.shop import settings_of

@@ -11,16 +11,16 @@ from typing import Any
 
 import dagster as dg
 
-from retail_pipeline.core.planner import stale_snapshots
 from retail_pipeline.defs.assets.days import make_days
 from retail_pipeline.defs.assets.snapshots import make_snapshots
 from retail_pipeline.defs.events import asset_specs, check_specs, log_check
 from retail_pipeline.defs.instance import writing_step
 from retail_pipeline.defs.jobs import DAY_TABLES, SNAPSHOT_TABLES
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, fail_by_name
 from retail_pipeline.engine.validation import counted
 from retail_pipeline.lake.set_aside import settle
+from retail_pipeline.planning.plan import stale_snapshots
 
 
 def daily_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:

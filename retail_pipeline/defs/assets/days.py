@@ -12,19 +12,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from retail_pipeline.core.cleaning import parameters
-from retail_pipeline.core.inputs import customer_days_inputs, transactions_inputs
-from retail_pipeline.core.manifests import Manifest
-from retail_pipeline.core.planner import DAY_TABLES
-from retail_pipeline.core.reconciliation import Tally, odd_shares, tallies
-from retail_pipeline.core.state import State, value_of
 from retail_pipeline.defs.assets.declared import make_declared
 from retail_pipeline.defs.events import Log, blocking, log_check, log_findings, log_made, outcomes
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
 from retail_pipeline.engine.validation import Failure, counted, validate
+from retail_pipeline.ingest.profiles.cleaning import parameters
 from retail_pipeline.lake.partitions import read_partition, remove_partition, write_partition
 from retail_pipeline.lake.slices import slices
+from retail_pipeline.planning.inputs import customer_days_inputs, transactions_inputs
+from retail_pipeline.planning.manifests import Manifest
+from retail_pipeline.planning.plan import DAY_TABLES
+from retail_pipeline.planning.reconciliation import Tally, odd_shares, tallies
+from retail_pipeline.planning.state import State, value_of
 from retail_pipeline.tables import TABLES, statement
 
 BATCH_ROWS = 200_000

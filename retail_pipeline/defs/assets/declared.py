@@ -7,12 +7,12 @@ belong here: tables that take more than that (``days.py``, ``snapshots.py``, ``m
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from retail_pipeline.core.inputs import inputs_of
 from retail_pipeline.defs.events import blocking, log_check, log_made
 from retail_pipeline.defs.runner import Bad, Run, not_made
 from retail_pipeline.engine import Input
 from retail_pipeline.engine.validation import validate
 from retail_pipeline.lake.partitions import remove_partition, write_partition
+from retail_pipeline.planning.inputs import inputs_of
 from retail_pipeline.tables import TABLES
 from retail_pipeline.tables.table import UP_TO, Reads
 

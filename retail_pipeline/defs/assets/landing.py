@@ -1,31 +1,31 @@
 """raw_transactions: lands files, each a partition of its own.
 
 Belongs here: handing the selected files to the landing engine and saying what became of each. Does not belong
-here: reading files (``engine/landing.py``), mapping columns (``core/sources.py``), which files count
-(``core/deliveries.py``).
+here: reading files (``ingest/landing.py``), mapping columns (``ingest/profiles``), which files count
+(``planning/deliveries.py``).
 """
 
 from collections.abc import Collection, Iterator, Sequence
 
 import dagster as dg
 
-from retail_pipeline.core.arrivals import FileSeen, Refusal, reading, source_of
-from retail_pipeline.core.deliveries import unfit
-from retail_pipeline.core.manifests import Manifest
-from retail_pipeline.core.masking import without_values
-from retail_pipeline.core.planner import landed_file, lying
-from retail_pipeline.core.state import State
 from retail_pipeline.defs.events import Log, asset_specs, check_specs, log_check
 from retail_pipeline.defs.instance import writing_step
 from retail_pipeline.defs.jobs import DELIVERIES
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.runner import Bad, fail_by_name
-from retail_pipeline.engine.apart import allowance_of, land_apart
-from retail_pipeline.engine.landing import Landed, Refused
 from retail_pipeline.engine.validation import Failure, counted
+from retail_pipeline.ingest.isolation import allowance_of, land_apart
+from retail_pipeline.ingest.landing import Landed, Refused
 from retail_pipeline.lake.lock import shared_hold
 from retail_pipeline.lake.partitions import prepare, read_partition
 from retail_pipeline.lake.set_aside import forget_refusals, home_of, settle, write_refusal
+from retail_pipeline.planning.arrivals import FileSeen, Refusal, reading, source_of
+from retail_pipeline.planning.deliveries import unfit
+from retail_pipeline.planning.manifests import Manifest
+from retail_pipeline.planning.masking import without_values
+from retail_pipeline.planning.plan import landed_file, lying
+from retail_pipeline.planning.state import State
 from retail_pipeline.tables import TABLES
 
 REMEDY = "`retail-pipeline quarantine show {}` says more, `accept` or `reject` decides"

@@ -1,8 +1,8 @@
 """model_candidates and segmentation_models: what was fitted for a month, and what is in force in it.
 
 Belongs here: the month close that models rest on (its snapshot and assignments), the fit, the verdict, the
-JSON, the month's checks. Does not belong here: the methods (``core/segmentation/``), gates and verdicts
-(``core/promotion.py``).
+JSON, the month's checks. Does not belong here: the methods (``segmentation/``), gates and verdicts
+(``segmentation/gates.py``).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,31 +13,6 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from retail_pipeline.core.calendar import close_before, month_of
-from retail_pipeline.core.inputs import (
-    SAME_SNAPSHOT,
-    candidate_inputs,
-    candidates_are_current,
-    lacks_last_day,
-    model_inputs,
-    rests_on_other_data,
-)
-from retail_pipeline.core.masking import as_markdown
-from retail_pipeline.core.promotion import (
-    Candidate,
-    Verdict,
-    assess,
-    candidate_to_json,
-    verdict,
-)
-from retail_pipeline.core.segmentation import (
-    FittedSegmentation,
-    Snapshot,
-    fit_snapshot,
-    from_json,
-    snapshot,
-    to_json,
-)
 from retail_pipeline.defs.assets.snapshots import (
     ASSIGNMENTS,
     FEATURES,
@@ -51,7 +26,7 @@ from retail_pipeline.defs.assets.snapshots import (
 )
 from retail_pipeline.defs.events import as_metadata, asset_specs, check_specs, log_check, log_made
 from retail_pipeline.defs.instance import writing_step
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all
 from retail_pipeline.engine.validation import Failure, counted
 from retail_pipeline.lake.models import (
@@ -64,6 +39,31 @@ from retail_pipeline.lake.models import (
 )
 from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.lake.state import read_model_decisions
+from retail_pipeline.planning.calendar import close_before, month_of
+from retail_pipeline.planning.inputs import (
+    SAME_SNAPSHOT,
+    candidate_inputs,
+    candidates_are_current,
+    lacks_last_day,
+    model_inputs,
+    rests_on_other_data,
+)
+from retail_pipeline.planning.masking import as_markdown
+from retail_pipeline.segmentation import (
+    FittedSegmentation,
+    Snapshot,
+    fit_snapshot,
+    from_json,
+    snapshot,
+    to_json,
+)
+from retail_pipeline.segmentation.gates import (
+    Candidate,
+    Verdict,
+    assess,
+    candidate_to_json,
+    verdict,
+)
 
 
 def model_assets(pipeline: Pipeline, months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:

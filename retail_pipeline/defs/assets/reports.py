@@ -1,7 +1,7 @@
 """The tables of the report and its page: one runner, as a rule for the last day of a range alone.
 
 Belongs here: reading, running the statements, checking, writing, saying so. Does not belong here: what the
-tables say (``tables/``, ``core/reports/tables.py``), how they are drawn and worded (``core/reports/``).
+tables say (``tables/``, ``report/small_tables.py``), how they are drawn and worded (``report/``).
 """
 
 import hashlib
@@ -16,10 +16,6 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
-from retail_pipeline.core.inputs import model_source, report_inputs
-from retail_pipeline.core.manifests import Manifest, schema_fingerprint
-from retail_pipeline.core.reports import tables as small
-from retail_pipeline.core.segmentation import FittedSegmentation, fit
 from retail_pipeline.defs.assets.snapshots import (
     ASSIGNMENTS,
     FEATURES,
@@ -38,7 +34,7 @@ from retail_pipeline.defs.events import (
 )
 from retail_pipeline.defs.instance import writing_step
 from retail_pipeline.defs.jobs import REPORT_TABLES
-from retail_pipeline.defs.pipeline import Pipeline
+from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all, not_made
 from retail_pipeline.engine import Input
 from retail_pipeline.engine.validation import validate
@@ -50,10 +46,14 @@ from retail_pipeline.lake.partitions import (
     write_manifest,
     write_partition,
 )
+from retail_pipeline.planning.inputs import model_source, report_inputs
+from retail_pipeline.planning.manifests import Manifest, schema_fingerprint
+from retail_pipeline.report import small_tables as small
+from retail_pipeline.segmentation import FittedSegmentation, fit
 from retail_pipeline.tables import TABLES, statement
 
 if TYPE_CHECKING:
-    from retail_pipeline.core.reports.data import ReportData
+    from retail_pipeline.report.data import ReportData
 
 MIGRATION, REPORT = TABLES["segment_migration"], TABLES["report"]
 YEAR = 365
@@ -230,7 +230,7 @@ def check_tables(run: Run, day: date, tables: Mapping[str, pa.Table]) -> str:
 
 def write_tables(run: Run, day: date, tables: Mapping[str, pa.Table], data: "ReportData") -> None:
     """Write every table and say so, with its figures."""
-    from retail_pipeline.core.reports.figures import figures_of
+    from retail_pipeline.report.figures import figures_of
 
     inputs = report_inputs(run.state, run.pipeline.recipe, day)
     for name, rows in tables.items():
@@ -240,7 +240,7 @@ def write_tables(run: Run, day: date, tables: Mapping[str, pa.Table], data: "Rep
 
 def write_page(run: Run, day: date, data: "ReportData") -> None:
     """Write the page, its manifest last: what the planner looks at."""
-    from retail_pipeline.core.reports.page import page
+    from retail_pipeline.report.page import page
 
     lake, keys = run.pipeline.lake, {"snapshot_date": str(day)}
     content = page(data).encode()

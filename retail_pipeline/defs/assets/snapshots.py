@@ -1,7 +1,7 @@
 """rfm_features, segment_assignments and campaign_lists, as of the end of a day.
 
 Belongs here: for a batch of days, read, run the statements, check, write, say so. Does not belong here: the
-methods (``core/segmentation/``), who gets what (``core/campaigns.py``).
+methods (``segmentation/``), who gets what (``campaigns/lists.py``).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,28 +13,9 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from retail_pipeline.core.calendar import close_before, every_day, last_of_month, month_of
-from retail_pipeline.core.campaigns import Campaign, candidates_sql, control_below, measurable_lift
-from retail_pipeline.core.customer_checks import (
-    SHARE_DAYS,
-    SMALLEST_SHARE,
-    USUAL_DAYS,
-    Oddities,
-    oddities,
-)
-from retail_pipeline.core.inputs import (
-    BOOTSTRAP,
-    SAME_SNAPSHOT,
-    assignments_inputs,
-    features_inputs,
-    model_source,
-)
-from retail_pipeline.core.manifests import Manifest
-from retail_pipeline.core.planner import SNAPSHOT_TABLES, odd_ids, odd_ids_that_hold, release_notes
-from retail_pipeline.core.readiness import Finding
-from retail_pipeline.core.segmentation import FittedSegmentation, fit, to_json
+from retail_pipeline.campaigns.lists import Campaign, candidates_sql, control_below, measurable_lift
 from retail_pipeline.defs.assets.declared import make_declared
-from retail_pipeline.defs.assets.released import take_lists_away, write_list
+from retail_pipeline.defs.assets.released_lists import take_lists_away, write_list
 from retail_pipeline.defs.events import blocking, log_check, log_findings, log_made
 from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
 from retail_pipeline.engine import EngineError
@@ -43,6 +24,25 @@ from retail_pipeline.lake.models import own_model_path, read_model, read_own_mod
 from retail_pipeline.lake.partitions import read_partition, remove_partition, replace_file, write_partitions
 from retail_pipeline.lake.slices import slices
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
+from retail_pipeline.planning.calendar import close_before, every_day, last_of_month, month_of
+from retail_pipeline.planning.customer_checks import (
+    SHARE_DAYS,
+    SMALLEST_SHARE,
+    USUAL_DAYS,
+    Oddities,
+    oddities,
+)
+from retail_pipeline.planning.inputs import (
+    BOOTSTRAP,
+    SAME_SNAPSHOT,
+    assignments_inputs,
+    features_inputs,
+    model_source,
+)
+from retail_pipeline.planning.manifests import Manifest
+from retail_pipeline.planning.plan import SNAPSHOT_TABLES, odd_ids, odd_ids_that_hold, release_notes
+from retail_pipeline.planning.readiness import Finding
+from retail_pipeline.segmentation import FittedSegmentation, fit, to_json
 from retail_pipeline.tables import TABLES
 
 if TYPE_CHECKING:

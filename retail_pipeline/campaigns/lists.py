@@ -1,0 +1,214 @@
+"""Campaigns: which segments get which offer, who is held out, and how a list is ranked.
+
+Belongs here: the campaign setting, the default campaigns (the strategies that the first users of each
+segmentation wrote down), and what the list's SQL needs from them. Does not belong here: reading segments or
+writing lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import sqlglot
+from pydantic import AfterValidator, Field
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from retail_pipeline.planning.manifests import Frozen
+from retail_pipeline.segmentation import LAPSED
+from retail_pipeline.tables import TABLES
+
+RANKABLE = (*(c for c in TABLES["rfm_features"].names if c != "customer_id"), "score")
+CONTROLS_TO_MEASURE = 100
+_EXPRESSIONS = (
+    exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Paren, exp.Neg, exp.Add, exp.Sub, exp.Mul, exp.Div,
+    exp.IntDiv, exp.Mod, exp.Pow, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.Not, exp.And,
+    exp.Or, exp.Case, exp.If, exp.Coalesce, exp.Abs, exp.Ln, exp.Sqrt, exp.Greatest, exp.Least,
+)  # fmt: skip
+
+
+def _ranking(text: str) -> str:
+    try:
+        parsed = sqlglot.parse_one(text, read="duckdb")
+    except SqlglotError as error:
+        raise ValueError(f"{text!r} is no SQL expression; write one over {', '.join(RANKABLE)}") from error
+    for node in parsed.walk():
+        if isinstance(node, exp.Column) and node.sql() not in RANKABLE:
+            raise ValueError(f"{text!r} names {node.sql()}; it may use {', '.join(RANKABLE)}")
+        if not isinstance(node, _EXPRESSIONS):
+            raise ValueError(
+                f"{text!r} uses {node.key}; it may use arithmetic, case, coalesce, greatest, least, ln"
+            )
+    return text
+
+
+class Campaign(Frozen):
+    """One campaign: who, what, how, and how many are held out to measure it."""
+
+    segmentation: str = Field("behaviour", description="The segmentation whose segments it uses")
+    segments: tuple[str, ...] = Field(min_length=1, description="The segments it goes to")
+    offer: str = Field(min_length=1, description="The offer, as the CRM system names it")
+    channel: str = Field("email", description="The channel")
+    strategy: str = Field("", description="What the campaign is for, in a sentence")
+    holdout: float = Field(0.1, ge=0, lt=1, description="Share of customers in the control arm")
+    rank_by: Annotated[str, AfterValidator(_ranking)] = Field(
+        "monetary", description="SQL expression over the features and score; the highest is rank 1"
+    )
+
+
+def control_below(holdout: float) -> str:
+    """The 8 hex digits below which a customer's hash puts them in the control arm.
+
+    A hash is uniform over 16**8 values, so the share of customers below the threshold is ``holdout``. 'g'
+    sorts above every hex digit: the threshold of a holdout that rounds to everyone.
+    """
+    threshold = round(holdout * 16**8)
+    return f"{threshold:08x}" if threshold < 16**8 else "g"
+
+
+def candidates_sql(campaign: Campaign) -> str:
+    """The select that gives a campaign's candidates: assignments joined to features, with ``rank_value``.
+
+    Reads ``segment_assignments`` and ``rfm_features`` of some days, with their snapshot_date; gives
+    snapshot_date, customer_id, segment, reason, rank_value.
+    """
+    text: str = (
+        exp.select("snapshot_date", "customer_id", "segment", "reason")
+        .select(exp.cast(sqlglot.parse_one(campaign.rank_by, read="duckdb"), "double").as_("rank_value"))
+        .from_("segment_assignments")
+        .join("rfm_features", using=["snapshot_date", "customer_id"], join_type="inner")
+        .where(exp.column("segment").isin(*campaign.segments))
+        .sql(dialect="duckdb")
+    )
+    return text
+
+
+def smallest_lift(treated: int, controls: int, response: float = 0.05) -> float | None:
+    """The smallest lift in response rate that the two arms can show, in percentage points; None when too few.
+
+    Two-sided test at 5 % with 80 % power for a base ``response`` rate: 2.8 standard errors of a difference of
+    two proportions (Cohen, Statistical Power Analysis, 1988).
+    """
+    if controls < CONTROLS_TO_MEASURE or not treated:
+        return None
+    return 280.0 * float((response * (1 - response) * (1 / treated + 1 / controls)) ** 0.5)
+
+
+def measurable_lift(treated: int, controls: int) -> str:
+    """The smallest lift that the two arms can show, in words."""
+    lift = smallest_lift(treated, controls)
+    return "not measurable" if lift is None else f"{lift:.1f} percentage points"
+
+
+def _campaign(
+    segmentation: str, segment: str, offer: str, channel: str, strategy: str, rank_by: str
+) -> Campaign:
+    return Campaign(
+        segmentation=segmentation,
+        segments=(segment,),
+        offer=offer,
+        channel=channel,
+        strategy=strategy,
+        rank_by=rank_by,
+    )
+
+
+def _defaults(segmentation: str, *rows: tuple[str, str, str, str, str, str]) -> Mapping[str, Campaign]:
+    return {name: _campaign(segmentation, *rest) for name, *rest in rows}
+
+
+_WIN_BACK = (
+    "win_back", LAPSED, "comeback_gift", "email",
+    "Nothing bought in the window: one lucrative offer, then leave them in peace.", "-recency_days",
+)  # fmt: skip
+
+DEFAULTS: Mapping[str, Mapping[str, Campaign]] = {
+    "behaviour": _defaults(
+        "behaviour",
+        ("delight", "DELIGHT", "early_access_and_personal_thanks", "phone",
+         "Most valuable and most frequent: exclusive deals, early access, a person who knows them.",
+         "monetary"),
+        ("pamper", "PAMPER", "personal_offer", "phone",
+         "Spend very much in few orders: look after them personally, so that the next comes.", "monetary"),
+        ("upsell", "UPSELL", "bundles_and_cross_sell", "email",
+         "Order very often for small sums: bundles, cross-selling, membership.", "frequency"),
+        ("reward", "REWARD", "loyalty_points", "email",
+         "Valuable and recent: loyalty programme, ask for feedback, thank them.", "monetary"),
+        ("retain", "RETAIN", "related_products", "email",
+         "Steady middle: related products and membership, to help them up.", "monetary"),
+        ("nurture", "NURTURE", "second_order_discount", "email",
+         "Many, recent and small: onboarding and a discount on the next order.", "-recency_days"),
+        ("re_engage", "RE-ENGAGE", "reactivation_offer", "email",
+         "Have not bought for long: reactivation, with an offer close to what they bought.", "monetary"),
+        _WIN_BACK,
+    ),
+    "spend_profile": _defaults(
+        "spend_profile",
+        ("vip", "VIP", "early_access_and_exclusive_deals", "phone",
+         "Spend the most: exclusive deals, early access to new products, personal offers.", "monetary"),
+        ("regular", "Regular, Mid-Spending", "membership", "email",
+         "Active, and next in spend: upselling, cross-selling, membership, to bring them up to VIP.",
+         "monetary"),
+        ("occasional", "Occasional, Higher Order Value", "seasonal_promotion", "email",
+         "Spend little in all, but much in one order: seasonal deals, and what fits past orders.",
+         "avg_order_value"),
+        ("infrequent", "Infrequent, Low Spenders", "loyalty_points", "email",
+         "Order seldom and small: discounts, e-mail campaigns and points, to bring them back more often.",
+         "-recency_days"),
+        _WIN_BACK,
+    ),
+    "value_score": _defaults(
+        "value_score",
+        ("high_value", "High Value", "personal_offer_and_feedback", "phone",
+         "Recent, frequent and of high revenue: ask for feedback and preferences, keep them for years.",
+         "monetary"),
+        ("mid_value", "Mid Value", "incentive_for_the_next_order", "email",
+         "Fairly recent or fairly frequent, new customers among them: an incentive for the next order.",
+         "monetary"),
+        ("low_value", "Low Value", "personal_reactivation", "email",
+         "Long gone, seldom and little: a lucrative offer to return, near what they once bought.",
+         "monetary"),
+        _WIN_BACK,
+    ),
+    "rfm_grid": _defaults(
+        "rfm_grid",
+        ("champions", "Champions", "early_access", "email",
+         "Bought last, most often and most: reward them, they try new products and speak for the shop.",
+         "monetary"),
+        ("loyal_customers", "Loyal Customers", "loyalty_points", "email",
+         "Buy often: upsell, ask for reviews, keep them engaged.", "monetary"),
+        ("potential_loyalists", "Potential Loyalists", "membership", "email",
+         "Recent with some orders: offer membership and related products.", "monetary"),
+        ("new_customers", "New Customers", "welcome_series", "email",
+         "Bought lately for the first time: onboarding support and an offer for the second visit.",
+         "-recency_days"),
+        ("promising", "Promising", "second_order_discount", "email",
+         "Fairly recent, few orders: build the relationship.", "-recency_days"),
+        ("need_attention", "Need Attention", "limited_time_offer", "email",
+         "Middling in everything: a limited offer based on past purchases.", "monetary"),
+        ("about_to_sleep", "About To Sleep", "popular_products", "email",
+         "Below average and cooling: recommend what is popular, reconnect.", "monetary"),
+        ("at_risk", "At Risk", "personal_reactivation", "email",
+         "Spent much and often, but long ago: personal reactivation and helpful products.", "monetary"),
+        ("cant_lose_them", "Can't Lose Them", "personal_call", "phone",
+         "Used to buy very often and stopped: win them back before the competition does.", "monetary"),
+        ("hibernating", "Hibernating", "reactivation_offer", "email",
+         "Long ago, seldom and little: standard offers of relevant products.", "monetary"),
+        _WIN_BACK,
+    ),
+    "spend_tiers": _defaults(
+        "spend_tiers",
+        ("high_value", "High-value", "early_access", "email",
+         "Spend the most in all or an order: keep them engaged with early access and personal offers.",
+         "score"),
+        ("one_time_big_buyer", "One-time Big Buyer", "follow_up_and_second_order_offer", "email",
+         "Spent as much as the best in a single order: ask how it went and give a reason for a second one; "
+         "nothing that thanks them for loyalty.", "-recency_days"),
+        ("mid_tier", "Mid-tier", "discount_on_the_next_order", "email",
+         "In between, with room to grow: discounts for frequent orders, to make them top spenders.", "score"),
+        ("low_spending", "Low-spending", "bundle_offer", "email",
+         "Spend the least: cheap standard offers and bundles, no costly channel.", "-recency_days"),
+        _WIN_BACK,
+    ),
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""The ``retail-pipeline`` command: one noun a file."""

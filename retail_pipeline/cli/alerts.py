@@ -1,0 +1,89 @@
+"""The ``alerts`` and ``lake`` commands: whether alerts arrive, what stands, and whose lake it is.
+
+Belongs here: arguments, exit codes and what is printed. Does not belong here: problems
+(``planning/alerts.py``), sending (``defs/alerts.py``), or telling instances apart (``defs/instance.py``).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import typer
+from rich.markup import escape
+
+from retail_pipeline.cli.console import (
+    LakeFolder,
+    Landing,
+    SettingsFile,
+    err,
+    expected_errors,
+    out,
+    read_settings,
+    refuse,
+)
+
+app = typer.Typer(help="Try whether alerts arrive, and list what stands.", no_args_is_help=True)
+lake_app = typer.Typer(help="Say whose lake it is.", no_args_is_help=True)
+
+
+@app.command("test")
+def try_out(settings: SettingsFile = None) -> None:
+    """Send one alert to every address, and say which it reached. Code 1 when it did not reach all."""
+    from retail_pipeline.defs.alerts import TRY_OUT, AlertError, targets
+    from retail_pipeline.settings import ALERT_URLS
+
+    with expected_errors():
+        try:
+            to = targets(read_settings(settings))
+        except AlertError as error:
+            refuse(str(error))
+    if not to:
+        refuse(f"no address is set: name some in {ALERT_URLS}, or a file in the setting alerts.dry_run")
+    reached = [(target.shown, target.send(TRY_OUT)) for target in to]
+    for shown, well in reached:
+        out.print(f"{escape(shown)}: {'[green]sent[/green]' if well else '[red]could not be reached[/red]'}")
+    raise typer.Exit(0 if all(well for _, well in reached) else 1)
+
+
+@app.command("list")
+def list_standing(landing: Landing = None, lake: LakeFolder = None, settings: SettingsFile = None) -> None:
+    """List the problems that stand, what to do, and who was told. Code 1 when there is one that is red."""
+    from retail_pipeline.defs.alerts import standing
+    from retail_pipeline.defs.instance import open_instance, runs_under_way
+    from retail_pipeline.defs.resources import Pipeline
+    from retail_pipeline.lake.alerts_sent import read_told
+    from retail_pipeline.planning.alerts import KINDS
+
+    with expected_errors():
+        pipeline = Pipeline(read_settings(settings, landing=landing, lake=lake))
+        with open_instance(pipeline.settings) as instance:
+            now = datetime.now(pipeline.settings.zone)
+            found = standing(pipeline, instance, now, busy=bool(runs_under_way(instance, pipeline))).problems
+        told = read_told(pipeline.lake)
+    for problem in found:
+        kind = KINDS[problem.kind]
+        colour = "red" if kind.severity == "failure" else "yellow"
+        known = "told" if problem.key in told else "not told yet"
+        out.print(f"[{colour}]{kind.one}[/{colour}] ({known}): {escape(problem.what)}")
+        out.print(f"  {escape(problem.remedy)}")
+    if not found:
+        out.print("no problem stands")
+    raise typer.Exit(1 if any(KINDS[problem.kind].severity == "failure" for problem in found) else 0)
+
+
+@lake_app.command()
+def adopt(lake: LakeFolder = None, settings: SettingsFile = None) -> None:
+    """Make the lake the present Dagster instance's ($DAGSTER_HOME), whosesoever it was."""
+    from retail_pipeline.defs.instance import open_instance, owner_of
+    from retail_pipeline.defs.resources import Pipeline
+    from retail_pipeline.lake.instance_owner import adopt as take
+    from retail_pipeline.lake.lock import writing
+
+    with expected_errors():
+        pipeline = Pipeline(read_settings(settings, lake=lake))
+        with open_instance(pipeline.settings) as instance, writing(pipeline.lake, err.print):
+            owner = owner_of(instance)
+            if owner is None:
+                refuse("this Dagster instance will not last: name another with DAGSTER_HOME")
+            take(pipeline.lake, owner)
+    out.print(f"the lake {escape(str(pipeline.lake.root))} now belongs to {escape(str(owner))}")

@@ -1,0 +1,75 @@
+"""What every command of ``retail-pipeline`` shares: its options, where it prints, how it refuses.
+
+Belongs here: the common options and the errors that a person can mend. Does not belong here: a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
+
+from retail_pipeline.planning.masking import plain
+
+if TYPE_CHECKING:
+    from retail_pipeline.settings import Settings
+
+
+class _Plain(Console):
+    """A console on which no text from outside, such as a file's name, can steer the terminal."""
+
+    def render_str(self, text: str, **style: Any) -> Text:
+        """See ``rich.console.Console``."""
+        return super().render_str(plain(text), **style)
+
+
+out = _Plain(soft_wrap=True, highlight=False)
+err = _Plain(stderr=True, soft_wrap=True, highlight=False)
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", help="Settings file. Default: retail_pipeline.yaml", show_default=False),
+]
+Landing = Annotated[Path | None, typer.Option(help="Folder with the shop's files.", show_default=False)]
+LakeFolder = Annotated[Path | None, typer.Option("--lake", help="Folder of the tables.", show_default=False)]
+Day = Annotated[
+    datetime | None,
+    typer.Option("--through", formats=["%Y-%m-%d"], help="Last day to make. Default: yesterday."),
+]
+
+
+def read_settings(path: Path | None, **overrides: Any) -> Settings:
+    """The settings, with the options that were given laid over them."""
+    from retail_pipeline.settings import load_settings
+
+    return load_settings(path, **overrides)
+
+
+@contextmanager
+def expected_errors() -> Iterator[None]:
+    """Print the errors that a user can mend without a traceback; let everything else through."""
+    from retail_pipeline.engine import EngineError
+    from retail_pipeline.ingest.listing import LandingError
+    from retail_pipeline.lake.partitions import LakeError
+    from retail_pipeline.settings import SettingsError
+
+    try:
+        yield
+    except SettingsError as error:
+        refuse(str(error))
+    except (LandingError, LakeError, EngineError) as error:
+        err.print(f"[red]error[/red] {escape(str(error))}")
+        raise typer.Exit(1) from error
+
+
+def refuse(message: str) -> NoReturn:
+    """Say what is wrong with the call or a setting, and end with exit code 2."""
+    err.print(f"[red]error[/red] {escape(message)}")
+    raise typer.Exit(2)

@@ -1,0 +1,157 @@
+"""What ``retail-pipeline explain`` prints for a person: one customer on a page of 100 columns.
+
+Belongs here: words and tables for a terminal. Does not belong here: finding things out (``explain.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
+
+from retail_pipeline.cli.explain import Explanation, Row
+from retail_pipeline.planning.inputs import BOOTSTRAP, SAME_SNAPSHOT
+
+MOST_ROWS = 12
+_ARMS = {"treatment": "treatment: gets the offer", "control": "control: held out, gets nothing"}
+
+
+def print_explanation(console: Console, found: Explanation) -> None:
+    """Print everything; of a long table the last rows and the sums."""
+
+    def show(title: str, *parts: RenderableType) -> None:
+        console.print(Text(f"\n{title}", "bold"))
+        for part in parts:
+            console.print(Padding(part, (0, 0, 0, 2), expand=False), soft_wrap=False)
+
+    console.print(Text.assemble("customer ", (found.customer_id, "bold"), f" as of {found.day}"))
+    for note in found.notes:
+        console.print(Text(f"! {note}", "yellow"), soft_wrap=False)
+    if found.features:
+        show("features", _features(found))
+    if found.segments:
+        show("segments", *(_named(row["segmentation"], _segment(row)) for row in found.segments))
+    lists = [_named(row["campaign"], _on_list(row)) for row in found.lists]
+    show("campaign lists", *lists, *([Text(found.on_no_list)] if found.on_no_list else []))
+    if found.days:
+        show(f"days the features are made from: {len(found.days):,}", _days(found))
+    if found.left_out_days:
+        show("days left out", _left_out(found.left_out_days))
+    if found.files:
+        show(f"files with lines of the customer: {len(found.files):,}", _files(found.files))
+    if found.rejected_rows:
+        show(f"rejected rows: {len(found.rejected_rows):,}", _rejected(found.rejected_rows))
+    if found.unreadable_rows:
+        title = f"unreadable rows with the id as a field: {len(found.unreadable_rows):,}"
+        show(title, _unreadable(found.unreadable_rows))
+
+
+def _features(found: Explanation) -> RenderableType:
+    grid = Grid.grid(padding=(0, 2))
+    for name, feature in (found.features or {}).items():
+        unit = found.currency or "" if feature["unit"] == "currency" else feature["unit"]
+        value = Text(_shown(feature["value"]), justify="right")
+        grid.add_row(name, value, unit, Text(feature["meaning"], "dim"))
+    return grid
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Decimal):
+        return f"{value:,.2f}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return "none" if value is None else f"{value:,}"
+
+
+def _named(name: str, text: Text) -> RenderableType:
+    grid = Grid.grid(padding=(0, 2))
+    grid.add_column(width=max(16, len(name)), no_wrap=True)
+    grid.add_row(Text(name), text)
+    return grid
+
+
+def _segment(row: Row) -> Text:
+    score = "" if row["score"] is None else f", score {row['score']:.4g}"
+    before = f"{row['previous_segment'] or 'no segment'} at the month close before"
+    since = f"; in {row['segment']} since the close {row['segment_since']}" if row["segment_since"] else ""
+    segment = (row["segment"] + score, "bold")
+    return Text.assemble(segment, f"\n{row['reason']}\n{before}{since}\n{_model(row['model'])}")
+
+
+def _model(model: Row) -> str:
+    own = "model fitted on the day's own snapshot"
+    if model["month"] == BOOTSTRAP:
+        return f"{own}: the first month has no month before it (bootstrap)"
+    if model["month"] == SAME_SNAPSHOT:
+        return f"{own} (model_timing: same_snapshot)"
+    kept = "" if model["in_force_since"] == model["month"] else f", still in force in {model['month']}"
+    return f"model of {model['in_force_since']}{kept}; trained through {model['trained_through']}"
+
+
+def _on_list(row: Row) -> Text:
+    place = f"rank {row['rank']:,} of {row['customers']:,} for being {row['segment']}"
+    return Text.assemble((_ARMS[row["arm"]], "bold"), f"\n{row['offer']} by {row['channel']}; {place}")
+
+
+def _table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], total: Sequence[str] = ()
+) -> RenderableType:
+    """The last rows, and their sums at the foot; a header that ends in ``>`` is of numbers."""
+    grid = Grid(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, show_footer=bool(total))
+    for header, foot in zip(headers, total or [""] * len(headers), strict=True):
+        name, bold = header.removesuffix(">"), Text(foot, "bold")
+        grid.add_column(name, bold, justify="right" if header != name else "left", overflow="fold")
+    if len(rows) > MOST_ROWS:
+        grid.add_row(Text(f"… {len(rows) - MOST_ROWS:,} more", "dim"))
+    for row in rows[-MOST_ROWS:]:
+        grid.add_row(*map(Text, row))
+    return grid
+
+
+def _days(found: Explanation) -> RenderableType:
+    counts, amounts = ("orders", "lines", "units"), ("gross_amount", "returned_amount", "net_amount")
+
+    def cells(row: Row) -> list[str]:
+        return [*(f"{Decimal(row[n]).normalize():,f}" for n in counts), *(_shown(row[n]) for n in amounts)]
+
+    rows = [[str(row["date"]), *cells(row), "yes" if row["in_window"] else "no"] for row in found.days]
+    sums = {name: sum((row[name] for row in found.days), Decimal()) for name in (*counts, *amounts)}
+    gross = f"gross {found.currency}>" if found.currency else "gross>"
+    headers = ("date", "orders>", "lines>", "units>", gross, "returned>", "net>", "in window")
+    return _table(headers, rows, ["in all", *cells(sums), ""])
+
+
+def _left_out(days: Sequence[Row]) -> RenderableType:
+    return _table(("date", "lines>", "why"), [[str(d["date"]), f"{d['lines']:,}", d["why"]] for d in days])
+
+
+def _files(files: Sequence[Row]) -> RenderableType:
+    counts = ("lines", "rejected", "unreadable")
+    rows = [[row["path"], row["source_id"], *(f"{row[name]:,}" for name in counts)] for row in files]
+    return _table(("file", "source_id", *(f"{name}>" for name in counts)), rows)
+
+
+def _rejected(rows: Sequence[Row]) -> RenderableType:
+    headers = ("date", "file", "invoice", "product", "refused by")
+    return _table(
+        headers,
+        [
+            [str(row["date"]), _place(row), *(row[n] or "" for n in ("invoice_id", "product_id")), reasons]
+            for row in rows
+            for reasons in [", ".join(row["reasons"])]
+        ],
+    )
+
+
+def _unreadable(rows: Sequence[Row]) -> RenderableType:
+    return _table(("file", "why"), [[_place(row), "; ".join(row["reasons"])] for row in rows])
+
+
+def _place(row: Row) -> str:
+    return f"{row['path']} row {row['source_row']:,}"

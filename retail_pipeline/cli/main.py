@@ -1,0 +1,235 @@
+"""The ``retail-pipeline`` command.
+
+Belongs here: arguments, exit codes and what is printed. Does not belong here: the work (``defs/run_plan.py``)
+or what must be done (``planning/plan.py``). Exit codes: 0 all is well, 1 something failed or waits for a
+person, 2 the call or a setting is wrong.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from retail_pipeline.cli.alerts import app as alerts
+from retail_pipeline.cli.alerts import lake_app
+from retail_pipeline.cli.backfill import backfill
+from retail_pipeline.cli.campaigns import app as campaigns
+from retail_pipeline.cli.console import (
+    Day,
+    LakeFolder,
+    Landing,
+    SettingsFile,
+    err,
+    expected_errors,
+    out,
+    read_settings,
+    refuse,
+)
+from retail_pipeline.cli.models import app as models
+from retail_pipeline.cli.quarantine import app as quarantine
+from retail_pipeline.cli.sources import app as sources
+from retail_pipeline.datasets.commands import app as datasets
+
+if TYPE_CHECKING:
+    from retail_pipeline.defs.resources import Pipeline
+
+app = typer.Typer(
+    name="retail-pipeline",
+    help="A shop's transaction files in; history, RFM features, segments and campaign lists out.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+MOST_EMPTY_DAYS = 31
+
+days = typer.Typer(help="Decide about days that a check holds.", no_args_is_help=True)
+app.command()(backfill)
+app.add_typer(datasets, name="datasets")
+app.add_typer(days, name="days")
+app.add_typer(alerts, name="alerts")
+app.add_typer(lake_app, name="lake")
+app.add_typer(models, name="model")
+app.add_typer(campaigns, name="campaigns")
+app.add_typer(quarantine, name="quarantine")
+app.add_typer(sources, name="sources")
+
+
+def main() -> None:
+    """Run the command."""
+    app()
+
+
+@app.command()
+def run(
+    landing: Landing = None,
+    lake: LakeFolder = None,
+    through: Day = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and its cost; do nothing.")
+    ] = False,
+    settings: SettingsFile = None,
+) -> None:
+    """Land what is new and bring everything up to date, to the last day's segments and campaign lists.
+
+    All of it are Dagster runs on the instance that the UI shows. Run it as often as you like: what is up to
+    date is left alone.
+    """
+    from retail_pipeline.cli.status import print_plan, print_summary, progress
+    from retail_pipeline.defs.instance import open_instance
+    from retail_pipeline.defs.resources import Pipeline
+    from retail_pipeline.defs.run_plan import bring_up_to_date, look
+    from retail_pipeline.ingest.listing import list_settled
+
+    with expected_errors():
+        chosen = read_settings(settings, landing=landing, lake=lake)
+        if dry_run:
+            pipeline = Pipeline(chosen)
+            list_settled(chosen.landing, chosen.arrival, pipeline.lake, err.print)
+            print_plan(out, pipeline, look(pipeline, _last_day(pipeline, through)))
+            return
+        with progress(err) as (on_layer, on_made), open_instance(chosen) as instance:
+            pipeline = Pipeline(chosen, on_made)
+            outcome = bring_up_to_date(
+                pipeline, instance, lambda: _last_day(pipeline, through), on_layer, err.print
+            )
+        last = _last_day(pipeline, through)
+        blocked = print_summary(out, pipeline, last, not outcome.runs, outcome.days)
+    for failure in outcome.failures:
+        err.print(f"[red]failed[/red] {escape(failure)}")
+    raise typer.Exit(1 if outcome.failures or blocked else 0)
+
+
+@app.command()
+def report(
+    day: Annotated[
+        datetime | None,
+        typer.Argument(formats=["%Y-%m-%d"], help="The day. Default: the last with segments."),
+    ] = None,
+    lake: LakeFolder = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Make a day's report (`run` makes the last day's): one HTML page, from disk or as an attachment."""
+    from retail_pipeline.defs.instance import open_instance
+    from retail_pipeline.defs.resources import Pipeline
+    from retail_pipeline.defs.run_plan import make_report
+    from retail_pipeline.lake.partitions import PAGE_FILE
+
+    with expected_errors():
+        pipeline = Pipeline(read_settings(settings, lake=lake))
+        made = sorted(pipeline.state()["segment_assignments"])
+        wanted = day.date() if day else max(made, default=pipeline.settings.first_day)
+        if wanted not in made:
+            refuse(f"{wanted} has no segments yet: `retail-pipeline run --through {wanted}` makes them")
+        with open_instance(pipeline.settings) as instance:
+            failures = make_report(pipeline, instance, wanted, err.print)
+    for failure in failures:
+        err.print(f"[red]failed[/red] {escape(failure)}")
+    if not failures:
+        out.print(str(pipeline.lake.partition("report", {"snapshot_date": str(wanted)}) / PAGE_FILE))
+    raise typer.Exit(1 if failures else 0)
+
+
+@app.command()
+def status(
+    landing: Landing = None, lake: LakeFolder = None, through: Day = None, settings: SettingsFile = None
+) -> None:
+    """Say what there is, what is stale, what failed and why."""
+    from retail_pipeline.cli.status import print_status
+    from retail_pipeline.defs.instance import open_instance
+    from retail_pipeline.defs.resources import Pipeline
+
+    with expected_errors():
+        pipeline = Pipeline(read_settings(settings, landing=landing, lake=lake))
+        with open_instance(pipeline.settings) as instance:
+            well = print_status(out, pipeline, instance, _last_day(pipeline, through))
+    raise typer.Exit(0 if well else 1)
+
+
+@app.command()
+def check(landing: Landing = None, lake: LakeFolder = None, settings: SettingsFile = None) -> None:
+    """Examine settings, folders and every partition of the lake: what is wrong and what to do."""
+    from retail_pipeline.cli.check import problems
+
+    with expected_errors():
+        chosen = read_settings(settings, landing=landing, lake=lake)
+        found = list(problems(chosen))
+    for problem in found:
+        out.print(f"[red]✗[/red] {escape(problem)}")
+    if not found:
+        out.print("[green]✓[/green] settings, folders and every partition of the lake are sound")
+    raise typer.Exit(1 if found else 0)
+
+
+@app.command()
+def explain(
+    customer: Annotated[str, typer.Argument(help="The customer's id.")],
+    day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="A day whose snapshot is made.")],
+    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    lake: LakeFolder = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Say what is known of one customer as of a day: features and what is behind them, segments, lists."""
+    from retail_pipeline.cli.explain import ExplainError, as_json
+    from retail_pipeline.cli.explain import explain as look_up
+    from retail_pipeline.cli.explanation import print_explanation
+
+    with expected_errors():
+        try:
+            found = look_up(read_settings(settings, lake=lake), customer, day.date())
+        except ExplainError as error:
+            refuse(str(error))
+    if json:
+        typer.echo(as_json(found))
+    else:
+        print_explanation(out, found)
+
+
+@days.command()
+def release(
+    day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="The held day.")],
+    why: Annotated[str, typer.Option(help="Why its rows may be used all the same; kept with the lake.")],
+    by: Annotated[str, typer.Option(envvar="USER", help="Who decides.")] = "unknown",
+    lake: LakeFolder = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Use a held day's rows all the same. The decision holds for these rows; other rows are checked anew."""
+    from retail_pipeline.defs.resources import Pipeline
+    from retail_pipeline.lake.lock import writing
+    from retail_pipeline.lake.state import write_release
+    from retail_pipeline.planning.decisions import DayRelease
+
+    with expected_errors():
+        pipeline = Pipeline(read_settings(settings, lake=lake))
+        wanted = day.date()
+        with writing(pipeline.lake, err.print):
+            state = pipeline.state()
+            if not state.is_held(wanted):
+                held = ", ".join(map(str, state.held_days(date.min, date.max))) or "none"
+                refuse(f"{wanted} is not held; held days: {held}")
+            content = state["transactions"][wanted].content
+            path = write_release(pipeline.lake, DayRelease(day=wanted, content=content, why=why, by=by))
+    out.print(f"{wanted} is released ({path}); `retail-pipeline run` now makes what waited for it")
+
+
+def _last_day(pipeline: Pipeline, through: datetime | None) -> date:
+    """The day to make last: as asked, else yesterday if deliveries reach that far."""
+    settings = pipeline.settings
+    if through:
+        day = through.date()
+        if day < settings.first_day or (settings.last_day and day > settings.last_day):
+            refuse(
+                f"--through {day} is outside the partitions, {settings.first_day} to "
+                f"{settings.last_day or 'now'}: change first_day or last_day in the settings"
+            )
+        return day
+    yesterday = settings.yesterday(datetime.now(settings.zone).date())
+    delivered = pipeline.state().last_day
+    if delivered and yesterday - delivered > timedelta(days=MOST_EMPTY_DAYS) and settings.last_day is None:
+        refuse(
+            f"the last delivery is of {delivered}, {(yesterday - delivered).days:,} days before yesterday: "
+            f"say how far to go with --through {delivered}, or set last_day"
+        )
+    return yesterday

@@ -1,0 +1,290 @@
+"""The ``sources`` commands: the profiles in force, what a file would become, a profile for an unknown file.
+
+Belongs here: arguments and what is printed. Does not belong here: reading (``ingest/trial.py``) or guessing
+(``ingest/profiles/drafts.py``). Nothing here needs a lake, or writes to one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from retail_pipeline.cli.console import Landing, SettingsFile, expected_errors, out, read_settings, refuse
+from retail_pipeline.planning.reconciliation import REFUSED, counted, refused_lines, spans, till_lines
+
+if TYPE_CHECKING:
+    from retail_pipeline.ingest.profiles.dialects import Evidence
+    from retail_pipeline.ingest.profiles.profile import SourceProfile
+    from retail_pipeline.ingest.reading import Reader
+    from retail_pipeline.ingest.trial import Preview
+    from retail_pipeline.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True, help="Look at source profiles, and at what a file would become under them."
+)
+
+WIDEST = 28
+
+
+@app.command("list")
+def list_sources(settings: SettingsFile = None) -> None:
+    """List the profiles in force: the columns that a file must have, and how it is written."""
+    with expected_errors():
+        chosen = read_settings(settings)
+    grid = Grid("profile", "source system", "columns needed", "how it is written")
+    for name, profile in sorted(chosen.profiles.items()):
+        own = name if name in chosen.sources else f"{name} (shipped)"
+        cells = (own, profile.source_system, ", ".join(profile.needs), "\n".join(_written(profile)))
+        grid.add_row(*map(escape, cells))
+    out.print(grid)
+
+
+@app.command("try")
+def try_file(
+    file: Annotated[Path, typer.Argument(help="A file as the shop delivers it, anywhere on disk.")],
+    profile: Annotated[
+        str | None, typer.Option(help="Read it by this profile. Default: the one that fits.")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 10,
+    landing: Landing = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Show what a file would become, and what would be refused and why; draft a profile if none fits.
+
+    Its figures are those to compare with the till. Nothing lands, and no lake is needed. Ends with 0 if every
+    row can be read and no day would be held, with 1 if not.
+    """
+    from retail_pipeline.ingest.files.unpacked import RefusalError
+    from retail_pipeline.ingest.trial import preview
+
+    with expected_errors():
+        chosen = read_settings(settings, landing=landing)
+        if not file.is_file():
+            refuse(f"{file} is no file")
+        if profile is not None and profile not in chosen.profiles:
+            refuse(f"there is no profile {profile}; the profiles are {', '.join(sorted(chosen.profiles))}")
+        _apart(file, chosen)
+        with _reader(chosen, profile) as reader:
+            try:
+                name = _name(file, chosen.landing)
+                seen = preview(reader, file, name, rows, chosen.cleaning, chosen.checks)
+            except RefusalError as refusal:
+                out.print(f"{escape(str(file))} [red]{escape(str(refusal))}[/red]")
+                if profile is None:
+                    _draft(file, reader.folder, chosen, _base(settings))
+                raise typer.Exit(1) from refusal
+    _print_preview(seen, chosen.profiles[seen.profile])
+    limit = chosen.checks.max_unreadable_share
+    if seen.unreadable > limit * seen.rows:
+        share = f"more than checks.max_unreadable_share ({limit:g}) of the rows"
+        out.print(f"[red]{share} cannot be read: the file would wait in quarantine[/red]")
+    raise typer.Exit(1 if seen.unreadable or seen.findings else 0)
+
+
+def _apart(file: Path, settings: Settings) -> None:
+    """Go on in a process in which the file can do no harm; that this one is left when it has ended."""
+    from retail_pipeline.ingest.isolation import allowance_of, look_apart
+
+    if sys.stdout is not sys.__stdout__:
+        # within a program that takes what is printed: another process's words would not reach it
+        return
+    if (ended := look_apart(file, allowance_of(settings.arrival, settings.engine.memory_limit))) is not None:
+        code, why = ended
+        if why:
+            out.print(f"{escape(str(file))} [red]{escape(why)}[/red]")
+        raise typer.Exit(code)
+
+
+@contextmanager
+def _reader(settings: Settings, profile: str | None) -> Iterator[Reader]:
+    from retail_pipeline.ingest.reading import Reader, session
+
+    profiles = {name: p for name, p in settings.profiles.items() if profile in (None, name)}
+    engine = settings.engine
+    with (
+        TemporaryDirectory() as folder,
+        session(Path(folder), engine.memory_limit, engine.threads) as connection,
+    ):
+        yield Reader(
+            connection,
+            profiles,
+            settings.time_zone,
+            settings.currency,
+            settings.first_day,
+            settings.last_day,
+            Path(folder),
+        )
+
+
+def _name(file: Path, landing: Path) -> str:
+    """The file's name as landing would know it: its path under the landing folder, where it lies there."""
+    path, home = file.resolve(), landing.resolve()
+    return path.relative_to(home).as_posix() if path.is_relative_to(home) else file.name
+
+
+def _written(profile: SourceProfile) -> Iterator[str]:
+    """What a profile says about how its files are written, a line a fact."""
+    facts = profile.model_dump(
+        exclude={"source_system", "columns", "cleaning", "delivers"}, exclude_defaults=True
+    )
+    for name, value in facts.items():
+        if name == "fill_down":
+            value = f"{', '.join(value['columns'])} by {value['by']}"
+        elif name == "lookups":
+            value = ", ".join(f"{lookup} in {entry['path']}" for lookup, entry in value.items())
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            value = ", ".join(map(str, value))
+        yield f"{name}: {value!r}" if name.endswith(("mark", "delimiter")) else f"{name}: {value}"
+
+
+def _print_evidence(evidence: Iterable[Evidence]) -> None:
+    for found in evidence:
+        value = repr(found.value) if found.what == "delimiter" else found.value
+        out.print(escape(f"  {found.what:<12} {value:<18} {found.why}"))
+
+
+def _print_preview(seen: Preview, profile: SourceProfile) -> None:
+    _print_evidence(seen.evidence)
+    out.print("\nmapping")
+    for column, expression in profile.columns.items():
+        out.print(f"  {column:<12} <- {escape(expression)}")
+    if seen.unread:
+        out.print(f"  not read: {escape(', '.join(seen.unread))}")
+    if seen.after:
+        first = f"{len(seen.after):,} of {seen.rows:,} rows"
+        out.print(f"\n{first} as they stand")
+        _print_rows(seen.columns, [row or ["(cannot be split)"] for row in seen.before])
+        out.print(f"\n{first} as they would land")
+        columns = [column for column in seen.after[0] if column in profile.columns]
+        _print_rows(columns, [_landed(row, columns) for row in seen.after])
+    readable = seen.rows - seen.unreadable - seen.left_out
+    out.print(f"\nrows {seen.rows:,}: {readable:,} can be read, {seen.unreadable:,} cannot")
+    if seen.left_out:
+        out.print(f"left out by keep_rows or as totals: {seen.left_out:,}, worth {seen.value_left_out:,}")
+    if days := list(seen.till.by_day):
+        out.print(f"days {len(days):,}: {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else ""))
+    for tally in seen.tallies:
+        of_rows = f"{counted(tally.rows, 'row')}, first row {tally.first_row:,}"
+        out.print(f"[red]unreadable[/red] {of_rows}: {escape(tally.reason)}")
+    _print_till(seen)
+
+
+def _print_till(seen: Preview) -> None:
+    """What the readable rows come to, and what the checks would say of their days."""
+    till = seen.till
+    if not till.by_day:
+        return
+    refused = till.in_all.of(REFUSED).lines
+    out.print(f"of those that can be read: transactions {till.in_all.lines:,}, refused {refused:,}")
+    for line in refused_lines(till.in_all.tally, seen.currency):
+        typer.echo(line)
+    out.print("")
+    for line in till_lines(spans(till), seen.currency):
+        typer.echo(line)
+    for found in seen.findings:
+        when = f"{found.first_day}" if found.days == 1 else f"{found.days:,} days from {found.first_day} on"
+        against = f"{counted(found.rows, 'row')} against «{escape(found.states)}»"
+        out.print(f"[red]would be held[/red] {when}: {against}")
+
+
+def _landed(row: Mapping[str, Any], columns: Sequence[str]) -> list[str | None]:
+    if row["reasons"]:
+        return ["(unreadable)"]
+    if row["left_out"]:
+        return ["(left out)"]
+    return [None if row[column] is None else str(row[column]) for column in columns]
+
+
+def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
+    """Numbered rows in columns; those that are empty in all rows are left out.
+
+    Lines are not cut to the terminal's width: of ten narrow columns nobody could read a value.
+    """
+    table = [["row", *columns], *([str(n), *(cell or "" for cell in row)] for n, row in enumerate(rows, 1))]
+    filled = [n for n in range(len(table[0])) if any(n < len(row) and row[n] for row in table[1:])]
+    cells = [[_short(row[n]) if n < len(row) else "" for n in filled] for row in table]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        typer.echo("  ".join(padded).rstrip())
+
+
+def _short(cell: str) -> str:
+    plain = "".join(char if char.isprintable() else " " for char in cell)
+    return plain if len(plain) <= WIDEST else f"{plain[: WIDEST - 1]}…"
+
+
+def _draft(file: Path, folder: Path, settings: Settings, base: Path) -> None:
+    from retail_pipeline.ingest.files.unpacked import RefusalError
+    from retail_pipeline.ingest.profiles.drafts import Draft, profile_draft
+    from retail_pipeline.ingest.profiles.profile import nearly
+    from retail_pipeline.ingest.samples import Sample, sample, with_second_file
+
+    def drafted(seen: Sample) -> Draft:
+        return profile_draft(
+            _profile_name(file),
+            seen.header,
+            seen.rows,
+            encoding=seen.encoding,
+            delimiter=seen.delimiter,
+            currency=settings.currency,
+            layout=seen.facts,
+            second=seen.second,
+        )
+
+    try:
+        seen = sample(file, folder)
+    except RefusalError as refusal:
+        out.print(f"no profile can be drafted: it {escape(str(refusal))}")
+        return
+    _print_evidence(seen.evidence)
+    draft = drafted(seen)
+    if draft.wanting:
+        others = map(drafted, with_second_file(seen, file.absolute(), folder, base.absolute()))
+        draft = min([draft, *others], key=lambda made: len(made.wanting))
+    if near := nearly(seen.header, settings.profiles):
+        lacking = " and ".join(_missing(settings.profiles[near[0]], column) for column in near[1])
+        out.print(
+            escape(
+                f"it is nearly a file of the profile {near[0]}, which also reads {lacking}: if it is one, "
+                f"change those alone, as `sources: {{{near[0]}: {{columns: …}}}}`"
+            )
+        )
+    out.print("\na profile for it, to paste under `sources:` in retail_pipeline.yaml:\n")
+    typer.echo(draft.text)
+    unclear = [f"encoding: it {e.why}" for e in seen.evidence if "declare `encoding:`" in e.why]
+    if questions := [*unclear, *draft.questions]:
+        out.print("what only you can say:")
+        for question in questions:
+            out.print(f"  {escape(question)}")
+    else:
+        out.print("nothing in it is in doubt; try the file again with it")
+
+
+def _missing(profile: SourceProfile, column: str) -> str:
+    """A column that a file lacks, and what the profile reads it for."""
+    from retail_pipeline.ingest.profiles.profile import parsed, references
+
+    uses = [name for name, text in profile.columns.items() if column in references(parsed(text))]
+    return f"{column} ({', '.join(uses)})" if uses else column
+
+
+def _base(settings: Path | None) -> Path:
+    """The folder of the settings file, which the paths in it are relative to."""
+    return Path(settings or os.environ.get("RETAIL_PIPELINE_SETTINGS") or "x").parent
+
+
+def _profile_name(file: Path) -> str:
+    """A name for a profile, from a file's: its words without digits."""
+    words = re.findall("[a-z]+", file.name.split(".")[0].lower())
+    return "_".join(words) or "my_shop"

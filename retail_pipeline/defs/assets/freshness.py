@@ -1,0 +1,68 @@
+"""yesterday_is_there: whether yesterday was delivered as expected, made, not held, and has its lists.
+
+Belongs here: asking the clock which day is yesterday, and recording the verdict. Does not belong here: the
+verdict (``planning/freshness.py``).
+
+It is an unpartitioned check that looks at what is there for yesterday, so that no run over other days turns
+it green. Dagster adds to every run over an asset that asset's checks, so this one stands at the deliveries,
+which no run makes: its own job alone asks.
+"""
+
+from datetime import datetime, time, timedelta
+
+import dagster as dg
+
+from retail_pipeline.defs.events import OWNERS, said, severity
+from retail_pipeline.defs.jobs import DELIVERIES, YESTERDAY
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.lake.lock import writing
+from retail_pipeline.planning.freshness import yesterday_verdict
+from retail_pipeline.settings import Settings
+
+BY_DEFAULT = time(7, 30)
+
+
+def deadline(settings: Settings) -> time:
+    """When the last source should have delivered yesterday, in the business time zone."""
+    due = [profile.delivers.by for profile in settings.profiles.values() if profile.delivers]
+    return max((by for by in due if by), default=BY_DEFAULT)
+
+
+def deliveries(pipeline: Pipeline) -> dg.AssetSpec:
+    """What the shop's systems deliver, as an asset that nobody makes here."""
+    return dg.AssetSpec(
+        pipeline.key(DELIVERIES),
+        description="The files that the shop's systems put into the landing folder.",
+        group_name="landing",
+        owners=OWNERS,
+        kinds={"file"},
+        metadata={"dagster/uri": str(pipeline.settings.landing.resolve())},
+    )
+
+
+def yesterday_check(pipeline: Pipeline) -> dg.AssetChecksDefinition:
+    """The check, which asks anew at every evaluation what day it is."""
+    says = "Yesterday was delivered as expected, is made and not held, and has its lists."
+
+    @dg.asset_check(asset=pipeline.key(DELIVERIES), name=YESTERDAY, description=says)
+    def yesterday_is_there(
+        context: dg.AssetCheckExecutionContext, pipeline: dg.ResourceParam[Pipeline]
+    ) -> dg.AssetCheckResult:
+        # what another run is just making is looked at when it is made
+        with writing(pipeline.lake, context.log.info):
+            return look_at_yesterday(pipeline, datetime.now(pipeline.settings.zone))
+
+    return yesterday_is_there
+
+
+def look_at_yesterday(pipeline: Pipeline, now: datetime) -> dg.AssetCheckResult:
+    """The verdict on the day before ``now``, a time in the business time zone."""
+    yesterday = now.date() - timedelta(days=1)
+    is_overdue = now.time() >= deadline(pipeline.settings)
+    findings = yesterday_verdict(pipeline.state(), pipeline.recipe, yesterday, is_overdue)
+    return dg.AssetCheckResult(
+        passed=not findings,
+        severity=severity(findings),
+        description=said(findings),
+        metadata={"yesterday": str(yesterday), "deadline": f"{deadline(pipeline.settings):%H:%M}"},
+    )

@@ -1,0 +1,412 @@
+"""Landing: a folder's files -> ``raw_transactions`` by day, ``unreadable_rows``, a ``landed_files`` row each.
+
+Belongs here: taking files in batches, and writing what they hold. Does not belong here: reading them
+(``reading.py``), which files there are (``listing.py``) and which should land (``planning/plan.py``).
+
+Files of one shape are read together; those in which that met anything wrong, one by one. A file's manifest in
+``landed_files`` is written last and is the commit: raw files of a source that has none, or on days its
+manifest does not list, count for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby, pairwise
+from operator import itemgetter
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from retail_pipeline.ingest.files.shapes import Shape
+from retail_pipeline.ingest.files.unpacked import RefusalError
+from retail_pipeline.ingest.listing import identity
+from retail_pipeline.ingest.overlaps import Candidate, overlaps
+from retail_pipeline.ingest.profiles.profile import SourceProfile
+from retail_pipeline.ingest.reading import CENTS, CHUNK_ROWS, DoubtError, Reader, read_alone, scan, session
+from retail_pipeline.lake.partitions import (
+    STAGING,
+    Lake,
+    LakeError,
+    remove_partition,
+    write_manifest,
+    write_partition,
+)
+from retail_pipeline.planning.arrivals import FileSeen, landing_inputs
+from retail_pipeline.planning.manifests import Arrival, Manifest, Overlap, Part, schema_fingerprint
+from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.table import Table
+
+RAW, UNREADABLE, FILES = TABLES["raw_transactions"], TABLES["unreadable_rows"], TABLES["landed_files"]
+
+BATCH_BYTES = 32 << 20
+BATCH_FILES = 500
+ROW_GROUP = 1 << 17
+# the folder under staging for what is unpacked or spilt
+SPILL = "landing"
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A file whose rows are in the lake."""
+
+    file: FileSeen
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file of which nothing was taken, and why, with the remedy.
+
+    ``lasting`` when trying the same content again under the same profiles would end the same.
+    """
+
+    file: FileSeen
+    reason: str
+    lasting: bool = True
+
+
+@dataclass(frozen=True)
+class _Landing:
+    """Where from, where to and under which settings: what every step below needs."""
+
+    reader: Reader
+    landing: Path
+    lake: Lake
+    landed: dict[str, Manifest]
+    begin: Callable[[Sequence[FileSeen]], None]
+    remarks: dict[str, tuple[str, ...]]
+
+    def path(self, file: FileSeen) -> Path:
+        return self.landing / file.path
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        return self.reader.connection
+
+    def profile(self, shape: Shape) -> SourceProfile:
+        return self.reader.profiles[shape.profile]
+
+
+def land(
+    files: Sequence[FileSeen],
+    landing: Path,
+    lake: Lake,
+    profiles: Mapping[str, SourceProfile],
+    business_zone: str,
+    currency: str | None,
+    first_day: date,
+    last_day: date | None,
+    *,
+    landed: Mapping[str, Manifest],
+    memory_limit: str,
+    threads: int,
+    on_begin: Callable[[Sequence[FileSeen]], None] = lambda files: None,
+) -> Iterator[Landed | Refused]:
+    """Land files, with one outcome a file as soon as it is known; a bad file never takes another with it.
+
+    ``currency`` serves files whose profile gives none; rows before ``first_day`` or after ``last_day`` are
+    unreadable; ``landed`` are the files that have landed, with which new ones may overlap. ``on_begin`` hears
+    which files are looked at next. Call it with the lake's lock held. A file that has landed before is
+    landed anew.
+
+    Raises:
+        LakeError: the lake cannot be written; files already yielded as landed stay so.
+    """
+    folder = lake.root / STAGING / SPILL
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LakeError(f"the lake {lake.root} cannot be written ({error.strerror})") from error
+    with session(folder, memory_limit, threads) as connection:
+        reader = Reader(connection, profiles, business_zone, currency, first_day, last_day, folder)
+        job = _Landing(reader, landing, lake, dict(landed), on_begin, {})
+        shapes: dict[Shape, list[FileSeen]] = {}
+        for file in files:
+            job.begin([file])
+            try:
+                shape = reader.shape(job.path(file), file.path)
+                shapes.setdefault(shape, []).append(file)
+                job.remarks[file.path] = shape.remarks
+            except RefusalError as refusal:
+                yield Refused(file, str(refusal), refusal.lasting)
+        for shape, alike in shapes.items():
+            for batch in _batches(alike):
+                if shape.plain:
+                    yield from _land_together(job, shape, batch)
+                else:
+                    for file in batch:
+                        yield from _land_alone(job, shape, file)
+
+
+def _batches(files: Sequence[FileSeen]) -> Iterator[list[FileSeen]]:
+    batch: list[FileSeen] = []
+    for file in files:
+        if batch and (len(batch) == BATCH_FILES or sum(f.size_bytes for f in (*batch, file)) > BATCH_BYTES):
+            yield batch
+            batch = []
+        batch.append(file)
+    if batch:
+        yield batch
+
+
+def _land_together(job: _Landing, shape: Shape, batch: Sequence[FileSeen]) -> Iterator[Landed | Refused]:
+    """Read alike files in one scan; those in which it met anything wrong are landed one by one."""
+    job.begin(batch)
+    try:
+        latest = [job.reader.latest(file.modified_ns) for file in batch]
+        doubtful = scan(job.reader, shape, [job.path(file) for file in batch], latest)
+    except DoubtError:
+        if len(batch) == 1:
+            yield from _land_alone(job, shape, batch[0])
+            return
+        for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
+            yield from _land_together(job, shape, half)
+        return
+    except RefusalError as refusal:
+        yield from (Refused(file, str(refusal), refusal.lasting) for file in batch)
+        return
+    yield from _write(job, shape, {n: file for n, file in enumerate(batch) if n not in doubtful})
+    for n in sorted(doubtful):
+        yield from _land_alone(job, shape, batch[n])
+
+
+def _land_alone(job: _Landing, shape: Shape, file: FileSeen) -> Iterator[Landed | Refused]:
+    """Read one file so that every row is accounted for, with the text of those that cannot be read."""
+    job.begin([file])
+    try:
+        shape, _ = read_alone(job.reader, shape, job.path(file), job.reader.latest(file.modified_ns))
+    except RefusalError as refusal:
+        yield Refused(file, str(refusal), refusal.lasting)
+    else:
+        yield from _write(job, shape, {0: file})
+
+
+# writing
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """Rows of one file as its reader met them."""
+
+    read: int = 0
+    readable: int = 0
+    left_out: int = 0
+    value_left_out: int = 0
+    outside: int = 0
+    late: int = 0
+    first_rowid: int = 0
+
+
+def _write(job: _Landing, shape: Shape, files: Mapping[int, FileSeen]) -> Iterator[Landed | Refused]:
+    """Write the rows of these files in ``mapped``, and commit file by file."""
+    unchanged = {}
+    for n, file in files.items():
+        if identity(job.path(file))[1] == file.sha256:
+            unchanged[n] = file
+        else:
+            why = "changed while it was read: the next run takes it as it is then"
+            yield Refused(file, why, lasting=False)
+    if not unchanged:
+        return
+    counts = dict.fromkeys(unchanged, _Counts()) | {
+        n: _Counts(*figures)
+        for n, *figures in job.connection.execute(
+            f"""select file_no, count(*), count(*) filter (reasons is null and not left_out),
+                count(*) filter (left_out), coalesce(sum({CENTS}) filter (left_out), 0) // 100,
+                count(*) filter (outside), count(*) filter (late), min(rowid)
+            from mapped group by file_no"""  # noqa: S608
+        ).fetchall()
+    }
+    job.connection.execute(
+        """create or replace table sources as
+        select unnest($numbers) as file_no, unnest($ids) as source_id, unnest($firsts) as first_rowid""",
+        {
+            "numbers": list(unchanged),
+            "ids": [file.source_id for file in unchanged.values()],
+            "firsts": [counts[n].first_rowid for n in unchanged],
+        },
+    )
+    lasts = _last_minutes(job.connection)
+    columns = ", ".join(RAW.names).replace("source_row,", "mapped.rowid - first_rowid + 1 as source_row,")
+    raw = job.connection.sql(
+        f"""select file_no, cast(sold_at as date) as day, {columns}
+        from (select *, $system as source_system, rowid from mapped) as mapped join sources using (file_no)
+        where reasons is null and not left_out order by file_no, day, source_row""",  # noqa: S608 - the schema's columns
+        params={"system": job.profile(shape).source_system},
+    ).to_arrow_reader(CHUNK_ROWS)
+    parts: dict[int, dict[date, Part]] = {n: {} for n in unchanged}
+    for n, pieces in groupby(_pieces(raw), key=itemgetter(0)):
+        for day, of_day in groupby(pieces, key=itemgetter(1)):
+            path = job.lake.partition(RAW.name, {"date": str(day)}) / f"{unchanged[n].source_id}.parquet"
+            part = _write_rows(job.lake, path, RAW, (rows for _, _, rows in of_day))
+            parts[n][day] = part.model_copy(update={"last": lasts[n, day]})
+    profile = job.profile(shape)
+    written = {
+        file.source_id: Candidate(profile.source_system, profile.replaces, file.path, parts[n])
+        for n, file in unchanged.items()
+    }
+    shared = overlaps(job.connection, job.lake, written, job.landed)
+    for n, file in unchanged.items():
+        yield _commit(job, shape, file, counts[n], parts[n], shared[file.source_id])
+
+
+def _last_minutes(connection: duckdb.DuckDBPyConnection) -> dict[tuple[int, date], int]:
+    """The minute of the day of the last line of each file and day in ``mapped``."""
+    found = connection.execute(
+        """select file_no, cast(sold_at as date) as day,
+            cast(max(60 * date_part('hour', sold_at) + date_part('minute', sold_at)) as integer)
+        from mapped where reasons is null and not left_out group by file_no, day"""
+    ).fetchall()
+    return {(n, day): minute for n, day, minute in found}
+
+
+def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, date, pa.RecordBatch]]:
+    """Cut batches ordered by file and day wherever one of them changes."""
+    for batch in batches:
+        files, days = (batch[name].to_numpy(zero_copy_only=False) for name in ("file_no", "day"))
+        changes = np.flatnonzero((files[1:] != files[:-1]) | (days[1:] != days[:-1])) + 1
+        for start, end in pairwise([0, *changes.tolist(), batch.num_rows]):
+            yield int(files[start]), batch["day"][start].as_py(), batch.slice(start, end - start)
+
+
+def _write_rows(lake: Lake, path: Path, table: Table, batches: Iterable[pa.RecordBatch]) -> Part:
+    """Write ordered rows to one Parquet file in one step, a row group at a time; what was written."""
+    staged = lake.root / STAGING / f"{path.parent.name}-{path.name}"
+    written = 0
+    try:
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with pq.ParquetWriter(staged, table.arrow, compression="zstd", compression_level=1) as writer:
+            for group in _row_groups(batches):
+                writer.write_table(group.select(table.names).cast(table.arrow))
+                written += group.num_rows
+        content = identity(staged)[1]
+        staged.replace(path)
+    except OSError as error:
+        staged.unlink(missing_ok=True)
+        if (
+            error.errno is None
+        ):  # the engine's, which pyarrow passes on while it draws rows: not the disk's fault
+            raise
+        raise LakeError(
+            f"{path} cannot be written ({error.strerror}): make room or mend the folder's permissions, then "
+            "run again; the file it came from counts as not landed"
+        ) from error
+    return Part(rows=written, content=content)
+
+
+def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Put batches together to row groups whose size does not depend on how the rows came."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        while sum(b.num_rows for b in held) >= ROW_GROUP:
+            rows = pa.Table.from_batches(held)
+            yield rows.slice(0, ROW_GROUP).combine_chunks()
+            held = rows.slice(ROW_GROUP).to_batches()
+    if held:
+        yield pa.Table.from_batches(held).combine_chunks()
+
+
+def _commit(
+    job: _Landing,
+    shape: Shape,
+    file: FileSeen,
+    counts: _Counts,
+    parts: Mapping[date, Part],
+    shared: dict[str, Overlap],
+) -> Landed:
+    """Write what else belongs to a file whose raw rows are written, its manifest last."""
+    profile = job.profile(shape)
+    keys = {"file": file.source_id}
+    inputs = landing_inputs(
+        file,
+        shape.profile,
+        job.reader.fingerprint(shape.profile),
+        counts.outside,
+        counts.late,
+        job.reader.first_day,
+        job.reader.last_day,
+    ) | {"source_system": profile.source_system}
+    before = job.landed.get(file.source_id)
+    old_days = before.parts if before else {}
+    names = before.arrival.names if before else {}
+    bad = counts.read - counts.readable - counts.left_out
+    unreadable = _write_unreadable(job, keys, inputs) if bad else 0
+    raw = sum(part.rows for part in parts.values())
+    days = sorted(parts)
+    row = {
+        **file.model_dump(exclude={"modified_ns"}),
+        "source_id": file.source_id,
+        "profile": shape.profile,
+        "encoding": shape.layout.encoding,
+        "rows_read": counts.read,
+        "rows_accepted": raw,
+        "rows_rejected": unreadable,
+        "rows_left_out": counts.left_out,
+        "first_day": days[0] if days else None,
+        "last_day": days[-1] if days else None,
+        "days_touched": days,
+    }
+    manifest = write_partition(
+        job.lake,
+        FILES,
+        keys,
+        pa.Table.from_pylist([row], FILES.arrow),
+        inputs,
+        counts={
+            "rows_read": counts.read,
+            "raw": raw,
+            "unreadable": unreadable,
+            "left_out": counts.left_out,
+            "value_left_out": counts.value_left_out,
+        },
+        parts=dict(parts),
+        arrival=Arrival(
+            path=file.path,
+            size_bytes=file.size_bytes,
+            modified_ns=file.modified_ns,
+            earlier={path: changed for path, changed in names.items() if path != file.path},
+            replaces=profile.replaces,
+            overlaps=shared,
+            remarks=job.remarks[file.path],
+        ),
+    )
+    job.landed[file.source_id] = manifest
+    for day in old_days.keys() - parts.keys():
+        stale = job.lake.partition(RAW.name, {"date": str(day)}) / f"{file.source_id}.parquet"
+        stale.unlink(missing_ok=True)
+    if not unreadable:
+        remove_partition(job.lake, UNREADABLE.name, keys)
+    return Landed(file, manifest)
+
+
+def _write_unreadable(job: _Landing, keys: Mapping[str, str], inputs: Mapping[str, str]) -> int:
+    """Write the unreadable rows of the one file in ``mapped``; how many were written."""
+    rows = (
+        job.connection.cursor()
+        .sql(
+            """select source_id, mapped.rowid - first_rowid + 1 as source_row, reasons, payload
+        from mapped join sources using (file_no) where reasons is not null order by source_row"""
+        )
+        .to_arrow_reader(CHUNK_ROWS)
+    )
+    part = _write_rows(job.lake, job.lake.data(UNREADABLE.name, keys), UNREADABLE, rows)
+    write_manifest(
+        job.lake,
+        Manifest(
+            table=UNREADABLE.name,
+            partition=dict(keys),
+            rows=part.rows,
+            content=part.content,
+            inputs=dict(inputs),
+            code_version=UNREADABLE.code_version,
+            schema_fingerprint=schema_fingerprint(UNREADABLE.arrow),
+        ),
+    )
+    return part.rows

@@ -1,0 +1,1 @@
+"""What the columns of a shop's files mean, and how their values become canonical types. Pure."""

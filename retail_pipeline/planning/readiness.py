@@ -1,0 +1,406 @@
+"""What each source should have delivered of a day, and what is amiss with what it did deliver.
+
+Belongs here: what is expected of a source system (learned from the same weekdays before, or set) and the
+verdict on every day. Does not belong here: which files count (``deliveries.py``), what follows from a verdict
+(``planner.py``), and the clock: whether a delivery is overdue this morning is asked in ``yesterday.py``.
+
+A verdict rests on what landed, never on the order in which it came. What is usual on a day comes from the
+days before it; of later days it matters only whether anything was delivered for one. Until then the day's
+deliveries may still come: it waits.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, time, timedelta
+from functools import lru_cache
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from retail_pipeline.planning.manifests import Frozen
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+# so many of a weekday's last deliveries may be missing (bank holidays), and it still always has one
+_MISSED = 1
+# a few orders double and halve by chance: such a source is judged by whether it delivers, no more
+_FEWEST_LINES = 200
+# so many earlier figures of a weekday give a median that tells how far the next one is off
+_FEWEST = 3
+# minutes: who closes an hour early leaves a gap that no quiet evening does; so many of a weekday's earliest
+# ends (half-holidays) say nothing of what is usual; from this share of the lines on an early end is no news
+_EARLY, _EARLY_ENDS, _NOTABLE_SHARE = 60, 1, 0.8
+# a far day needs more lines to be a delivery than the next one; so many days before say what is usual
+_FAR, _DAYS_BEFORE = timedelta(days=31), 28
+# median absolute deviations to standard deviations, and how many of these are usual
+_SCALE, _DEVIATIONS = 1.4826, 4
+
+
+def _clock(value: Any) -> Any:
+    # YAML reads an unquoted 18:30 as a number in base 60
+    return f"{value // 60:02}:{value % 60:02}" if isinstance(value, int) else value
+
+
+def _time(value: Any) -> Any:
+    value = _clock(value)
+    if not isinstance(value, str):
+        return value
+    # with seconds, as it stands in JSON
+    found = re.fullmatch(r"((?:[01]?\d|2[0-3]):[0-5]\d)(?::00)?", value)
+    if not found:
+        raise ValueError("is no time of day: write one such as 07:00")
+    return found[1].rjust(5, "0")
+
+
+Bounds = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+
+
+class Delivers(Frozen):
+    """What a source should deliver, as far as it is set; what is null is learned."""
+
+    weekdays: tuple[Weekday, ...] | None = Field(
+        None, description="The days of the week whose sales it delivers; null: learned; []: none is expected"
+    )
+    by: Annotated[time, BeforeValidator(_time)] | None = Field(
+        None, description="When a day's delivery must be there on the next morning, in the business time zone"
+    )
+    lines: Bounds | None = Field(None, description="Fewest and most lines of a day; null: learned")
+    value: Bounds | None = Field(
+        None,
+        description="Lowest and highest value of a day's kept lines, whole currency units; null: learned",
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Delivers:
+        for name in ("lines", "value"):
+            bounds = getattr(self, name)
+            if bounds and bounds[0] > bounds[1]:
+                raise ValueError(f"{name} {list(bounds)}: write the lower bound first")
+        return self
+
+
+class Readiness(Frozen):
+    """How a day's deliveries are judged against the same weekdays before."""
+
+    learn: bool = Field(True, description="Learn from history what is not set under a source's `delivers`")
+    minimum_history: int = Field(
+        8, ge=3, le=52, description="How many same weekdays before a day say what is usual; fewer say nothing"
+    )
+    lowest_share: float = Field(
+        0.1, gt=0, le=1, description="Less than this share of the median is odd, however much days vary"
+    )
+    steady_share: float = Field(
+        0.5, gt=0, le=1, description="More than this share is not odd, however steady days are"
+    )
+    early_share: float = Field(
+        0.55,
+        ge=0,
+        le=1,
+        description="A day that ends early for its weekday is odd below this share of the median of lines",
+    )
+    highest_share: float = Field(
+        5, ge=1, description="Not more than this many times the median is not odd, however steady days are"
+    )
+    hold: bool = Field(
+        True, description="Odd and missing deliveries hold the day; else they are reported amber"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Readiness:
+        if self.lowest_share > self.steady_share:
+            raise ValueError(
+                f"lowest_share {self.lowest_share:g} is above steady_share {self.steady_share:g}"
+            )
+        return self
+
+
+class Expected(Frozen):
+    """The rules, and what is set for source systems by name."""
+
+    rules: Readiness = Readiness()
+    delivers: tuple[tuple[str, Delivers], ...] = ()
+
+    def of(self, system: str) -> Delivers:
+        """What is set for a source system."""
+        return dict(self.delivers).get(system, Delivers())
+
+
+LEARNED = Expected()
+
+
+class Delivered(NamedTuple):
+    """What a source system delivered for a day.
+
+    Lines as landed; the value of those that the cleaning keeps, in whole currency units, once the day is
+    made; the minute of the day of the last line, if known.
+    """
+
+    day: date
+    system: str
+    lines: int
+    value: int | None
+    last: int | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something amiss with a day's deliveries.
+
+    ``says`` is the sentence for people. ``holds``: the day is held. ``waits``: it may mend itself, because
+    nothing was delivered for a later day yet.
+    """
+
+    kind: Literal["late", "missing", "closed", "odd", "held", "unmade"]
+    says: str
+    holds: bool
+    waits: bool = False
+
+    @property
+    def fails(self) -> bool:
+        """True when it holds the day and will not mend itself."""
+        return self.holds and not self.waits
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """The findings of every day that has any, up to the last day delivered, and what is expected after it.
+
+    ``strays`` are days after it with so few lines that they do not say that a later delivery came.
+    """
+
+    found: Mapping[date, tuple[Finding, ...]] = field(default_factory=dict)
+    last: date | None = None
+    later: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    hold: bool = True
+    strays: frozenset[date] = frozenset()
+
+    def of(self, day: date) -> tuple[Finding, ...]:
+        """The findings of a day; of one after the last delivery that something is awaited, if it is."""
+        if self.last is None or day <= self.last or day in self.strays:
+            return self.found.get(day, ())
+        systems = self.later[day.weekday()]
+        return (_late(systems, day, self.hold),) if systems else ()
+
+
+@dataclass
+class _Figure:
+    """Lines or value of the last same weekdays, and how far each of the last days was off their median."""
+
+    rules: Readiness
+    by_weekday: list[deque[int]]
+    errors: deque[float]
+
+    def usual(self, weekday: int) -> tuple[int, int] | None:
+        """The lowest and highest usual figure; None when there is too little history."""
+        history, enough = self.by_weekday[weekday], self.rules.minimum_history
+        if not self.rules.learn or len(history) < enough or len(self.errors) < enough:
+            return None
+        return usual_range(_median(history), self.errors, self.rules)
+
+    def remember(self, weekday: int, figure: int) -> None:
+        history = self.by_weekday[weekday]
+        if len(history) >= _FEWEST and (median := _median(history)) >= 1:
+            self.errors.append(abs(math.log(max(1, figure) / median)))
+        history.append(figure)
+
+
+@dataclass
+class _Source:
+    """What is known of one source system up to the day before."""
+
+    expects: Delivers
+    rules: Readiness
+    came: list[deque[bool]]
+    lines: _Figure
+    value: _Figure
+    lasts: list[deque[int]]
+
+    def is_expected(self, weekday: int) -> bool:
+        if self.expects.weekdays is not None:
+            return WEEKDAYS[weekday] in self.expects.weekdays
+        came = self.came[weekday]
+        full = self.rules.learn and len(came) == self.rules.minimum_history
+        return full and came.count(False) <= _MISSED
+
+    def ends_early(self, today: Delivered) -> tuple[str, bool] | None:
+        """That the day's last line is far earlier than usual and its lines are few; whether that is odd."""
+        weekday, rules = today.day.weekday(), self.rules
+        lines, lasts = self.lines.by_weekday[weekday], self.lasts[weekday]
+        if not rules.learn or today.last is None or len(lasts) < rules.minimum_history or not lines:
+            return None
+        usual, median = sorted(lasts)[_EARLY_ENDS], _median(lines)
+        if median < _FEWEST_LINES or today.last >= usual - _EARLY or today.lines >= _NOTABLE_SHARE * median:
+            return None
+        says = (
+            f"{today.system} delivered {today.lines:,} lines up to {_of_day(today.last)}, where the last "
+            f"{rules.minimum_history} {NAMES[weekday]}s have {median:,.0f} and go on to {_of_day(usual)} or "
+            "later: is the file whole?"
+        )
+        return says, today.lines < rules.early_share * median
+
+    def oddities(self, today: Delivered) -> Iterator[tuple[str, bool]]:
+        """What is odd, in words, and whether it is too little."""
+        weekday, set_by = today.day.weekday(), self.expects
+        history = self.lines.by_weekday[weekday]
+        is_large = bool(history) and _median(history) >= _FEWEST_LINES
+        for what, figure, bounds, known in (
+            ("{:,} lines", today.lines, set_by.lines, self.lines),
+            ("lines worth {:,}", today.value, set_by.value, self.value),
+        ):
+            usual = bounds or (known.usual(weekday) if is_large else None)
+            if figure is not None and usual and not usual[0] <= figure <= usual[1]:
+                named = f"usual by the last {self.rules.minimum_history} {NAMES[weekday]}s"
+                yield (
+                    f"{today.system} delivered {what.format(figure)}, where {usual[0]:,} to {usual[1]:,} "
+                    f"are {'set' if bounds else named}",
+                    figure < usual[0],
+                )
+
+    def remember(self, weekday: int, today: Delivered | None) -> None:
+        self.came[weekday].append(today is not None)
+        if today:
+            self.lines.remember(weekday, today.lines)
+            if today.value is not None:
+                self.value.remember(weekday, today.value)
+            if today.last is not None:
+                self.lasts[weekday].append(today.last)
+
+
+def usual_range(
+    median: float, errors: Sequence[float] | deque[float], rules: Readiness
+) -> tuple[int, int] | None:
+    """The lowest and highest usual figure; None when the median is no measure.
+
+    ``errors`` say by how much (as logarithms) the last days were off the medians of their weekdays. Too low
+    is what lies four standard deviations below (estimated by the median error, which odd days do not move),
+    but nothing above ``steady_share`` of the median and all below ``lowest_share``; too high as many times
+    the median, at least ``highest_share`` times.
+    """
+    if median < 1:
+        return None
+    share = math.exp(-_DEVIATIONS * _SCALE * _median(errors))
+    share = min(max(share, rules.lowest_share), rules.steady_share)
+    return math.ceil(share * median), math.floor(max(rules.highest_share, 1 / share) * median)
+
+
+def _median(figures: Sequence[float] | deque[int] | deque[float]) -> float:
+    ordered, half = sorted(figures), len(figures) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+@lru_cache(maxsize=4)
+def judge(delivered: tuple[Delivered, ...], expected: Expected) -> Verdicts:
+    """Judge every day from the first to the last delivery, in one pass.
+
+    Of a source nothing is expected before its own first delivery. Days that a stray line lies ahead are not
+    gone through.
+    """
+    by_day: dict[date, dict[str, Delivered]] = {}
+    for entry in delivered:
+        by_day.setdefault(entry.day, {})[entry.system] = entry
+    if not by_day:
+        return Verdicts()
+    rules, first, last = expected.rules, min(by_day), _last_sure_day(by_day, expected.rules)
+    sources: dict[str, _Source] = {}
+    found: dict[date, tuple[Finding, ...]] = {}
+    for number in range((last - first).days + 1):
+        day = first + timedelta(days=number)
+        today = by_day.get(day, {})
+        sources |= {s: _source(expected.of(s), rules) for s in today.keys() - sources.keys()}
+        if findings := _findings(day, today, sources, day == last, rules.hold):
+            found[day] = findings
+        for system, source in sources.items():
+            source.remember(day.weekday(), today.get(system))
+    later = {weekday: _expected(sources, weekday) for weekday in range(7)}
+    strays = frozenset(day for day in by_day if day > last)
+    for day in strays:
+        new = {s: _source(expected.of(s), rules) for s in by_day[day].keys() - sources.keys()}
+        if findings := _findings(day, by_day[day], sources | new, True, rules.hold):
+            found[day] = findings
+    return Verdicts(found, last, later, rules.hold, strays)
+
+
+def _last_sure_day(by_day: Mapping[date, Mapping[str, Delivered]], rules: Readiness) -> date:
+    """The last day of which a delivery came, and not merely a line or two that are dated wrongly.
+
+    A stray day has fewer lines than each of the last days before it, and less than ``lowest_share`` of what
+    is usual of them; of ``steady_share`` when it lies more than a month ahead.
+    """
+    lines = {day: sum(entry.lines for entry in came.values()) for day, came in by_day.items()}
+    days = sorted(lines)
+    while len(days) > 1:
+        is_far = days[-1] - days[-2] > _FAR
+        before = [lines[day] for day in days[-1 - _DAYS_BEFORE : -1]]
+        share = rules.steady_share if is_far else rules.lowest_share
+        enough = len(before) >= (_FEWEST if is_far else rules.minimum_history)
+        if not enough or lines[days[-1]] >= min(min(before), share * _median(before)):
+            break
+        days.pop()
+    return days[-1]
+
+
+def _source(expects: Delivers, rules: Readiness) -> _Source:
+    def weekdays() -> list[deque[Any]]:
+        return [deque(maxlen=rules.minimum_history) for _ in WEEKDAYS]
+
+    def figure() -> _Figure:
+        return _Figure(rules, weekdays(), deque(maxlen=rules.minimum_history * len(WEEKDAYS)))
+
+    return _Source(expects, rules, weekdays(), figure(), figure(), weekdays())
+
+
+def _expected(sources: Mapping[str, _Source], weekday: int) -> tuple[str, ...]:
+    return tuple(sorted(system for system, source in sources.items() if source.is_expected(weekday)))
+
+
+def _findings(
+    day: date, today: Mapping[str, Delivered], sources: Mapping[str, _Source], is_last: bool, hold: bool
+) -> tuple[Finding, ...]:
+    missing = [system for system in _expected(sources, day.weekday()) if system not in today]
+    if not today:
+        return (_closed(missing, day),) if missing else ()
+    absent = [_missing(system, day, is_last, hold) for system in missing]
+    odd = [
+        Finding("odd", says, hold, waits=is_last and too_little)
+        for system in sorted(today)
+        for says, too_little in sources[system].oddities(today[system])
+    ]
+    early = [
+        Finding("odd", says, hold and is_odd, waits=is_last and is_odd)
+        for system in sorted(today)
+        for says, is_odd in filter(None, [sources[system].ends_early(today[system])])
+    ]
+    return (*absent, *odd, *early)
+
+
+def _late(systems: Sequence[str], day: date, hold: bool) -> Finding:
+    says = f"the {NAMES[day.weekday()]}'s delivery of {_and(systems)} has not come, nor any of a later day"
+    return Finding("late", says, hold, waits=True)
+
+
+def _missing(system: str, day: date, is_last: bool, hold: bool) -> Finding:
+    says = f"{system} delivered nothing, as it does on {NAMES[day.weekday()]}s, though others did"
+    return Finding("missing", says, hold, waits=is_last)
+
+
+def _closed(systems: Sequence[str], day: date) -> Finding:
+    says = (
+        f"nobody delivered anything, though {_and(systems)} should on a {NAMES[day.weekday()]}; "
+        "later days came, so it counts as a day on which the shop was closed"
+    )
+    return Finding("closed", says, holds=False)
+
+
+def _of_day(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -1,0 +1,299 @@
+"""What is there, and under which settings: the two values that every decision on work compares.
+
+Belongs here: manifests, files and decisions as read (``lake/state.py`` reads them), and what follows from
+them alone: which files count, which days are held. Does not belong here: what must run (``planner.py``).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from functools import cached_property
+from itertools import chain
+from typing import Any, Literal
+
+from retail_pipeline.planning.arrivals import (
+    FileSeen,
+    Refusal,
+)
+from retail_pipeline.planning.decisions import FileDecision
+from retail_pipeline.planning.deliveries import NO_LIMITS, Deliveries, Limits, deliveries
+from retail_pipeline.planning.manifests import Manifest, fingerprint
+from retail_pipeline.planning.readiness import LEARNED, Delivered, Expected, Verdicts, judge
+
+DAYS_THAT_BLOCK_LISTS = 7
+
+
+def value_of(system: str) -> str:
+    """The name among a day's counts of the value of a source system's transactions, in whole units."""
+    return f"value of {system}"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings that shape the tables, as fingerprints by what they shape.
+
+    ``profiles`` and ``cleaning`` go by the profile's name; the shop's own cleaning rules stand under "".
+    ``patterns`` are the names of files that profiles are for. ``parameters`` are what
+    tables declare, by table, as their statements know them.
+    """
+
+    profiles: Mapping[str, str]
+    first_day: date
+    last_day: date | None
+    cleaning: Mapping[str, str]
+    checks: str
+    customer_days: str
+    invoice_days: int
+    features: str
+    segmentations: Mapping[str, str]
+    campaigns: Mapping[str, tuple[str, str]]
+    model_timing: Literal["previous_month", "same_snapshot"]
+    gates: str
+    late_data: Literal["flag", "retrain"]
+    restate: int | None
+    report: str
+    report_each_run: bool
+    ids: Literal["warn", "hold", "ignore"] = "warn"
+    max_customer_share: float = 1
+    patterns: frozenset[str] = frozenset()
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def cleaning_of(self, landed: Manifest) -> str:
+        """The cleaning rules for a landed file's rows: its profile's, or the shop's own if that is gone."""
+        return self.cleaning.get(landed.read_by, self.cleaning.get("", ""))
+
+
+@dataclass(frozen=True)
+class State:
+    """What is there: files in landing, what people decided, and the manifests of the lake's partitions."""
+
+    seen: tuple[FileSeen, ...] = ()
+    landed: Mapping[str, Manifest] = field(default_factory=dict)
+    made: Mapping[str, Mapping[Any, Any]] = field(default_factory=dict)
+    released: Mapping[date, str] = field(default_factory=dict)
+    model_decisions: Mapping[str, str] = field(default_factory=dict)
+    retrained: Mapping[str, str] = field(default_factory=dict)
+    suppression: str = "none"
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
+    set_aside: frozenset[str] = frozenset()
+    file_decisions: Mapping[str, FileDecision] = field(default_factory=dict)
+    limits: Limits = NO_LIMITS
+    expected: Expected = LEARNED
+    list_releases: Mapping[tuple[date, str], str] = field(default_factory=dict)
+    list_markers: frozenset[tuple[date, str]] = frozenset()
+
+    def __getitem__(self, table: str) -> Mapping[Any, Any]:
+        """The manifests of a table by day, or by month; where days have names, too, by day and name."""
+        return self.made.get(table, {})
+
+    def partitions(self, table: str) -> list[Manifest]:
+        """The manifests of all of a table's partitions."""
+        return [
+            manifest
+            for of_day in self[table].values()
+            for manifest in (of_day.values() if isinstance(of_day, Mapping) else [of_day])
+        ]
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """Which landed files count, and why others do not."""
+        return deliveries(self.landed, self.file_decisions, self.limits)
+
+    @property
+    def raw(self) -> Mapping[date, Mapping[str, Manifest]]:
+        """The landed files whose rows count on each day, by day and source_id."""
+        return self.deliveries.by_day
+
+    @property
+    def counting(self) -> Mapping[str, Manifest]:
+        """The landed files that count, be it on some of their days only, by source_id."""
+        return {s: manifest for s, manifest in self.landed.items() if self.deliveries.counts(s)}
+
+    @cached_property
+    def quarantined(self) -> Mapping[str, str]:
+        """The files that wait for a person or a better delivery, by source_id, and why.
+
+        Those that could not be read while they lie in landing; those held back until a later file comes under
+        their name; and none that somebody rejected.
+        """
+        present = {file.source_id for file in self.seen}
+        healed: dict[str, int] = {}
+        for manifest in self.counting.values():
+            for path, changed in manifest.arrival.names.items():
+                healed[path] = max(healed.get(path, changed), changed)
+        return {
+            source_id: refusal.reason
+            for source_id, refusal in self.refused.items()
+            if source_id in present and not self.is_rejected(source_id)
+        } | {
+            source_id: held.why
+            for source_id, held in self.deliveries.held.items()
+            if not held.rejected
+            and (arrival := self.landed[source_id].arrival).modified_ns
+            >= healed.get(arrival.path, arrival.modified_ns)
+        }
+
+    def is_rejected(self, source_id: str) -> bool:
+        """True when somebody said that the file shall never count."""
+        decision = self.file_decisions.get(source_id)
+        return decision is not None and decision.leaves_all_out
+
+    def waiting_days(self, source_id: str) -> tuple[date, ...]:
+        """The days of a file that counts on others, which wait for a person or were left out by one."""
+        held, decision = self.deliveries.held.get(source_id), self.file_decisions.get(source_id)
+        days = held.days if held and held.days else ()
+        left_out = decision.days if decision and self.deliveries.counts(source_id) else ()
+        return tuple(sorted({*days, *left_out}))
+
+    def apart(self, source_id: str, through: date = date.max) -> Counter[str]:
+        """The rows of a landed file, up to a day, that do not count, by why.
+
+        ``in quarantine``, ``rejected``, or ``replaced`` by another file.
+        """
+        manifest, found = self.landed[source_id], Counter[str]()
+        held, decision = self.deliveries.held.get(source_id), self.file_decisions.get(source_id)
+        for day, part in manifest.parts.items():
+            if day <= through and source_id not in self.raw.get(day, {}):
+                if held and (held.days is None or day in held.days):
+                    found["rejected" if held.rejected else "in quarantine"] += part.rows
+                else:
+                    found["rejected" if decision and day in decision.days else "replaced"] += part.rows
+        return found
+
+    @cached_property
+    def first_day(self) -> date | None:
+        """The first day of which anything was delivered."""
+        return min(self.raw, default=None)
+
+    @property
+    def last_day(self) -> date | None:
+        """The last day of which anything was delivered, but for stray lines of later ones."""
+        return self.readiness.last
+
+    @cached_property
+    def delivered(self) -> Mapping[date, tuple[Delivered, ...]]:
+        """What each source system delivered for each day."""
+        lines, last = Counter[tuple[date, str]](), dict[tuple[date, str], int]()
+        for day, files in self.raw.items():
+            for manifest in files.values():
+                key, part = (day, manifest.inputs["source_system"]), manifest.parts[day]
+                lines[key] += part.rows
+                if part.last is not None:
+                    last[key] = max(part.last, last.get(key, 0))
+        came: dict[date, tuple[Delivered, ...]] = {}
+        for day, system in sorted(lines):
+            made = self["transactions"].get(day)
+            value = made.counts.get(value_of(system)) if made else None
+            one = Delivered(day, system, lines[day, system], value, last.get((day, system)))
+            came[day] = (*came.get(day, ()), one)
+        return came
+
+    @cached_property
+    def readiness(self) -> Verdicts:
+        """What is amiss with each day's deliveries."""
+        return judge(tuple(chain.from_iterable(self.delivered.values())), self.expected)
+
+    def is_held(self, day: date) -> bool:
+        """True when a blocking check failed on the day, or its deliveries are not as expected.
+
+        Unless somebody released these rows.
+        """
+        manifest = self["transactions"].get(day)
+        return bool(manifest and self.holds(day, manifest))
+
+    def holds(self, day: date, made: Manifest) -> bool:
+        """True when the day would be held with these transactions."""
+        stands_against = made.blocked or any(finding.holds for finding in self.readiness.of(day))
+        return stands_against and self.released.get(day) != made.content and self._is_delivered(day)
+
+    def fails(self, day: date, made: Manifest) -> bool:
+        """True when it would be held, and not only for deliveries that may still come."""
+        return self.holds(day, made) and (made.blocked or any(f.fails for f in self.readiness.of(day)))
+
+    def is_awaited(self, day: date) -> bool:
+        """True when the day is held for nothing but deliveries that may still come."""
+        return self.is_held(day) and not self.fails(day, self["transactions"][day])
+
+    def is_released(self, day: date) -> bool:
+        """True when somebody released the day's rows as they are."""
+        made = self["transactions"].get(day)
+        return made is not None and self.released.get(day) == made.content
+
+    def why_held(self, day: date) -> str:
+        """What stands against a held day, in words."""
+        failed = self["transactions"][day].said_blocking
+        missing = [finding.says for finding in self.readiness.of(day) if finding.holds]
+        return "; ".join(filter(None, (failed, *missing)))
+
+    def usable(self, day: date) -> bool:
+        """True when the day's customer_days may be read: made, and the day is not held."""
+        return day in self["customer_days"] and self._is_delivered(day) and not self.is_held(day)
+
+    @cached_property
+    def _sold(self) -> tuple[list[date], list[str]]:
+        days = [
+            day
+            for day, made in sorted(self["transactions"].items())
+            if made.rows and self._is_delivered(day) and not self.holds(day, made)
+        ]
+        return days, [self["transactions"][day].content for day in days]
+
+    def sold_before(self, day: date, days: int) -> list[tuple[date, str]]:
+        """Those of so many days before a day whose transactions count, with their contents."""
+        known, contents = self._sold
+        found = slice(bisect_left(known, day - timedelta(days=days)), bisect_left(known, day))
+        return list(zip(known[found], contents[found], strict=True))
+
+    def _is_delivered(self, day: date) -> bool:
+        # what was made of days before the first delivery is left from other settings
+        return self.first_day is not None and day >= self.first_day
+
+    def history(self, day: date) -> list[date]:
+        """The days up to ``day`` whose customer_days may be read."""
+        return [d for d in sorted(self["customer_days"]) if d <= day and self.usable(d)]
+
+    def held_days(self, first: date, last: date) -> list[date]:
+        """The held days in a range."""
+        return [d for d in sorted(self["transactions"]) if first <= d <= last and self.is_held(d)]
+
+    def held_lately(self, day: date) -> list[date]:
+        """The days that keep lists from being made for ``day``: those of its last 7 held or not made."""
+        week = (day - timedelta(days=n) for n in reversed(range(DAYS_THAT_BLOCK_LISTS)))
+        return [d for d in week if self._is_delivered(d) and not self.usable(d)]
+
+    def released_lists(self, day: date) -> frozenset[str]:
+        """The campaigns whose list of a day was handed over: such a list is never rewritten or removed."""
+        return frozenset(
+            name
+            for name, made in self["campaign_lists"].get(day, {}).items()
+            if (day, name) in self.list_markers or self.list_releases.get((day, name)) == made.content
+        )
+
+    @cached_property
+    def _histories(self) -> tuple[list[date], list[str]]:
+        chain, days, chains = "", sorted(self["customer_days"]), []
+        for day in days:
+            if self.usable(day):
+                chain = fingerprint(chain, day, self["customer_days"][day].content)
+            chains.append(chain)
+        return days, chains
+
+    def having(self, **made: Mapping[Any, Any]) -> State:
+        """The state once tables have these manifests; what it knows of deliveries is not worked out anew."""
+        after = replace(self, made={**self.made, **made})
+        kept = {"deliveries", "quarantined", "first_day"}
+        kept |= set() if "transactions" in made else {"delivered", "readiness"}
+        kept |= set() if made.keys() & {"transactions", "customer_days"} else {"_histories"}
+        kept |= set() if "transactions" in made else {"_sold"}
+        after.__dict__.update({name: self.__dict__[name] for name in kept & self.__dict__.keys()})
+        return after
+
+    def history_fingerprint(self, day: date) -> str:
+        """Names everything that a snapshot of ``day`` reads."""
+        days, chains = self._histories
+        known = bisect_right(days, day)
+        return chains[known - 1] if known else ""

@@ -1,0 +1,159 @@
+"""Segmentations as data: parameters in, a fitted segmentation out, which is JSON and compiles to SQL.
+
+Belongs here: the interface all methods share. Does not belong here: any method (its own module), reading
+features, running SQL, storing models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, TypeAdapter
+
+from retail_pipeline.segmentation import behaviour, rfm_grid, spend_profile, spend_tiers, value_score
+from retail_pipeline.segmentation.behaviour import BehaviourParameters, FittedBehaviour
+from retail_pipeline.segmentation.checksums import sealed, unsealed
+from retail_pipeline.segmentation.clusters import ClusterParameters
+from retail_pipeline.segmentation.compile import (
+    DIALECT,
+    DIALECTS,
+    EXECUTED,
+    LAPSED,
+    in_dialect,
+    of_each_day,
+)
+from retail_pipeline.segmentation.fitted import Card, Names, Snapshot, snapshot
+from retail_pipeline.segmentation.rfm_grid import FittedRfmGrid, RfmGridParameters, Scale
+from retail_pipeline.segmentation.spend_profile import FittedSpendProfile, SpendProfileParameters
+from retail_pipeline.segmentation.spend_tiers import FittedSpendTiers, SpendTiersParameters
+from retail_pipeline.segmentation.value_score import FittedValueScore, ValueScoreParameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "DIALECT",
+    "DIALECTS",
+    "EXECUTED",
+    "LAPSED",
+    "SCHEMA_VERSION",
+    "BehaviourParameters",
+    "Card",
+    "FittedBehaviour",
+    "FittedRfmGrid",
+    "FittedSegmentation",
+    "FittedSpendProfile",
+    "FittedSpendTiers",
+    "FittedValueScore",
+    "Parameters",
+    "RfmGridParameters",
+    "Scale",
+    "Snapshot",
+    "SpendProfileParameters",
+    "SpendTiersParameters",
+    "ValueScoreParameters",
+    "assign",
+    "fit",
+    "fit_snapshot",
+    "from_json",
+    "of_each_day",
+    "segments",
+    "snapshot",
+    "to_json",
+    "to_sql",
+]
+
+SCHEMA_VERSION = 2
+
+Parameters = Annotated[
+    BehaviourParameters
+    | SpendProfileParameters
+    | ValueScoreParameters
+    | RfmGridParameters
+    | SpendTiersParameters,
+    Field(discriminator="method"),
+]
+FittedSegmentation = Annotated[
+    FittedBehaviour | FittedSpendProfile | FittedValueScore | FittedRfmGrid | FittedSpendTiers,
+    Field(discriminator="method"),
+]
+
+_FITTED: TypeAdapter[FittedSegmentation] = TypeAdapter(FittedSegmentation)
+_METHODS: Mapping[str, ModuleType] = {
+    "behaviour": behaviour,
+    "spend_profile": spend_profile,
+    "value_score": value_score,
+    "rfm_grid": rfm_grid,
+    "spend_tiers": spend_tiers,
+}
+
+
+def fit(
+    features: pd.DataFrame,
+    parameters: Parameters,
+    seed: int = 0,
+    champion: FittedSegmentation | None = None,
+) -> FittedSegmentation:
+    """Fit one method on one snapshot of ``rfm_features``; customers with frequency 0 are left out.
+
+    Clusters take the names of those of the ``champion`` that they match. Raises ValueError when a needed
+    column is absent, has missing or infinite values, or a customer repeats.
+    """
+    return fit_snapshot(snapshot(features), parameters, seed, champion)
+
+
+def fit_snapshot(
+    customers: Snapshot,
+    parameters: Parameters,
+    seed: int = 0,
+    champion: FittedSegmentation | None = None,
+    curve: bool = True,
+) -> FittedSegmentation:
+    """As ``fit``, of customers already read; without ``curve``, which takes time, the card lacks it."""
+    method = _METHODS[parameters.method]
+    fitted: FittedSegmentation = (
+        method.fit(customers, parameters, seed, champion, curve)
+        if isinstance(parameters, ClusterParameters)
+        else method.fit(customers, parameters)
+    )
+    return fitted
+
+
+def assign(fitted: FittedSegmentation, customers: Snapshot) -> Names:
+    """The segment of each active customer, in their order: the query's answer without an engine.
+
+    Empty names where the model was fitted on nobody.
+    """
+    names: Names = _METHODS[fitted.method].assign(fitted, customers)
+    return names
+
+
+def segments(parameters: Parameters) -> tuple[str, ...]:
+    """Every segment name the method can give with these parameters, without ``Lapsed``."""
+    names: tuple[str, ...] = _METHODS[parameters.method].segments(parameters)
+    return names
+
+
+def to_sql(fitted: FittedSegmentation, dialect: str = DIALECT) -> str:
+    """One select statement over a table ``rfm_features`` that holds one snapshot.
+
+    Gives customer_id, segment, score (double; null for ``Lapsed``) and reason (text), one row a customer.
+    Raises ValueError for a dialect that is not one of ``DIALECTS``.
+    """
+    return in_dialect(_METHODS[fitted.method].to_sql(fitted), dialect)
+
+
+def to_json(fitted: FittedSegmentation) -> str:
+    """The model as JSON: the same bytes for the same model, sealed with a checksum."""
+    return sealed(fitted.model_dump(mode="json"))
+
+
+def from_json(text: str) -> FittedSegmentation:
+    """The model that ``to_json`` wrote.
+
+    Raises ValueError when the text is no JSON object, of another version, changed since it was written, or no
+    model.
+    """
+    return unsealed(text, _FITTED, "model", SCHEMA_VERSION)

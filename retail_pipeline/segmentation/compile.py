@@ -1,0 +1,227 @@
+"""How a fitted segmentation becomes one SQL query that DuckDB runs and sqlglot carries to other warehouses.
+
+Belongs here: the pieces every method builds its query from, and the frame all share (who is active, who has
+lapsed). Does not belong here: what a method asks of them. Values enter as sqlglot literals, never as text;
+numbers become text only through decimals and integers, because engines print doubles differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import sqlglot
+from sqlglot import exp
+
+from retail_pipeline.segmentation.fitted import NUMERIC_ID
+
+DIALECT = "duckdb"
+# The dialects whose queries the tests run, and those whose queries they only parse again.
+EXECUTED = (DIALECT, "spark", "postgres")
+PARSED = ("snowflake", "bigquery", "trino")
+DIALECTS = (*EXECUTED, *PARSED)
+LAPSED = "Lapsed"
+
+Sql: TypeAlias = exp.Expression
+
+
+def sql(template: str, **parts: Sql) -> Sql:
+    """DuckDB SQL whose ``:name`` placeholders are replaced by expressions."""
+    return exp.replace_placeholders(sqlglot.parse_one(template, dialect=DIALECT), **parts)
+
+
+def text(value: str) -> Sql:
+    """A string literal, quoted by each dialect's own rules."""
+    return exp.Literal.string(value)
+
+
+def integer(value: int) -> Sql:
+    """An integer literal."""
+    return exp.Literal.number(value)
+
+
+def double(value: float) -> Sql:
+    """A literal of type double: without the cast a warehouse reads 0.1 as a decimal."""
+    return exp.cast(exp.Literal.number(repr(float(value))), "double")
+
+
+def joined(*parts: Sql | str) -> Sql:
+    """Texts, none of them null, put one after the other in one call: a chain of || copies at every step."""
+    pieces: list[Sql] = []
+    for part in parts:
+        piece = text(part) if isinstance(part, str) else part
+        for inner in piece.expressions if isinstance(piece, exp.Concat) else [piece]:
+            if inner.is_string and pieces and pieces[-1].is_string:
+                pieces[-1] = text(pieces[-1].name + inner.name)
+            else:
+                pieces.append(inner)
+    return exp.Concat(expressions=pieces, safe=True, coalesce=True) if len(pieces) > 1 else pieces[0]
+
+
+def choose(branches: Sequence[tuple[Sql, Sql]], otherwise: Sql | None = None) -> Sql:
+    """The value of the first branch whose condition holds; without ``otherwise`` one must."""
+    case = exp.Case()
+    for condition, value in branches:
+        case = case.when(condition, value, copy=False)
+    if otherwise is None:
+        return case
+    return case.else_(otherwise, copy=False) if branches else otherwise
+
+
+def pick(column: str, values: Mapping[str, Sql]) -> Sql:
+    """The value that belongs to the name in ``column``; the last stands for all names not listed."""
+    *named, (_, last) = values.items()
+    return choose([(exp.column(column).eq(text(name)), value) for name, value in named], last)
+
+
+def least(columns: Sequence[Sql]) -> Sql:
+    """The smallest of the columns; Spark refuses LEAST of one."""
+    first, *rest = columns
+    return exp.Least(this=first, expressions=rest, ignore_nulls=True) if rest else first
+
+
+def counted(column: str, unit: str) -> Sql:
+    """An integer column in words: '1 order', '7 orders'."""
+    one = exp.column(column).eq(integer(1))
+    return joined(whole(column), choose([(one, text(f" {unit}"))], text(f" {unit}s")))
+
+
+def whole(column: str) -> Sql:
+    """An integer column as text."""
+    return sql("cast(:column as varchar)", column=exp.column(column))
+
+
+def money(column: str) -> Sql:
+    """A money column as text with two decimals."""
+    return sql("cast(cast(:column as decimal(18, 2)) as varchar)", column=exp.column(column))
+
+
+def described(feature: str) -> Sql:
+    """A customer's value of a feature as a phrase of a sentence."""
+    phrases = {
+        "recency_days": joined(counted("recency_days", "day"), " since last order"),
+        "frequency": counted("frequency", "order"),
+        "monetary": joined("monetary ", money("monetary")),
+        "avg_order_value": joined("average order ", money("avg_order_value")),
+    }
+    return phrases[feature]
+
+
+def scored(feature: str, best: int) -> Sql:
+    """A feature's column ``<feature>_score`` as a phrase: 'recency 3 of 5 (66 days)'."""
+    values = {"recency_days": counted("recency_days", "day"), "frequency": counted("frequency", "order")}
+    score = whole(f"{feature}_score")
+    value = values.get(feature, money(feature))
+    return joined(f"{feature.removesuffix('_days')} ", score, f" of {best} (", value, ")")
+
+
+def by_customer(column: str) -> Sql:
+    """The rank of each row, from 1, by the column; ties by ascending customer_id, numbers as numbers."""
+    return sql(
+        """row_number() over (order by :column,
+            case when regexp_matches(customer_id, :numeric) then try_cast(customer_id as bigint) end
+            nulls last, customer_id)""",
+        column=exp.column(column),
+        numeric=text(NUMERIC_ID),
+    )
+
+
+def stage(source: str, columns: Mapping[str, Sql]) -> Sql:
+    """Everything in ``source`` and some columns more."""
+    named = (exp.alias_(value, name, copy=False) for name, value in columns.items())
+    return exp.select("*", *named, copy=False).from_(source, copy=False)
+
+
+def statement(stages: Mapping[str, Sql], segment: Sql, score: Sql, reason: Sql) -> str:
+    """One query over ``rfm_features``: ``customer_id, segment, score, reason``, every customer once.
+
+    The first stage reads ``active``, the customers with an order in the window, each later one the stage
+    before; the three expressions are evaluated over the last.
+    """
+    scored = sql(
+        "select customer_id, :segment as segment, :score as score, :reason as reason",
+        segment=segment,
+        score=score,
+        reason=reason,
+    ).from_(list(stages)[-1], copy=False)
+    active = sql(
+        """select customer_id, recency_days, frequency, monetary, avg_order_value
+           from rfm_features where frequency > 0""",
+    )
+    query = exp.union(scored, _lapsed(), distinct=False, copy=False)
+    for name, body in {"active": active, **stages}.items():
+        query = query.with_(name, as_=body, copy=False)
+    return _written(query)
+
+
+def nobody() -> str:
+    """The query of a model fitted on no customer: it knows those who lapsed and leaves out the others."""
+    return _written(_lapsed())
+
+
+def in_dialect(query: str, dialect: str) -> str:
+    """A query of ``statement`` in one of ``DIALECTS``, giving the same segments, scores and reasons there.
+
+    Raises ValueError for any other dialect.
+    """
+    if dialect not in DIALECTS:
+        raise ValueError(
+            f"there is no dialect {dialect!r} to write SQL in; take one of {', '.join(DIALECTS)}"
+        )
+    if dialect == DIALECT:
+        return query
+    tree = sqlglot.parse_one(query, dialect=DIALECT).transform(_as_in_duckdb, dialect, copy=False)
+    return str(tree.sql(dialect=dialect, pretty=True))
+
+
+def of_each_day(query: str) -> str:
+    """A query of ``statement`` over the snapshots of many days.
+
+    Both its ``rfm_features`` and its result have the column snapshot_date.
+    """
+    tree = sqlglot.parse_one(query, dialect=DIALECT)
+    day = exp.column("snapshot_date")
+    for node in list(tree.find_all(exp.Select, exp.Window)):
+        if isinstance(node, exp.Window):
+            node.set("partition_by", [day.copy()])
+        elif not node.is_star:
+            node.select(day, copy=False)
+    return _written(tree)
+
+
+def _as_in_duckdb(node: Sql, dialect: str) -> Sql:
+    """The node such that the dialect gives what DuckDB gives."""
+    match node:
+        case exp.Concat():
+            # nothing that is put together is null, and all of it is text
+            node.set("coalesce", False)
+            node.set("safe", False)
+        case exp.Least() | exp.Greatest():
+            node.set("ignore_nulls", None)
+        case exp.TryCast():
+            # Snowflake tries to cast nothing but text; only text is cast so here.
+            node.set("requires_string", True)
+        case exp.CTE() if dialect == "postgres":
+            # Else its planner writes each stage out wherever the next one names it, thousandfold in the end.
+            node.set("materialized", True)
+        case exp.Ordered() if dialect == "postgres" and node.this.name == "customer_id":
+            # Its databases sort texts by the rules of a language.
+            node.set("this", exp.Collate(this=node.this, expression=exp.to_identifier("C", quoted=True)))
+        case exp.Cast(this=exp.Cast() as money) if dialect == "bigquery" and money.is_type("decimal"):
+            # Its numbers know no scale of their own: 3802.10 would be written as 3802.1.
+            rounded = exp.func("round", exp.cast(money.this, "decimal"), money.to.expressions[1].this)
+            return exp.func("format", text(f"%.{money.to.expressions[1].name}f"), rounded)
+    return node
+
+
+def _lapsed() -> Sql:
+    return sql(
+        """select customer_id, :lapsed as segment, cast(null as double) as score, :reason as reason
+           from rfm_features where frequency = 0""",
+        lapsed=text(LAPSED),
+        reason=joined("no order in the window; last seen ", counted("recency_days", "day"), " ago"),
+    )
+
+
+def _written(query: Sql) -> str:
+    return str(query.sql(dialect=DIALECT, pretty=True))

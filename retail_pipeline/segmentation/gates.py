@@ -1,0 +1,403 @@
+"""A month's candidate: what its gates measure, and whether it or the champion is in force.
+
+Belongs here: the gates, their figures, and the verdict on them and on a person's decision. Does not belong
+here: fitting (``segmentation/``), the matching of names to the champion's (the methods built on clusters), or
+where candidates and decisions lie (``lake/``).
+
+The champion is the model that was in force the month before. A candidate that fails a blocking gate is kept,
+and the champion stays in force until a person decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationInfo, field_validator
+
+from retail_pipeline.planning.manifests import Frozen, fingerprint
+from retail_pipeline.segmentation import (
+    SCHEMA_VERSION,
+    FittedSegmentation,
+    assign,
+    fit_snapshot,
+    segments,
+)
+from retail_pipeline.segmentation.checksums import sealed, unsealed
+from retail_pipeline.segmentation.clusters import FittedClusters
+from retail_pipeline.segmentation.fitted import FEATURES, Array, Names, Snapshot, rounded
+
+REFITS = 10
+SAMPLE = 5_000  # customers that a refit draws and is judged by, at most: a large shop must not wait for it
+MATERIAL_SHARE = 0.1  # a smaller segment may be empty one month: a small shop's is a handful of customers
+FLOOR = 1e-4  # the least share that drift reckons with: the logarithm of nothing has no value
+
+_AT_LEAST = ("silhouette", "smallest_share", "stability")
+_RANGES = {
+    "silhouette": (-1.0, 1.0),
+    "smallest_share": (0.0, 1.0),
+    "stability": (0.0, 1.0),
+    "feature_drift": (0.0, np.inf),
+    "share_drift": (0.0, np.inf),
+    "changed": (0.0, 1.0),
+}
+
+
+class Gate(Frozen):
+    """One gate: how far its figure may go, and what follows when it goes farther."""
+
+    limit: FiniteFloat = Field(description="The lowest or highest value that passes")
+    blocks: bool = Field(
+        description="A candidate that fails is kept but not in force; else the check is amber"
+    )
+
+
+class Gates(Frozen):
+    """What a candidate is measured by; null switches a gate off, and a part of one keeps the other part."""
+
+    silhouette: Gate | None = Field(
+        Gate(limit=0.2, blocks=True),
+        description="Lowest mean silhouette of the clusters, where the method has clusters",
+    )
+    smallest_share: Gate | None = Field(
+        Gate(limit=0.00001, blocks=True),
+        description="Lowest share of the customers in any of its segments, or in one that held 10 % before",
+    )
+    stability: Gate | None = Field(
+        Gate(limit=0.3, blocks=True),
+        description="Lowest mean adjusted Rand index of refits on resampled customers against the candidate",
+    )
+    feature_drift: Gate | None = Field(
+        Gate(limit=0.25, blocks=False),
+        description="Highest population stability index of a feature against the champion's training data",
+    )
+    share_drift: Gate | None = Field(
+        Gate(limit=0.25, blocks=False),
+        description="Highest population stability index of the segments' shares against the champion's",
+    )
+    changed: Gate | None = Field(
+        Gate(limit=0.3, blocks=True),
+        description="Highest share of customers whom the candidate puts where the champion does neither now "
+        "nor did at the close before",
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _keeps_what_is_not_said(cls, given: Any, info: ValidationInfo) -> Any:
+        default = cls.model_fields[str(info.field_name)].default
+        return {**default.model_dump(), **given} if isinstance(given, Mapping) else given
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_reached(cls, gate: Gate | None, info: ValidationInfo) -> Gate | None:
+        low, high = _RANGES[str(info.field_name)]
+        if gate and not low <= gate.limit <= high:
+            raise ValueError(
+                f"the limit {gate.limit:g} of {info.field_name} must lie between {low:g} and {high:g}"
+            )
+        return gate
+
+
+class Measured(Frozen):
+    """What a gate found: of a feature, where ``of`` names one."""
+
+    gate: str
+    of: str = ""
+    value: FiniteFloat
+    limit: FiniteFloat
+    blocks: bool
+
+    @property
+    def passed(self) -> bool:
+        """True when the value keeps the limit; on it is within."""
+        return self.value >= self.limit if self.gate in _AT_LEAST else self.value <= self.limit
+
+    @property
+    def words(self) -> str:
+        """The figure and its limit, as a part of a sentence."""
+        name = f"{self.gate} of {self.of}" if self.of else self.gate
+        wanted = "at least" if self.gate in _AT_LEAST else "at most"
+        return f"{name} {self.value:.3g} ({wanted} {self.limit:g})"
+
+
+class Candidate(Frozen):
+    """What was fitted for a month, and what its gates measured.
+
+    ``champion_month`` and ``agreement`` are None where there was no champion to compare it with.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    month: str
+    segmentation: str
+    trained_through: date
+    model: FittedSegmentation
+    champion_month: str | None
+    measured: tuple[Measured, ...]
+    agreement: FiniteFloat | None = Field(
+        description="Adjusted Rand index of candidate and champion on the candidate's customers"
+    )
+    notes: tuple[str, ...] = Field(default=(), description="What could not be measured, and why")
+
+    @property
+    def content(self) -> str:
+        """Names what a decision is about: this model, for this month, under this name."""
+        return fingerprint(self.month, self.segmentation, self.model.model_dump(mode="json"))
+
+
+class ModelDecision(Frozen):
+    """Somebody promoted or rejected a candidate. It holds for this candidate: another is judged anew."""
+
+    month: str
+    segmentation: str
+    verdict: Literal["promote", "reject"]
+    content: str = Field(description="content of the candidate when it was decided about")
+    why: str = Field(min_length=1)
+    by: str = Field(min_length=1)
+
+
+class Verdict(Frozen):
+    """Who is in force in a month, and why."""
+
+    in_force: Literal["candidate", "champion"]
+    why: str = Field(description="One sentence for a person")
+    needs_person: bool = Field(description="The candidate waits: a promote or a reject would settle it")
+    failed: tuple[str, ...] = Field(description="The gates that it failed, those that only warn included")
+
+
+_CANDIDATE: TypeAdapter[Candidate] = TypeAdapter(Candidate)
+
+
+def assess(
+    month: str,
+    segmentation: str,
+    trained_through: date,
+    candidate: FittedSegmentation,
+    champion: FittedSegmentation | None,
+    champion_month: str | None,
+    customers: Snapshot,
+    gates: Gates,
+    seed: int = 0,
+    earlier: Snapshot | None = None,
+) -> Candidate:
+    """Measure a candidate that was fitted on ``customers`` against itself and the model in force before it.
+
+    ``earlier`` are the customers of the month close before, as the champion knew them.
+
+    A champion that cannot stay in force, because it knows no customers or gives names that the settings no
+    longer have, counts as none; a note says so. Raises ValueError when the candidate was fitted on others.
+    """
+    if len(customers.values) != candidate.card.customers:
+        raise ValueError(
+            f"the candidate was fitted on {candidate.card.customers} customers, these are "
+            f"{len(customers.values)}; measure it on the snapshot that it was fitted on"
+        )
+    notes = []
+    if champion and (obstacle := _obstacle(champion, candidate)):
+        notes.append(f"not compared with the model of {champion_month}: {obstacle}")
+        champion = None
+    agreement = None
+    figures: dict[str, Mapping[str, float]] = {}
+    if len(customers.values):
+        own = assign(candidate, customers)
+        figures["silhouette"] = _known(candidate.card.silhouette)
+        figures["smallest_share"] = _known(_smallest_share(candidate, champion))
+        if gates.stability:
+            refits = _agreement_of_refits(candidate, customers, seed)
+            figures["stability"] = _known(float(np.mean(refits)))
+            notes.append(f"{REFITS} refits on resampled customers agree with it by {min(refits):.3g} or more")
+        if champion:
+            before = assign(champion, customers)
+            agreement = rounded(_agreement(own, before))
+            figures["feature_drift"] = _feature_drift(champion, customers)
+            figures["share_drift"] = _known(_share_drift(champion, candidate))
+            figures["changed"] = _known(_changed(own, before, customers, champion, earlier))
+    return Candidate(
+        month=month,
+        segmentation=segmentation,
+        trained_through=trained_through,
+        model=candidate,
+        champion_month=champion_month if champion else None,
+        measured=tuple(
+            Measured(gate=name, of=of, value=rounded(value), limit=gate.limit, blocks=gate.blocks)
+            for name in Gates.model_fields
+            if (gate := getattr(gates, name))
+            for of, value in figures.get(name, {}).items()
+        ),
+        agreement=agreement,
+        notes=tuple(notes),
+    )
+
+
+def verdict(candidate: Candidate, decision: ModelDecision | None) -> Verdict:
+    """What a person decided about this candidate holds; else it is in force unless a gate blocks it.
+
+    Without a champion the candidate is in force in any case.
+    """
+    failed = [m for m in candidate.measured if not m.passed]
+    fails = "fails " + _listed([m.words for m in failed]) if failed else "passes every gate"
+    blocked = any(m.blocks for m in failed)
+    in_force: Literal["candidate", "champion"] = "candidate"
+    stays = f"the model of {candidate.champion_month} stays in force"
+    holds, elsewhere = decision, ""
+    if decision and decision.content != candidate.content:
+        holds, elsewhere = None, f"; what {decision.by} decided was about another candidate"
+    waits = False
+    if holds and holds.verdict == "promote":
+        why = f"{holds.by} promoted it ({holds.why}); it {fails}"
+    elif candidate.champion_month is None:
+        rejected = f"{holds.by} rejected it ({holds.why}), but it is " if holds else ""
+        why = f"{rejected}in force for want of another; it {fails}"
+    elif holds:
+        in_force, why = "champion", f"{holds.by} rejected it ({holds.why}); {stays}"
+    elif not candidate.model.card.customers:
+        in_force, why = "champion", f"it was fitted on nobody; {stays}"
+    elif blocked:
+        in_force, why, waits = "champion", f"it {fails}; {stays} until a person decides", True
+    else:
+        why = f"it {fails}" + (", which only warns" if failed else "")
+    return Verdict(
+        in_force=in_force,
+        why=why + elsewhere,
+        needs_person=waits,
+        failed=tuple(dict.fromkeys(m.gate for m in failed)),
+    )
+
+
+def candidate_to_json(candidate: Candidate) -> str:
+    """The candidate as JSON: the same bytes for the same candidate, sealed with a checksum."""
+    return sealed(candidate.model_dump(mode="json"))
+
+
+def candidate_from_json(text: str) -> Candidate:
+    """The candidate that ``candidate_to_json`` wrote.
+
+    Raises ValueError when the text is no JSON object, of another version, changed since it was written, or no
+    candidate.
+    """
+    return unsealed(text, _CANDIDATE, "candidate", SCHEMA_VERSION)
+
+
+def stability_index(expected: Array, actual: Array) -> float:
+    """The population stability index of two distributions over the same bins, given as shares.
+
+    The sum over the bins of (actual - expected) * ln(actual / expected), where no share counts as less than
+    1e-4 (Siddiqi, Credit Risk Scorecards, 2006; as a rule of thumb 0.1 is some drift and 0.25 is much).
+    """
+    e, a = np.maximum(expected, FLOOR), np.maximum(actual, FLOOR)
+    return float(((a - e) * np.log(a / e)).sum())
+
+
+def drift(deciles: Sequence[float], values: Array) -> float:
+    """The population stability index of values against a distribution of which the deciles are known.
+
+    ``deciles`` has the minimum, nine deciles and the maximum. The outer bins are open, and equal deciles make
+    one bin. Whoever stands exactly on a decile counts on the side that makes the difference smaller: of equal
+    customers (a third may have one order) the deciles tell only roughly how many there were.
+    """
+    edges, levels = np.array(deciles), np.linspace(0, 1, len(deciles))
+    ordered = np.sort(values)
+    below, up_to = (np.searchsorted(ordered, edges, side) / len(ordered) for side in ("left", "right"))
+    reached = np.clip(levels, below, up_to)
+    reached[0], reached[-1] = 0, 1
+    inside_a_tie = (edges[1:-1] == edges[:-2]) & (edges[1:-1] == edges[2:])
+    kept = np.flatnonzero(np.concatenate(([True], ~inside_a_tie, [True])))
+    return stability_index(np.diff(levels[kept]), np.diff(reached[kept]))
+
+
+def _obstacle(champion: FittedSegmentation, candidate: FittedSegmentation) -> str | None:
+    """Why a champion could not stay in force in the candidate's stead."""
+    if not champion.card.customers:
+        return "it was fitted on nobody"
+    if champion.method != candidate.method:
+        return f"its method is {champion.method}, that of the settings {candidate.method}"
+    if foreign := set(champion.card.segments) - set(segments(candidate.parameters)):
+        return f"it gives segments that the settings do not: {', '.join(sorted(foreign))}"
+    return None
+
+
+def _known(value: float | None) -> Mapping[str, float]:
+    return {} if value is None else {"": value}
+
+
+def _smallest_share(candidate: FittedSegmentation, champion: FittedSegmentation | None) -> float:
+    """The smallest share among the segments that have customers, or had MATERIAL_SHARE of the champion's."""
+    shares = {name: share for name, share in _shares(candidate).items() if share > 0}
+    promised = _shares(champion) if champion else {}
+    lost = any(share >= MATERIAL_SHARE and name not in shares for name, share in promised.items())
+    return 0.0 if lost else min(shares.values())
+
+
+def _shares(fitted: FittedSegmentation) -> Mapping[str, float]:
+    return {name: size / fitted.card.customers for name, size in fitted.card.segments.items()}
+
+
+def _agreement_of_refits(candidate: FittedSegmentation, customers: Snapshot, seed: int) -> Sequence[float]:
+    """Adjusted Rand index of the candidate and each refit on customers drawn with replacement.
+
+    Of more than SAMPLE customers that many are drawn, and as many, evenly spread, are judged.
+    """
+    count = len(customers.values)
+    size = min(count, SAMPLE)
+    parameters = candidate.parameters
+    if isinstance(candidate, FittedClusters) and candidate.clustering:
+        # whether `auto` would choose as many clusters again is not the question, and dear to answer
+        parameters = candidate.parameters.model_copy(update={"clusters": len(candidate.clustering.clusters)})
+    judged = _rows(customers, np.linspace(0, count - 1, size).round().astype(np.int64))
+    own = assign(candidate, judged)
+    found = []
+    for refit in range(REFITS):
+        drawn = np.sort(np.random.default_rng([seed, refit]).integers(count, size=size))
+        again = fit_snapshot(_rows(customers, drawn), parameters, seed, curve=False)
+        found.append(_agreement(own, assign(again, judged)))
+    return found
+
+
+def _changed(
+    own: Names, before: Names, customers: Snapshot, champion: FittedSegmentation, earlier: Snapshot | None
+) -> float:
+    """The share of customers whom the champion puts where the candidate does neither now nor a month ago.
+
+    A shop whose history is short grows in all features: last month's lines put everybody into the best
+    segments, and a candidate that draws them anew leaves people where they stood.
+    """
+    moved = own != before
+    if earlier is not None:
+        then = dict(zip(earlier.ids, assign(champion, earlier), strict=True))
+        moved &= np.array([then.get(who) != name for who, name in zip(customers.ids, own, strict=True)])
+    return float(np.mean(moved))
+
+
+def _rows(customers: Snapshot, positions: npt.NDArray[np.int64]) -> Snapshot:
+    return Snapshot(values=customers.values[positions], lapsed=0, ids=customers.ids[positions])
+
+
+def _agreement(one: Names, other: Names) -> float:
+    """Adjusted Rand index (Hubert and Arabie 1985): 1 for the same groups, about 0 for unrelated ones."""
+    import pandas as pd
+    from sklearn.metrics import adjusted_rand_score
+
+    return float(adjusted_rand_score(pd.factorize(one)[0], pd.factorize(other)[0]))
+
+
+def _feature_drift(champion: FittedSegmentation, customers: Snapshot) -> Mapping[str, float]:
+    """The drift of each feature that varied among the champion's customers."""
+    deciles = champion.card.deciles
+    return {
+        name: drift(deciles[name], customers.feature(name))
+        for name in FEATURES
+        if deciles[name][0] < deciles[name][-1]
+    }
+
+
+def _share_drift(champion: FittedSegmentation, candidate: FittedSegmentation) -> float:
+    before, after = _shares(champion), _shares(candidate)
+    names = sorted({*before, *after})
+    return stability_index(*(np.array([shares.get(name, 0) for name in names]) for shares in (before, after)))
+
+
+def _listed(words: Sequence[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,78 @@
+"""Campaigns: defaults for every segment, a holdout that is a share, a lift claimed only if measurable."""
+
+from __future__ import annotations
+
+import pytest
+import sqlglot
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlglot import exp
+
+from retail_pipeline.campaigns.lists import DEFAULTS, Campaign, candidates_sql, control_below, smallest_lift
+from retail_pipeline.segmentation import (
+    LAPSED,
+    BehaviourParameters,
+    Parameters,
+    RfmGridParameters,
+    SpendProfileParameters,
+    SpendTiersParameters,
+    ValueScoreParameters,
+    segments,
+)
+
+METHODS = [
+    BehaviourParameters(),
+    SpendProfileParameters(),
+    ValueScoreParameters(),
+    RfmGridParameters(),
+    SpendTiersParameters(),
+]
+
+
+@pytest.mark.parametrize("parameters", METHODS, ids=lambda p: p.method)
+def test_every_segment_has_one_default_campaign(parameters: Parameters):
+    served = [segment for campaign in DEFAULTS[parameters.method].values() for segment in campaign.segments]
+    assert sorted(served) == sorted([*segments(parameters), LAPSED])
+    assert {c.segmentation for c in DEFAULTS[parameters.method].values()} == {parameters.method}
+
+
+def test_every_default_says_what_it_is_for_and_can_be_measured():
+    campaigns = [campaign for defaults in DEFAULTS.values() for campaign in defaults.values()]
+    assert all(campaign.strategy and campaign.offer and campaign.channel for campaign in campaigns)
+    assert {campaign.holdout for campaign in campaigns} == {0.1}
+
+
+def test_one_time_big_buyers_are_on_no_list_that_assumes_loyalty():
+    """Their campaign is their own, and none of its words takes them for loyal."""
+    (theirs,) = [c for c in DEFAULTS["spend_tiers"].values() if "One-time Big Buyer" in c.segments]
+    assert theirs.segments == ("One-time Big Buyer",)
+    assert not any(word in theirs.offer for word in ("loyal", "member", "points", "vip"))
+
+
+@settings(deadline=None)
+@given(st.floats(0, 1, exclude_max=True))
+def test_the_threshold_is_the_holdouts_share_of_all_hashes(holdout: float):
+    below = control_below(holdout)
+    assert below == "g" or abs(int(below, 16) / 16**8 - holdout) <= 0.5 / 16**8
+
+
+@settings(deadline=None)
+@given(st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True))
+def test_a_larger_holdout_keeps_every_control(one: float, other: float):
+    assert (control_below(min(one, other))) <= control_below(max(one, other))
+
+
+@pytest.mark.parametrize(
+    ("treated", "controls", "lift"),
+    [(900, 99, None), (0, 500, None), (900, 100, 6.43), (90_000, 10_000, 0.643)],
+)
+def test_the_smallest_lift_that_two_arms_can_show(treated: int, controls: int, lift: float | None):
+    """2.8 standard errors at 5 % response: sqrt(0.0475 x (1/900 + 1/100)) x 280 = 6.43 points."""
+    assert smallest_lift(treated, controls) == (lift if lift is None else pytest.approx(lift, rel=1e-3))
+
+
+def test_segments_enter_the_statement_as_literals_however_they_are_written():
+    evil = "x'); drop table y; --"
+    tree = sqlglot.parse_one(candidates_sql(Campaign(segments=(evil, "b"), offer="o")), read="duckdb")
+    assert isinstance(tree, exp.Select)
+    assert evil in {literal.this for literal in tree.find_all(exp.Literal)}

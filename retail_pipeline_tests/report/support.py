@@ -1,0 +1,231 @@
+"""A small shop's report data, made by hand, so that every sentence's numbers can be worked out on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from retail_pipeline.report.data import ListSummary, Quality, ReportData
+
+DAY = date(2021, 3, 10)
+CUSTOMERS = ("83741", "95520", "61007")
+
+Segment = tuple[int, float, float, float, float]
+
+BEHAVIOUR: Mapping[str, Segment] = {
+    # customers, mean spend, mean recency, mean orders, mean order value
+    "DELIGHT": (10, 900.0, 5.0, 12.0, 75.0),
+    "NURTURE": (60, 50.0, 20.0, 1.5, 30.0),
+    "RE-ENGAGE": (30, 200.0, 90.0, 2.0, 100.0),
+}
+SPEND: Mapping[str, Segment] = {
+    "VIP": (5, 1000.0, 5.0, 20.0, 50.0),
+    "Regular, Mid-Spending": (20, 300.0, 20.0, 6.0, 50.0),
+    "Occasional, Higher Order Value": (15, 160.0, 40.0, 1.6, 100.0),
+    "Infrequent, Low Spenders": (60, 60.0, 40.0, 1.2, 50.0),
+}
+
+
+def profiles(segmentation: str, segments: Mapping[str, Segment]) -> pd.DataFrame:
+    """``segment_profiles`` of one segmentation; a mean is its median too."""
+    everyone = sum(segment[0] for segment in segments.values())
+    revenue = sum(segment[0] * segment[1] for segment in segments.values())
+    rows = []
+    for name, (customers, spend, recency, orders, value) in segments.items():
+        means = {"recency_days": recency, "frequency": orders, "monetary": spend, "avg_order_value": value}
+        rows.append(
+            {
+                "segmentation": segmentation,
+                "segment": name,
+                "customers": customers,
+                "share": customers / everyone,
+                "revenue": customers * spend,
+                "revenue_share": customers * spend / revenue if revenue else None,
+                **{f"{feature}_mean": mean for feature, mean in means.items()},
+                **{f"{feature}_median": mean for feature, mean in means.items()},
+                "top_countries": ["Norway", "Chad"],
+                "top_country_shares": [0.8, 0.2],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def migration(segmentation: str, *moves: tuple[str, str, int, int, int]) -> pd.DataFrame:
+    """``segment_migration`` against 30 days before: from, to, customers, by behaviour, by model."""
+    columns = ["from_segment", "to_segment", "customers", "by_behaviour", "by_model"]
+    return pd.DataFrame(moves, columns=columns).assign(
+        segmentation=segmentation, compared_with="30_days_before", compared_day=date(2021, 2, 8), revenue=1.0
+    )
+
+
+def cohorts() -> pd.DataFrame:
+    """Three months of new customers; March is under way."""
+    rows = [
+        ("2021-01", "2021-01", 0, 40, 40),
+        ("2021-01", "2021-02", 1, 40, 10),
+        ("2021-01", "2021-03", 2, 40, 4),
+        ("2021-02", "2021-02", 0, 50, 50),
+        ("2021-02", "2021-03", 1, 50, 5),
+        ("2021-03", "2021-03", 0, 10, 10),
+    ]
+    columns = ["cohort_month", "month", "months_since", "cohort_customers", "customers"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.assign(rate=frame["customers"] / frame["cohort_customers"])
+
+
+def trends() -> pd.DataFrame:
+    """Sales on weekdays (most on Tuesday) and from eight to eleven; the rest is there, and zero."""
+    labels = {
+        "weekday": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
+        "month": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+        "season": ["Spring (Mar-May)", "Summer (Jun-Aug)", "Autumn (Sep-Nov)", "Winter (Dec-Feb)"],
+        "hour": [f"{hour:02}:00" for hour in range(24)],
+    }
+    sold = {
+        "weekday": [10, 40, 20, 20, 10, 0, 0],
+        "month": [50, 30, 20, *[0] * 9],
+        "season": [20, 0, 0, 80],
+        "hour": [0] * 8 + [50, 0, 50] + [0] * 13,
+    }
+    rows = [
+        (by, position + (by != "hour"), label, invoices, invoices, 10.0 * invoices)
+        for by, names in labels.items()
+        for position, (label, invoices) in enumerate(zip(names, sold[by], strict=True))
+    ]
+    return pd.DataFrame(rows, columns=["dimension", "position", "label", "invoices", "orders", "revenue"])
+
+
+def rankings() -> pd.DataFrame:
+    """Three customers: the one who spends most ordered once, the most frequent spends least."""
+    facts = {"83741": (900.0, 1, 900.0), "95520": (600.0, 3, 200.0), "61007": (100.0, 10, 10.0)}
+    orders = {
+        "total": ("83741", "95520", "61007"),
+        "average": ("83741", "95520", "61007"),
+        "orders": ("61007", "95520", "83741"),
+    }
+    rows = [
+        (ranking, rank, customer, *facts[customer], 5)
+        for ranking, ids in orders.items()
+        for rank, customer in enumerate(ids, 1)
+    ]
+    columns = ["ranking", "rank", "customer_id", "monetary", "frequency", "avg_order_value", "recency_days"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def products(*names: str | None) -> pd.DataFrame:
+    """The same products in every ranking, in their order."""
+    rows = [
+        (ranking, rank, f"P{rank}", name, 100.0 / rank, 50.0 / rank, 10 // rank)
+        for ranking in ("revenue", "units", "invoices")
+        for rank, name in enumerate(names, 1)
+    ]
+    columns = ["ranking", "rank", "product_id", "description", "revenue", "units", "invoices"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def distribution() -> pd.DataFrame:
+    """Six cells; the two of one and two orders below 100 are the densest."""
+    rows = [
+        (1, 1.0, 0.0, 100.0, 40, True),
+        (1, 1.0, 100.0, None, 10, False),
+        (2, 2.0, 0.0, 100.0, 20, True),
+        (2, 2.0, 100.0, None, 10, False),
+        (3, None, 0.0, 100.0, 0, False),
+        (3, None, 100.0, None, 20, False),
+    ]
+    columns = ["orders_from", "orders_to", "spend_from", "spend_to", "customers", "densest"]
+    return pd.DataFrame(rows, columns=columns).assign(revenue=1.0)
+
+
+def key_figures(**values: float | None) -> pd.DataFrame:
+    """``key_figures`` with some values changed."""
+    figures: dict[str, float | None] = {
+        "customer_revenue": 18_000.0,
+        "repeat_revenue_share": 0.7,
+        "one_order_share": 0.4,
+        "lost_share_of_year": 0.25,
+        "anonymous_revenue_share": 0.09,
+        "big_spenders_one_order_share": 0.1,
+        "big_orders_one_order_share": 0.6,
+        "most_frequent_avg_order_value": 40.0,
+        "others_avg_order_value": 80.0,
+        **values,
+    }
+    frame = pd.DataFrame(
+        {"figure": list(figures), "value": pd.Series(list(figures.values()), dtype="float64")}
+    )
+    return frame.assign(unit="", meaning="")
+
+
+def campaign(name: str, segment: str, customers: int, control: int) -> ListSummary:
+    """One list of the day."""
+    path = f"lake/campaign_lists/snapshot_date={DAY}/campaign={name}/part-0.parquet"
+    return ListSummary(name, (segment,), customers, control, "an_offer", "email", path, "lift not measurable")
+
+
+def tables() -> dict[str, pd.DataFrame]:
+    """Every table of the shop."""
+    spend_moves = [(name, name, segment[0], 0, 0) for name, segment in SPEND.items()]
+    moves = migration(
+        "behaviour",
+        ("DELIGHT", "DELIGHT", 7, 0, 0),
+        ("NURTURE", "DELIGHT", 3, 2, 1),
+        ("NURTURE", "NURTURE", 45, 0, 0),
+        ("New", "NURTURE", 15, 0, 0),
+        ("NURTURE", "RE-ENGAGE", 8, 8, 0),
+        ("RE-ENGAGE", "RE-ENGAGE", 22, 0, 0),
+    )
+    return {
+        "segment_profiles": pd.concat([profiles("behaviour", BEHAVIOUR), profiles("spend_profile", SPEND)]),
+        "segment_migration": pd.concat([moves, migration("spend_profile", *spend_moves)]),
+        "cohort_retention": cohorts(),
+        "sales_trends": trends(),
+        "customer_rankings": rankings(),
+        "product_rankings": products("LAMP", "CUP", None),
+        "spend_distribution": distribution(),
+        "key_figures": key_figures(),
+    }
+
+
+QUALITY = Quality(
+    files=3,
+    rows_read=1200,
+    transactions=1190,
+    held_lines=0,
+    refused_rows=8,
+    left_out=0,
+    apart={},
+    unreadable=2,
+    refused={"zero_price": 8},
+    held_days=(),
+    anonymous_share=0.125,
+    last_delivered=DAY,
+    warnings=(),
+)
+
+
+def shop(
+    changed: Mapping[str, pd.DataFrame] | None = None, without: Sequence[str] = (), **changes: Any
+) -> ReportData:
+    """The shop's data, with some tables changed or left out, and other fields changed."""
+    kept = {name: frame for name, frame in {**tables(), **(changed or {})}.items() if name not in without}
+    data = ReportData(
+        day=DAY,
+        shop="Fjord & Sons",
+        currency="EUR",
+        window_days=730,
+        tables=kept,
+        models={},
+        model_notes={},
+        strategies={
+            "behaviour": {"DELIGHT": "Thank them in person.", "RE-ENGAGE": "Write to them."},
+            "spend_profile": {"VIP": "Early access."},
+        },
+        lists=[campaign("delight", "DELIGHT", 10, 1), campaign("re_engage", "RE-ENGAGE", 30, 3)],
+        quality=QUALITY,
+    )
+    return replace(data, **changes)

@@ -1,0 +1,536 @@
+"""Candidates: ordinary months pass their gates, nonsense does not, and a decision holds for one candidate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from retail_pipeline.segmentation import (
+    FittedSegmentation,
+    Parameters,
+    RfmGridParameters,
+    Snapshot,
+    fit_snapshot,
+    snapshot,
+    to_json,
+)
+from retail_pipeline.segmentation import gates as promotion
+from retail_pipeline.segmentation.fitted import FEATURES, Array
+from retail_pipeline.segmentation.gates import (
+    Candidate,
+    Gate,
+    Gates,
+    Measured,
+    ModelDecision,
+    Verdict,
+    assess,
+    candidate_from_json,
+    candidate_to_json,
+    drift,
+    stability_index,
+    verdict,
+)
+
+METHODS = ["behaviour", "rfm_grid", "spend_profile", "value_score", "spend_tiers"]
+GRID = RfmGridParameters()
+
+
+def parameters(method: str, **given: object) -> Parameters:
+    return TypeAdapter[Parameters](Parameters).validate_python({"method": method, **given})
+
+
+def customers(count: int, seed: int = 0) -> Snapshot:
+    """An ordinary shop: a third of the customers with one order, a long tail of spenders."""
+    rng = np.random.default_rng(seed)
+    orders = rng.geometric(0.33, count)
+    spend = np.round(orders * rng.lognormal(3, 0.6, count), 2)
+    frame = pd.DataFrame(
+        {
+            "customer_id": [str(1000 + i) for i in range(count)],
+            "recency_days": rng.exponential(90, count).astype(int),
+            "frequency": orders,
+            "monetary": spend,
+            "avg_order_value": spend / orders,
+        }
+    )
+    return snapshot(frame)
+
+
+def changed(shop: Snapshot, **columns: Callable[[Array], Array]) -> Snapshot:
+    """The shop with some features made anew from what they were."""
+    values = shop.values.copy()
+    for name, made in columns.items():
+        i = FEATURES.index(name)
+        values[:, i] = made(values[:, i])
+    return replace(shop, values=values)
+
+
+APRIL = customers(320)
+MARCH = replace(APRIL, values=APRIL.values[:300])
+
+
+def measure(
+    candidate: FittedSegmentation,
+    shop: Snapshot,
+    champion: FittedSegmentation | None = None,
+    gates: Gates | None = None,
+) -> Candidate:
+    return assess(
+        "2011-05",
+        "mine",
+        date(2011, 4, 30),
+        candidate,
+        champion,
+        "2011-04" if champion else None,
+        shop,
+        gates or Gates(),
+    )
+
+
+@cache
+def in_april(method: str) -> Candidate:
+    """The candidate of an ordinary month."""
+    return after_march(method, APRIL)
+
+
+def after_march(method: str, shop: Snapshot) -> Candidate:
+    """A shop's candidate, beside a champion trained on the ordinary shop of March."""
+    champion = fit_snapshot(MARCH, parameters(method))
+    return measure(fit_snapshot(shop, parameters(method), champion=champion), shop, champion)
+
+
+def figures(candidate: Candidate) -> dict[str, float]:
+    return {f"{m.gate} {m.of}".strip(): m.value for m in candidate.measured}
+
+
+def decided(candidate: Candidate, what: str, **other: str) -> ModelDecision:
+    about = {"month": candidate.month, "segmentation": candidate.segmentation, "content": candidate.content}
+    return ModelDecision.model_validate({**about, "verdict": what, "why": "the fair", "by": "anna", **other})
+
+
+# the gates
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_ordinary_month_passes_every_gate(method: str) -> None:
+    candidate = in_april(method)
+    assert verdict(candidate, None) == Verdict(
+        in_force="candidate", why="it passes every gate", needs_person=False, failed=()
+    )
+    measured = {m.gate for m in candidate.measured}
+    assert measured >= {"smallest_share", "stability", "feature_drift", "share_drift", "changed"}
+    assert ("silhouette" in measured) == (candidate.model.card.silhouette is not None)
+    assert candidate.agreement
+    assert 0.5 < candidate.agreement < 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_month_of_one_kind_of_customer_leaves_the_champion_in_force(method: str) -> None:
+    same = replace(APRIL, values=np.repeat(APRIL.values[:1], len(APRIL.values), axis=0))
+    found = verdict(after_march(method, same), None)
+    assert found.in_force == "champion"
+    assert found.needs_person
+    assert found.failed
+    assert "the model of 2011-04 stays in force until a person decides" in found.why
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_half_of_the_customers_paid_in_another_currency_fail_a_gate(method: str) -> None:
+    def in_thousandths(money: Array) -> Array:
+        return np.where(np.arange(len(money)) % 2, money, money * 1000)
+
+    candidate = after_march(method, changed(APRIL, monetary=in_thousandths, avg_order_value=in_thousandths))
+    found = verdict(candidate, None)
+    assert "feature_drift" in found.failed
+    assert figures(candidate)["feature_drift monetary"] > 1
+    # a grid takes money by rank: it moves fewer customers than an ordinary month of another method may
+    assert found.in_force == ("candidate" if method == "rfm_grid" else "champion")
+
+
+def test_a_segment_that_lost_all_its_customers_has_a_share_of_nothing() -> None:
+    champion = fit_snapshot(MARCH, GRID)
+    gone, taker, *_ = sorted(champion.card.segments, key=champion.card.segments.__getitem__, reverse=True)
+    sizes = champion.card.segments | {gone: 0, taker: 0}
+    sizes[taker] = len(MARCH.values) - sum(sizes.values())
+    lost = champion.model_copy(update={"card": champion.card.model_copy(update={"segments": sizes})})
+    found = next(m for m in measure(lost, MARCH, champion).measured if m.gate == "smallest_share")
+    assert found.value == 0
+    assert not found.passed
+
+
+def test_a_segment_that_nobody_ever_had_is_no_loss() -> None:
+    few = customers(40, seed=5)
+    fitted = fit_snapshot(few, GRID)
+    assert 0 in fitted.card.segments.values()
+    assert figures(measure(fitted, few, fitted))["smallest_share"] == 1 / 40
+
+
+def test_changed_counts_the_customers_whom_the_candidate_would_move() -> None:
+    cuts = {
+        "frequency": {"bins": 2}, "monetary": {"bins": 2}, "other": "frequency",
+        "rules": [["2.", "new"], ["1.", "old"]],
+    }  # fmt: skip
+    shop = changed(MARCH, recency_days=lambda days: np.arange(len(days), dtype=float))
+    champion, candidate = (
+        fit_snapshot(shop, parameters("rfm_grid", recency={"cuts": [edge]}, **cuts)) for edge in (60, 135)
+    )
+    found = measure(candidate, shop, champion)
+    assert figures(found)["changed"] == 75 / 300
+    assert figures(found)["share_drift"] == pytest.approx(
+        0.25 * np.log(0.45 / 0.2) + 0.25 * np.log(0.8 / 0.55)
+    )
+
+
+def test_the_same_model_changes_nobody_and_agrees_with_itself() -> None:
+    champion = fit_snapshot(MARCH, GRID)
+    found = measure(champion, MARCH, champion)
+    assert figures(found)["changed"] == 0
+    assert figures(found)["share_drift"] == 0
+    assert found.agreement == 1
+    assert {figures(found)[f"feature_drift {name}"] < 0.001 for name in FEATURES} == {True}
+
+
+def test_without_a_champion_only_the_candidate_itself_is_measured() -> None:
+    found = measure(fit_snapshot(MARCH, GRID), MARCH)
+    assert set(figures(found)) == {"smallest_share", "stability"}
+    assert found.agreement is None
+    assert found.champion_month is None
+
+
+def test_a_gate_that_is_off_is_not_measured() -> None:
+    fitted = fit_snapshot(MARCH, GRID)
+    found = measure(fitted, MARCH, fitted, Gates(stability=None, feature_drift=None, changed=None))
+    assert set(figures(found)) == {"smallest_share", "share_drift"}
+    assert found.notes == ()
+
+
+def test_figures_do_not_depend_on_threads_or_on_being_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promotion, "REFITS", 2)
+    fitted = fit_snapshot(MARCH, parameters("behaviour"))
+    texts = set()
+    for threads in (1, 1, 2):
+        with threadpool_limits(threads):
+            texts.add(candidate_to_json(measure(fitted, MARCH)))
+    assert len(texts) == 1
+
+
+def test_a_large_shop_is_measured_on_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promotion, "SAMPLE", 150)
+    drawn = []
+
+    def counted(shop: Snapshot, *rest: Any, **named: Any) -> FittedSegmentation:
+        drawn.append(len(shop.values))
+        return fit_snapshot(shop, *rest, **named)
+
+    monkeypatch.setattr(promotion, "fit_snapshot", counted)
+    found = measure(fit_snapshot(MARCH, GRID), MARCH)
+    assert drawn == [150] * promotion.REFITS
+    assert 0.5 < figures(found)["stability"] < 1
+
+
+# drift
+
+
+def test_the_stability_index_of_shares_worked_out_by_hand() -> None:
+    found = stability_index(np.array([0.5, 0.5]), np.array([0.25, 0.75]))
+    assert found == pytest.approx(0.25 * np.log(2) + 0.25 * np.log(1.5))
+    emptied = stability_index(np.array([0.1, 0.9]), np.array([0.0, 1.0]))
+    assert emptied == pytest.approx(0.0999 * np.log(1000) + 0.1 * np.log(10 / 9))
+
+
+def deciles(values: Array) -> list[float]:
+    return list(np.quantile(values, np.linspace(0, 1, 11)))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 12), min_size=150, max_size=300), st.integers(1, 3))
+def test_the_same_customers_show_no_drift_however_many_share_a_value(numbers: list[int], times: int) -> None:
+    values = np.array(numbers, dtype=float)
+    assert drift(deciles(values), np.tile(values, times)) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("later", "lowest"),
+    [
+        (lambda orders: orders * 3, 0.25),
+        (lambda orders: np.ones(len(orders)), 0.25),
+        (lambda orders: orders - 100, 0.25),
+        (lambda orders: np.where(np.arange(len(orders)) % 5, orders, 1), 0.01),
+    ],
+    ids=["thrice", "all one", "below all before", "a fifth starts anew"],
+)
+def test_drift_shows_where_many_share_a_value(later: Callable[[Array], Array], lowest: float) -> None:
+    orders = MARCH.feature("frequency")
+    assert drift(deciles(orders), later(orders)) > lowest
+
+
+def test_customers_with_the_same_value_are_one_bin() -> None:
+    others = np.arange(2.0, 67.0)
+    before, after = (np.concatenate([np.ones(count), others]) for count in (36, 15))
+    # bins: at 1, up to the fourth decile, and the six above
+    expected, actual = np.array([0.3, 0.1, *[0.1] * 6]), np.array([15, 5, *[10] * 6]) / 80
+    assert drift(deciles(before), after) == pytest.approx(stability_index(expected, actual))
+
+
+def test_a_feature_that_was_the_same_for_all_has_no_drift_to_measure() -> None:
+    champion = fit_snapshot(changed(MARCH, recency_days=np.zeros_like), GRID)
+    found = measure(fit_snapshot(APRIL, GRID), APRIL, champion)
+    assert {m.of for m in found.measured if m.gate == "feature_drift"} == set(FEATURES) - {"recency_days"}
+
+
+# the settings
+
+
+def test_a_part_of_a_gate_may_be_said_and_the_rest_stays() -> None:
+    gates = Gates.model_validate(
+        {"feature_drift": {"limit": 0.5}, "changed": {"blocks": False}, "stability": None}
+    )
+    assert gates.feature_drift == Gate(limit=0.5, blocks=False)
+    assert gates.changed == Gate(limit=0.3, blocks=False)
+    assert gates.stability is None
+    assert gates.silhouette == Gates().silhouette
+
+
+@pytest.mark.parametrize(
+    ("gate", "limit", "message"),
+    [
+        ("changed", 30, "limit 30 of changed must lie between 0 and 1"),
+        ("smallest_share", -0.1, "limit -0.1 of smallest_share must lie between 0 and 1"),
+        ("silhouette", 2, "limit 2 of silhouette must lie between -1 and 1"),
+        ("feature_drift", -1, "limit -1 of feature_drift must lie between 0 and inf"),
+        ("stability", float("nan"), "finite"),
+        ("steadiness", 0.5, "steadiness.*\n.*Extra inputs"),
+    ],
+)
+def test_limits_that_nothing_could_reach_are_refused(gate: str, limit: float, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Gates.model_validate({gate: {"limit": limit}})
+
+
+# the verdict
+
+
+def candidate_with(*measured: Measured, champion_month: str | None = "2011-04") -> Candidate:
+    found = measure(fit_snapshot(MARCH, GRID), MARCH, gates=Gates(stability=None, smallest_share=None))
+    return found.model_copy(update={"measured": measured, "champion_month": champion_month})
+
+
+UNSTABLE = Measured(gate="stability", value=0.2, limit=0.3, blocks=True)
+OLDER = Measured(gate="feature_drift", of="recency_days", value=0.68, limit=0.25, blocks=False)
+FIRM = Measured(gate="stability", value=0.3, limit=0.3, blocks=True)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "what", "expected"),
+    [
+        (candidate_with(FIRM), None, ("candidate", "it passes every gate", False, ())),
+        (
+            candidate_with(FIRM, OLDER),
+            None,
+            (
+                "candidate",
+                "it fails feature_drift of recency_days 0.68 (at most 0.25), which only warns",
+                False,
+                ("feature_drift",),
+            ),
+        ),
+        (
+            candidate_with(UNSTABLE, OLDER),
+            None,
+            (
+                "champion",
+                "it fails stability 0.2 (at least 0.3) and feature_drift of recency_days 0.68 "
+                "(at most 0.25); the model of 2011-04 stays in force until a person decides",
+                True,
+                ("stability", "feature_drift"),
+            ),
+        ),
+        (
+            candidate_with(UNSTABLE),
+            "promote",
+            (
+                "candidate",
+                "anna promoted it (the fair); it fails stability 0.2 (at least 0.3)",
+                False,
+                ("stability",),
+            ),
+        ),
+        (
+            candidate_with(FIRM),
+            "reject",
+            ("champion", "anna rejected it (the fair); the model of 2011-04 stays in force", False, ()),
+        ),
+        (
+            candidate_with(UNSTABLE, champion_month=None),
+            None,
+            (
+                "candidate",
+                "in force for want of another; it fails stability 0.2 (at least 0.3)",
+                False,
+                ("stability",),
+            ),
+        ),
+        (
+            candidate_with(FIRM, champion_month=None),
+            "reject",
+            (
+                "candidate",
+                "anna rejected it (the fair), but it is in force for want of another; it passes every gate",
+                False,
+                (),
+            ),
+        ),
+    ],
+    ids=["passes", "warns", "blocked", "promoted", "rejected", "no other", "rejected without another"],
+)
+def test_who_is_in_force_and_why(
+    candidate: Candidate, what: str | None, expected: tuple[str, str, bool, tuple[str, ...]]
+) -> None:
+    found = verdict(candidate, decided(candidate, what) if what else None)
+    assert (found.in_force, found.why, found.needs_person, found.failed) == expected
+
+
+def test_a_value_on_its_limit_passes() -> None:
+    for gate in Gates.model_fields:
+        assert Measured(gate=gate, value=0.4, limit=0.4, blocks=True).passed
+    assert not Measured(gate="changed", value=0.41, limit=0.4, blocks=True).passed
+    assert not Measured(gate="silhouette", value=0.39, limit=0.4, blocks=True).passed
+
+
+def test_a_decision_about_another_candidate_is_set_aside_and_said_so() -> None:
+    blocked = candidate_with(UNSTABLE)
+    found = verdict(blocked, decided(blocked, "promote", content="0" * 16))
+    assert found.in_force == "champion"
+    assert found.needs_person
+    assert found.why.endswith("; what anna decided was about another candidate")
+    passing = candidate_with(FIRM)
+    assert verdict(passing, decided(passing, "reject", content="0" * 16)).in_force == "candidate"
+
+
+def test_a_decision_is_about_model_month_and_name_and_not_about_the_champion() -> None:
+    first = candidate_with(FIRM)
+    other_model = fit_snapshot(APRIL, GRID)
+    assert first.model_copy(update={"champion_month": None, "measured": ()}).content == first.content
+    others: list[dict[str, Any]] = [{"month": "2011-06"}, {"segmentation": "yours"}, {"model": other_model}]
+    contents = {first.model_copy(update=update).content for update in others}
+    assert len(contents | {first.content}) == 4
+
+
+# bad input
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_candidate_of_nobody_never_replaces_a_champion(method: str) -> None:
+    nobody = replace(MARCH, values=MARCH.values[:0])
+    candidate = fit_snapshot(nobody, parameters(method))
+    beside = measure(candidate, nobody, fit_snapshot(MARCH, parameters(method)))
+    assert beside.measured == ()
+    assert verdict(beside, None).in_force == "champion"
+    assert verdict(beside, None).why == "it was fitted on nobody; the model of 2011-04 stays in force"
+    alone = verdict(measure(candidate, nobody), None)
+    assert alone.in_force == "candidate"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_champion_of_nobody_counts_as_none(method: str) -> None:
+    nobody = fit_snapshot(replace(MARCH, values=MARCH.values[:0]), parameters(method))
+    found = measure(fit_snapshot(APRIL, parameters(method)), APRIL, nobody)
+    assert found.champion_month is None
+    assert "not compared with the model of 2011-04: it was fitted on nobody" in found.notes
+    assert verdict(found, None).in_force == "candidate"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_customer_can_be_measured(method: str) -> None:
+    one = replace(MARCH, values=MARCH.values[:1])
+    fitted = fit_snapshot(one, parameters(method))
+    found = measure(fitted, one, fitted)
+    assert figures(found)["stability"] == 1
+    assert figures(found)["smallest_share"] == 1
+    assert found.agreement == 1
+    assert candidate_from_json(candidate_to_json(found)) == found
+
+
+def test_a_champion_of_another_method_counts_as_none() -> None:
+    found = measure(fit_snapshot(APRIL, GRID), APRIL, fit_snapshot(MARCH, parameters("behaviour")))
+    assert found.champion_month is None
+    assert (
+        "not compared with the model of 2011-04: its method is behaviour, that of the settings rfm_grid"
+        in found.notes
+    )
+    assert verdict(found, None).why.startswith("in force for want of another")
+
+
+def test_a_champion_with_names_that_the_settings_no_longer_give_counts_as_none() -> None:
+    two = {"rules": [["[12].", "Old"], ["..", "New"]]}
+    one = {"rules": [["..", "Everybody"]]}
+    champion = fit_snapshot(MARCH, parameters("rfm_grid", **two))
+    found = measure(fit_snapshot(APRIL, parameters("rfm_grid", **one)), APRIL, champion)
+    assert found.champion_month is None
+    assert (
+        "not compared with the model of 2011-04: it gives segments that the settings do not: New, Old"
+        in found.notes
+    )
+
+
+def test_a_candidate_fitted_on_others_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match="fitted on 300 customers, these are 320; measure it on the snapshot"
+    ):
+        measure(fit_snapshot(MARCH, GRID), APRIL)
+
+
+# JSON
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_candidate_survives_json_to_the_byte(method: str) -> None:
+    candidate = in_april(method)
+    text = candidate_to_json(candidate)
+    read = candidate_from_json(text)
+    assert read == candidate
+    assert read.content == candidate.content
+    assert candidate_to_json(read) == text
+
+
+def altered(change: Callable[[dict[str, Any]], object]) -> str:
+    body = json.loads(candidate_to_json(candidate_with(FIRM)))
+    change(body)
+    return json.dumps(body)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            altered(lambda b: b["measured"][0].update(value=0.9)),
+            "the candidate was changed after it was written",
+        ),
+        (altered(lambda b: b.update(checksum="0")), "candidates are never edited"),
+        (altered(lambda b: b.pop("checksum")), "changed after it was written"),
+        (
+            altered(lambda b: b.update(schema_version=99)),
+            r"the candidate has schema_version 99, this program reads \d+; upgrade retail-pipeline",
+        ),
+        (altered(lambda b: b.update(schema_version=1)), "schema_version 1, .*; fit the month again"),
+        ('{"month": ', "the candidate is no JSON: .* at line 1, column"),
+        ("[]", "the candidate is no JSON object"),
+        (to_json(fit_snapshot(MARCH, GRID)), "the candidate is not valid .*month: Field required"),
+    ],
+    ids=["figure", "checksum", "no checksum", "newer", "older", "cut off", "no object", "a model"],
+)
+def test_a_candidate_that_is_not_as_written_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        candidate_from_json(text)
