@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+import retail_pipeline.defs
 from retail_pipeline.defs import partitions
 from retail_pipeline.defs.assets.daily import daily_assets
 from retail_pipeline.defs.assets.freshness import deliveries, yesterday_check
@@ -27,7 +28,7 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, object] | No
     """The whole project under some settings.
 
     ``resource_overrides`` replaces resources by name; there is one, ``pipeline``
-    (``defs.pipeline.Pipeline``).
+    (``defs.resources.Pipeline``).
     """
     pipeline = Pipeline(settings)
     span = (settings.first_day, settings.last_day, settings.time_zone)
@@ -52,5 +53,11 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, object] | No
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The project under the settings in force, which are read when Dagster loads it."""
-    return build_defs(load_settings())
+    """The project under the settings in force, which are read when Dagster loads it.
+
+    With it what a module in the folder ``defs`` defines: a team's own assets, jobs and sensors join ours by
+    lying there.
+    """
+    return dg.Definitions.merge(
+        build_defs(load_settings()), dg.load_definitions_from_package_module(retail_pipeline.defs)
+    )

@@ -1,4 +1,4 @@
-"""A table more is one declaration and one statement: everything else follows from them."""
+"""A table more is one declaration and one statement, and a team's own assets are one module beside ours."""
 
 from __future__ import annotations
 
@@ -76,13 +76,20 @@ order by customer_id
 """,
     ),
 }
+NEWSLETTER = """
+import dagster as dg
+
+@dg.asset(deps=["campaign_lists"], group_name="newsletter")
+def newsletter() -> None:
+    \"\"\"What the newsletter team sends.\"\"\"
+"""
 SCRIPT = """
 import json, sys
 from datetime import date
 from pathlib import Path
 import dagster as dg
 import pyarrow.parquet as pq
-import retail_pipeline
+import retail_pipeline.definitions
 from retail_pipeline.planning.plan import plan, plan_range
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.run_plan import bring_up_to_date
@@ -94,6 +101,7 @@ pipeline = open_pipeline(root, segmentations={"rfm_grid": {}}, features={"window
 work = plan(pipeline.state(tuple(pipeline.listing().files)), pipeline.recipe, last)
 defs = build_defs(pipeline.settings)
 graph = defs.resolve_asset_graph()
+teams = retail_pipeline.definitions.defs().resolve_asset_graph().get(dg.AssetKey("newsletter"))
 with dg.DagsterInstance.ephemeral() as instance:
     outcome = bring_up_to_date(pipeline, instance, lambda: last)
     state = pipeline.state()
@@ -117,7 +125,11 @@ with dg.DagsterInstance.ephemeral() as instance:
         }
     left = plan(state, pipeline.recipe, last)
     print("FOUND", json.dumps({
-        "package": retail_pipeline.__file__, "failures": outcome.failures, "left": bool(left), "tables": found
+        "package": retail_pipeline.__file__,
+        "failures": outcome.failures,
+        "left": bool(left),
+        "tables": found,
+        "newsletter": [key.to_user_string() for key in teams.parent_keys],
     }, default=str))
 """
 
@@ -154,6 +166,7 @@ def package(tmp_path: Path) -> Path:
         folder = tmp_path / "code" / "retail_pipeline" / "tables"
         (folder / f"{name}.py").write_text(declaration)
         (folder / f"{name}.sql").write_text(statement)
+    (tmp_path / "code" / "retail_pipeline" / "defs" / "newsletter.py").write_text(NEWSLETTER)
     return tmp_path / "code"
 
 
@@ -162,7 +175,9 @@ def test_it_is_planned_made_checked_shown_documented_and_redone_when_its_input_c
 ) -> None:
     shop = tmp_path / "shop"
     deliver(shop / "landing", DAYS)
-    first = run(package, shop)["tables"]
+    found = run(package, shop)
+    assert found["newsletter"] == ["campaign_lists"]
+    first = found["tables"]
     by_country, loyal = first["sales_by_country"], first["loyal_customers"]
 
     lines = [len(sales(day)) for day in DAYS]
