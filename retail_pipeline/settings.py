@@ -68,34 +68,49 @@ class Features(Frozen):
     """How customers' days become RFM features."""
 
     window_days: int | None = Field(
-        730, ge=1, le=36_500, description="Days over which frequency and monetary count; null: all history"
+        730,
+        ge=1,
+        le=36_500,
+        description="Days over which frequency and monetary count; null: all history. Recency is always "
+        "over all history",
     )
     returns: Literal["net", "exclude"] = Field(
-        "net", description="Returns reduce monetary on their day, or do not"
+        "net",
+        description="Returns reduce monetary on the day they come back (`net`), or not (`exclude`); order "
+        "value stays gross",
     )
     adjustments: Literal["exclude", "include"] = Field(
-        "exclude", description="Postage, fees and discounts count?"
+        "exclude",
+        description="Whether postage, fees and discounts count in `customer_days`: `exclude` or `include`",
     )
     invoice_days: int = Field(
         31,
         ge=0,
         le=366,
-        description="An invoice seen on one of so many days before is the same order; 0: another each day",
+        description="An invoice seen with a sale on one of so many days before is the same order; 0: each "
+        "day counts it again. Do receipt numbers begin again sooner? Make them unique in the "
+        "profile (`concat(till, '-', receipt)`), or set 0",
     )
     visits: Literal["sales", "sales_and_returns"] = Field(
-        "sales", description="What frequency counts and recency counts from"
+        "sales",
+        description="What frequency counts and recency and tenure count from: `sales`, or "
+        "`sales_and_returns`",
     )
     customers: Literal["buyers", "all"] = Field(
-        "buyers", description="Who only returned is no customer, or is one"
+        "buyers",
+        description="Who only ever returned is no customer (`buyers`), or is one (`all`): with null "
+        "`first_sold_at` and `last_sold_at`, and `Lapsed` unless returns are visits",
     )
 
 
 class Suppression(Frozen):
     """The customers who objected: a CSV or Parquet file with a column customer_id."""
 
-    path: OnDisk
+    path: OnDisk = Field(description="CSV or Parquet with a column `customer_id`")
     max_age_days: int = Field(
-        7, ge=0, description="Older than this on the list's day, the file blocks the lists"
+        7,
+        ge=0,
+        description="Last changed more days than this before the list's day, the file blocks the lists",
     )
 
 
@@ -106,16 +121,25 @@ class Checks(Frozen):
         0.9, gt=0, le=1, description="A day with a larger share of refused rows is held"
     )
     max_unreadable_share: float = Field(
-        0.05, ge=0, le=1, description="A file with a larger share is held back"
+        0.05,
+        ge=0,
+        le=1,
+        description="A file with a larger share of unreadable rows goes into quarantine; a smaller one is "
+        "amber",
     )
     max_anonymous_share: float = Field(
-        0.9, ge=0, le=1, description="A day with a larger share is reported amber"
+        0.9, ge=0, le=1, description="A day with a larger share of anonymous lines is amber"
     )
     ids: Literal["warn", "hold", "ignore"] = Field(
-        "warn", description="What odd customer ids do: amber, hold the lists back, or nothing"
+        "warn",
+        description="What odd customer ids do: amber (`warn`), hold the day's lists back (`hold`), or "
+        "nothing (`ignore`)",
     )
     max_customer_share: float = Field(
-        0.15, ge=0.05, le=1, description="A customer with a larger share of 28 days is odd"
+        0.15,
+        ge=0.05,
+        le=1,
+        description="A customer with a larger share of the lines, orders or value of 28 days is odd",
     )
 
 
@@ -124,23 +148,32 @@ class Arrival(Frozen):
 
     complete_when: Literal["stable", "renamed", "marker"] = Field(
         "stable",
-        description="A file is whole when it no longer changes; as soon as it has a name to land under; or "
-        "when a marker file lies beside it",
+        description="A file is whole when nothing about it changed for `settle_seconds` (`stable`); at "
+        "once, for deliverers who rename (`renamed`: names that are hidden or end in .tmp, "
+        ".part, .partial, .filepart, .crdownload wait); or when `sales.csv.done` lies beside "
+        "`sales.csv` (`marker`)",
     )
-    settle_seconds: float = Field(5, ge=0, le=3600, description="stable: unchanged for so long")
+    settle_seconds: float = Field(
+        5,
+        ge=0,
+        le=3600,
+        description="For `stable`; `retail-pipeline run` waits for it, the sensor looks again",
+    )
     marker_suffix: str = Field(
-        ".done", pattern=r"^\.[\w.-]+$", description="marker: sales.csv is whole when sales.csv.done is there"
+        ".done", pattern=r"^\.[\w.-]+$", description="For `marker`: what it adds to the file's name"
     )
     max_overlap_share: float = Field(
         0.1,
         ge=0,
         le=1,
-        description="A file's days are held back on which it shares a larger share of the lines with another",
+        description="A day of which a file shares a larger share of the lines with another (of the smaller "
+        "one's) goes into quarantine, its other days count; 1: never",
     )
     max_memory: str | None = Field(
         None,
         pattern=MEMORY,
-        description="A file that needs more to be read is refused; null: engine.memory_limit and 1 GiB",
+        description="A file that needs more to be read, such as `2GB`, is refused; null: "
+        "`engine.memory_limit` and 1 GiB",
     )
     max_seconds: int = Field(
         60,
@@ -155,20 +188,23 @@ class Models(Frozen):
 
     gates: Gates = Field(Gates(), description="What a candidate must pass to be in force")
     late_data: Literal["flag", "retrain"] = Field(
-        "flag", description="When data under promoted models change: say so, or train the months again"
+        "flag",
+        description="When data under fitted months change: `flag` says so and leaves the models alone; "
+        "`retrain` fits the months again, and those that rest on them",
     )
     max_moved_by_model: float = Field(
         0.2,
         ge=0,
         le=1,
-        description="A larger share of customers moved by new models in a month is reported amber",
+        description="A larger share of customers moved at a month close by the model, not by what they "
+        "bought, is amber",
     )
 
 
 class Report(Frozen):
     """The page of a day."""
 
-    shop: str = Field("Our shop", min_length=1, description="The name in its title")
+    shop: str = Field("Our shop", min_length=1, description="The name in the page's title")
     each_run: bool = Field(True, description="`retail-pipeline run` and the sensor make the last day's page")
 
 
@@ -176,28 +212,42 @@ class Alerts(Frozen):
     """Telling people of problems. Where to is a secret: the environment's RETAIL_PIPELINE_ALERT_URLS."""
 
     ui: str | None = Field(
-        None, pattern=r"^https?://", description="Address of the Dagster UI; alerts then carry a link"
+        None,
+        pattern=r"^https?://",
+        description="Address of the Dagster UI, such as `https://dagster.shop.internal`; alerts then carry "
+        "a link",
     )
     resolved: bool = Field(False, description="Say, too, when a problem is gone")
     dry_run: OnDisk | None = Field(
-        None, description="Write alerts to this file, a line of JSON each, and send none"
+        None, description="Add alerts to this file, a line of JSON each, and send none"
     )
 
 
 class Sensors(Frozen):
     """How often the sensors look."""
 
-    every_seconds: int = Field(30, ge=1, le=86_400, description="Seconds between two looks, at least")
+    every_seconds: int = Field(
+        30,
+        ge=1,
+        le=86_400,
+        description="Seconds between two looks of a sensor, at least; a shorter time fills a history faster",
+    )
 
 
 class Engine(Frozen):
     """What runs the SQL."""
 
-    name: Literal["duckdb", "spark"] = "duckdb"
-    memory_limit: str = Field("300MB", pattern=MEMORY, description="DuckDB spills beyond")
-    threads: int = Field(2, ge=1, le=256)
+    name: Literal["duckdb", "spark"] = Field(
+        "duckdb", description="What runs the SQL: `duckdb` in process, or `spark`"
+    )
+    memory_limit: str = Field(
+        "300MB", pattern=MEMORY, description="DuckDB spills to the lake's `.staging` beyond this"
+    )
+    threads: int = Field(2, ge=1, le=256, description="DuckDB's threads")
     remote: str | None = Field(
-        None, pattern=r"^sc://", description="Spark Connect URL, such as sc://host:15002"
+        None,
+        pattern=r"^sc://",
+        description="Spark Connect URL, such as `sc://host:15002`; needed for `spark`",
     )
 
 
@@ -222,17 +272,30 @@ class Settings(BaseSettings):
 
     _file: tuple[Path, str] | None = PrivateAttr(None)
 
-    landing: OnDisk = Field(Path("data/landing"), description="The folder where the shop's files arrive")
-    lake: OnDisk = Field(Path("data/lake"), description="The folder where the tables live")
-    time_zone: str = Field("UTC", description="Business time zone: it decides which day a sale belongs to")
+    landing: OnDisk = Field(
+        Path("data/landing"), description="Folder where the shop's files arrive, read with its subfolders"
+    )
+    lake: OnDisk = Field(
+        Path("data/lake"),
+        description="Folder of the tables: a file system with atomic rename, on one machine or shared",
+    )
+    time_zone: str = Field(
+        "UTC",
+        description="Business time zone (IANA name): decides which day a sale belongs to and when schedules"
+        " run",
+    )
     currency: str | None = Field(
         None,
         pattern=r"^[A-Z]{3}$",
-        description="The lake's currency; null: that of the first source profile used",
+        description="The lake's currency (ISO 4217); null: that of the first row delivered. Rows in another"
+        " hold their day",
     )
-    first_day: date = Field(date(2010, 1, 1), description="First day that can be a partition")
+    first_day: date = Field(
+        date(2010, 1, 1), description="First day that can be a partition; rows before it are unreadable"
+    )
     last_day: date | None = Field(
-        None, description="Last day that can be a partition; null: yesterday, moving on"
+        None,
+        description="Last day that can be a partition, for a closed data set; null: yesterday, moving on",
     )
     sources: dict[Annotated[str, Field(pattern=NAME)], SourceProfile] = Field(
         default_factory=dict, description="Source profiles of your own, beside those shipped"
@@ -240,28 +303,38 @@ class Settings(BaseSettings):
     cleaning: CleaningRules = CleaningRules()
     features: Features = Features()
     model_timing: Literal["previous_month", "same_snapshot"] = Field(
-        "previous_month", description="Fit on the months before, or (for studies) on the day's own snapshot"
+        "previous_month",
+        description="`previous_month`: a day uses its month's model, fitted through the close of the month "
+        "before; `same_snapshot`: each day is fitted on itself and no month has models, for "
+        "studies",
     )
     segmentations: dict[Annotated[str, Field(pattern=NAME)], Parameters] = Field(
-        default_factory=lambda: {"behaviour": {}, "rfm_grid": {}}, validate_default=True
+        default_factory=lambda: {"behaviour": {}, "rfm_grid": {}},
+        validate_default=True,
+        description="The segmentations by name, each `behaviour`, `spend_profile`, `value_score`, "
+        "`rfm_grid` or `spend_tiers`; under another name say which as `method`",
     )
     models: Models = Models()
     restate: Annotated[int | Literal["everything"], BeforeValidator(_days_or_everything)] = Field(
         31,
-        description="Of the snapshots made before, stale ones of the last so many days are made again with "
-        "their segments and lists; 0: none, they are flagged",
+        description="Stale snapshots of the last so many days before the last one are made anew with their "
+        "segments and lists, older ones are said to be stale; `everything`: all; 0: none",
     )
     default_campaigns: str | None = Field(
-        "behaviour", description="The segmentation whose segments each get a default campaign; null: none"
+        "behaviour",
+        description="The segmentation whose segments each get a default campaign, and `win_back` for "
+        "`Lapsed`; null, or the default while `behaviour` is off: none",
     )
     campaigns: dict[Annotated[str, Field(pattern=NAME)], Campaign | None] = Field(
         default_factory=dict,
-        description="Campaigns of your own; a default campaign's name replaces it, null drops it",
+        description="Campaigns of your own by name; a default campaign's name replaces it, null drops it",
     )
     campaign_salt: str = Field(
-        "retail_pipeline", min_length=1, description="Changes who is in the control arms"
+        "retail_pipeline", min_length=1, description="Another value draws new control arms"
     )
-    suppression: Suppression | None = None
+    suppression: Suppression | None = Field(
+        None, description="The file of customers who objected; null: nobody is taken off the lists"
+    )
     report: Report = Report()
     arrival: Arrival = Arrival()
     readiness: Readiness = Readiness()
@@ -269,12 +342,16 @@ class Settings(BaseSettings):
     sensors: Sensors = Sensors()
     alerts: Alerts = Alerts()
     engine: Engine = Engine()
-    executor: Literal["in_process", "multiprocess"] = "in_process"
+    executor: Literal["in_process", "multiprocess"] = Field(
+        "in_process",
+        description="Dagster's executor for launched runs: `in_process`, or `multiprocess`, whose start "
+        "takes seconds a step",
+    )
     code_location: str = Field(
         CODE_LOCATION,
         pattern=r"^[A-Za-z0-9_]+$",
-        description="The code location in workspace.yaml; another than the default begins the names of its "
-        "assets and alerts, so that several shops share a Dagster instance",
+        description="The code location's name in `workspace.yaml`; another than the default begins asset "
+        "keys and alerts, so that several shops share an instance",
     )
 
     @field_validator("time_zone")

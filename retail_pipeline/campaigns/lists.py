@@ -51,9 +51,16 @@ class Campaign(Frozen):
     offer: str = Field(min_length=1, description="The offer, as the CRM system names it")
     channel: str = Field("email", description="The channel")
     strategy: str = Field("", description="What the campaign is for, in a sentence")
-    holdout: float = Field(0.1, ge=0, lt=1, description="Share of customers in the control arm")
+    holdout: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Share of customers in the control arm, 0 up to but not 1; below 100 controls no lift "
+        "can be shown",
+    )
     rank_by: Annotated[str, AfterValidator(_ranking)] = Field(
-        "monetary", description="SQL expression over the features and score; the highest is rank 1"
+        "monetary",
+        description="SQL expression over the columns of `rfm_features` and `score`; the highest is rank 1",
     )
 
 

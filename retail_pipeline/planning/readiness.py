@@ -66,15 +66,20 @@ class Delivers(Frozen):
     """What a source should deliver, as far as it is set; what is null is learned."""
 
     weekdays: tuple[Weekday, ...] | None = Field(
-        None, description="The days of the week whose sales it delivers; null: learned; []: none is expected"
+        None,
+        description="Days of the week whose sales the source delivers, such as `[mon, tue, wed, thu, fri]`;"
+        " null: learned; `[]`: none is expected, for a source that delivers by the month or "
+        "days late",
     )
     by: Annotated[time, BeforeValidator(_time)] | None = Field(
-        None, description="When a day's delivery must be there on the next morning, in the business time zone"
+        None,
+        description="When a day's delivery must be there on the next morning, in the business time zone; "
+        "null: 07:30. `yesterday_is_there` looks half an hour after the latest",
     )
-    lines: Bounds | None = Field(None, description="Fewest and most lines of a day; null: learned")
+    lines: Bounds | None = Field(None, description="`[fewest, most]` lines of a day; null: learned")
     value: Bounds | None = Field(
         None,
-        description="Lowest and highest value of a day's kept lines, whole currency units; null: learned",
+        description="`[lowest, highest]` value of a day's kept lines, whole currency units; null: learned",
     )
 
     @model_validator(mode="after")
@@ -89,28 +94,38 @@ class Delivers(Frozen):
 class Readiness(Frozen):
     """How a day's deliveries are judged against the same weekdays before."""
 
-    learn: bool = Field(True, description="Learn from history what is not set under a source's `delivers`")
+    learn: bool = Field(True, description="Learn what is not set; `false`: only what is set is expected")
     minimum_history: int = Field(
-        8, ge=3, le=52, description="How many same weekdays before a day say what is usual; fewer say nothing"
+        8,
+        ge=3,
+        le=52,
+        description="How many same weekdays before a day say what is usual; of fewer nothing is learned. A "
+        "delivery is expected when at most one of them had none",
     )
     lowest_share: float = Field(
-        0.1, gt=0, le=1, description="Less than this share of the median is odd, however much days vary"
+        0.1,
+        gt=0,
+        le=1,
+        description="Lines or value below this share of the median are odd, however much days vary",
     )
     steady_share: float = Field(
-        0.5, gt=0, le=1, description="More than this share is not odd, however steady days are"
+        0.5,
+        gt=0,
+        le=1,
+        description="Above this share they are not, however steady days are; in between it depends on how "
+        "much days vary",
     )
     early_share: float = Field(
         0.55,
         ge=0,
         le=1,
-        description="A day that ends early for its weekday is odd below this share of the median of lines",
+        description="A day that ends an hour or more before the weekday's usual end is odd below this share"
+        " of the median of lines; 0: never",
     )
     highest_share: float = Field(
-        5, ge=1, description="Not more than this many times the median is not odd, however steady days are"
+        5, ge=1, description="Up to this many times the median is not odd, however steady days are"
     )
-    hold: bool = Field(
-        True, description="Odd and missing deliveries hold the day; else they are reported amber"
-    )
+    hold: bool = Field(True, description="Missing and odd deliveries hold the day; `false`: they are amber")
 
     @model_validator(mode="after")
     def _fits(self) -> Readiness:

@@ -52,7 +52,8 @@ class BehaviourParameters(ClusterParameters):
     )
     lower_fence: bool = Field(
         default=False,
-        description="Also count those as far below the first quartile; large refunds would then be pampered",
+        description="Also count those as far below the first quartile; customers with large refunds would "
+        "then be pampered",
     )
 
 

@@ -46,10 +46,12 @@ class ClusterParameters(Frozen):
     """Settings of every method built on k-means."""
 
     clusters: Annotated[int | Literal["auto"], BeforeValidator(_number_of_clusters)] = Field(
-        default=4, description="How many clusters, 2 to 10; auto: the number with the highest silhouette"
+        default=4,
+        description="How many clusters (of `behaviour`: of those who are no outliers), 2 to 10; `auto`: the"
+        " number with the highest silhouette",
     )
     cluster_range: tuple[int, int] = Field(
-        default=(2, 8), description="Fewest and most clusters that auto and the curve of the card look at"
+        default=(2, 8), description="Fewest and most clusters that `auto` and the card's curve look at"
     )
     starts: int = Field(
         default=10,

@@ -50,9 +50,7 @@ class Gate(Frozen):
     """One gate: how far its figure may go, and what follows when it goes farther."""
 
     limit: FiniteFloat = Field(description="The lowest or highest value that passes")
-    blocks: bool = Field(
-        description="A candidate that fails is kept but not in force; else the check is amber"
-    )
+    blocks: bool = Field(description="A candidate that fails is not put in force; else the check is amber")
 
 
 class Gates(Frozen):
@@ -64,11 +62,13 @@ class Gates(Frozen):
     )
     smallest_share: Gate | None = Field(
         Gate(limit=0.00001, blocks=True),
-        description="Lowest share of the customers in any of its segments, or in one that held 10 % before",
+        description="Lowest share of the customers in a segment that has any; one that held 10 % of the "
+        "champion's and is empty counts 0",
     )
     stability: Gate | None = Field(
         Gate(limit=0.3, blocks=True),
-        description="Lowest mean adjusted Rand index of refits on resampled customers against the candidate",
+        description="Lowest mean adjusted Rand index of ten refits on resampled customers against the "
+        "candidate",
     )
     feature_drift: Gate | None = Field(
         Gate(limit=0.25, blocks=False),
@@ -80,8 +80,8 @@ class Gates(Frozen):
     )
     changed: Gate | None = Field(
         Gate(limit=0.3, blocks=True),
-        description="Highest share of customers whom the candidate puts where the champion does neither now "
-        "nor did at the close before",
+        description="Highest share of customers whom the candidate puts where the champion does neither now"
+        " nor did at the close before",
     )
 
     @field_validator("*", mode="before")

@@ -61,28 +61,29 @@ class Scale(Frozen):
     """How one feature becomes a score: exactly one of ``bins``, ``quantiles`` and ``cuts``."""
 
     bins: int | None = Field(
-        default=None, ge=2, le=MOST_BINS, description="This many bins of equally many customers"
+        default=None, ge=2, le=MOST_BINS, description="This many bins of equally many customers, 2 to 9"
     )
     quantiles: tuple[float, ...] | None = Field(
         default=None,
         min_length=1,
         max_length=MOST_BINS - 1,
-        description="Bins end at these quantiles, as in [0.98, 0.995]",
+        description="Or: bins end at these quantiles",
     )
     cuts: tuple[float, ...] | None = Field(
         default=None,
         min_length=1,
         max_length=MOST_BINS - 1,
-        description="Bins start at these values, in the feature's unit",
+        description="Or: bins start at these values",
     )
     ties: Literal["together", "rank"] = Field(
         default="together",
-        description="Equal customers get equal scores, or are ranked by ascending customer_id and may not",
+        description="Equal customers get equal scores (`together`), or are ranked by ascending customer_id "
+        "(`rank`), to reproduce published tables",
     )
     on_edge: Literal["below", "above"] | None = Field(
         default=None,
-        description="Where a value on an edge belongs: below, (lower, upper], or above, [lower, upper); "
-        "null: above cuts, below the others",
+        description="Where a value on an edge belongs: `below`, (lower, upper], or `above`, [lower, upper);"
+        " null: above `cuts`, below the others",
     )
 
     @model_validator(mode="after")
@@ -126,22 +127,23 @@ class RfmGridParameters(Frozen):
 
     method: Literal["rfm_grid"] = "rfm_grid"
     recency: Scale = Field(
-        default=Scale(bins=5), description="Days since the last order; the fewest score highest"
+        default=Scale(bins=5), description="How recency becomes a score; the fewest days score highest"
     )
-    frequency: Scale = Field(default=Scale(bins=5), description="Orders in the window")
-    monetary: Scale = Field(default=Scale(bins=5), description="Money in the window")
+    frequency: Scale = Field(default=Scale(bins=5), description="How frequency becomes a score")
+    monetary: Scale = Field(default=Scale(bins=5), description="How monetary becomes a score")
     pattern_on: Literal["pair", "rfm"] = Field(
         default="pair",
-        description="Rules read two digits, recency and `other`, or three, recency, frequency, monetary",
+        description="`pair`: rules read two digits, recency and `other`; `rfm`: three",
     )
     other: Literal["frequency", "monetary", "mean_fm"] = Field(
         default="mean_fm",
-        description="Second digit of a pair; mean_fm is the mean of both scores, a half rounded up",
+        description="Second digit of a pair: `frequency`, `monetary`, or `mean_fm`, the mean of both "
+        "scores, a half rounded up",
     )
     rules: tuple[tuple[str, str], ...] = Field(
         default=RULES,
         min_length=1,
-        description="(pattern, segment) in order; the first that matches the digits wins",
+        description="`[pattern, segment]` in order; the first that matches wins",
     )
 
     @field_validator("rules")

@@ -45,7 +45,10 @@ class SpendTiersParameters(Frozen):
 
     method: Literal["spend_tiers"] = "spend_tiers"
     high_share: float = Field(
-        default=0.2, gt=0, lt=1, description="Share of customers with the highest total, and average, spend"
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Share of customers with the highest total, and with the highest average, spend",
     )
     low_share: float = Field(
         default=0.2, gt=0, lt=1, description="Share of customers with the lowest total spend"

@@ -47,33 +47,41 @@ class CleaningRules(Frozen):
     """What happens to a readable row. Patterns are regular expressions to be found; null switches off."""
 
     anonymous: Literal["keep", "refuse"] = Field(
-        "keep", description="Sales without a customer: revenue, so kept in transactions; always out of RFM"
+        "keep", description="Sales without a customer: `keep` (they are revenue, never RFM) or `refuse`"
     )
     anonymous_ids: AnonymousIds = Field(
         (),
-        description="Customers who are nobody (the till's default card), read as ids are, in any letter case",
+        description="Customers who are nobody, such as `[0, WALK-IN]`, read as ids are, in any letter case",
     )
     invoice_pattern: Pattern | None = Field(None, description="Invoices that do not match are refused")
     product_pattern: Pattern | None = Field(None, description="Product codes that do not match are refused")
     cancellation_pattern: Pattern | None = Field(
-        None, description="Invoices that match are cancellations: their lines are returns"
+        None,
+        description="Invoices that match are cancellations: their lines are returns, as negative lines are "
+        "without it",
     )
     bad_debt_pattern: Pattern | None = Field(None, description="Invoices that match are bookkeeping: refused")
     adjustment_pattern: Pattern | None = Field(
-        None, description="Product codes that match are no products (postage, fees): kept as adjustments"
+        None,
+        description="Product codes that match are no products (postage, fees, discounts): kept as "
+        "`adjustment`",
     )
     zero_price: Literal["keep", "refuse"] = Field(
-        "refuse", description="Lines at price 0: samples, stock checks"
+        "refuse", description="Lines at price 0 (samples, stock checks): `keep` or `refuse`"
     )
     negative_price: Literal["keep", "refuse"] = Field(
-        "refuse", description="Lines with a unit price below 0: bookkeeping"
+        "refuse", description="Lines below price 0 (bookkeeping): `keep` or `refuse`"
     )
     minimum_price: Decimal | None = Field(None, ge=0, description="Prices above 0 but below this are refused")
-    zero_quantity: Literal["keep", "refuse"] = Field("refuse", description="Lines of 0 units and no value")
-    duplicates: Literal["keep", "drop"] = Field(
-        "keep", description="Second and later exact copies of a row in one file; tills do scan twice"
+    zero_quantity: Literal["keep", "refuse"] = Field(
+        "refuse", description="Lines of 0 units and no value: `keep` or `refuse`"
     )
-    tidy_text: bool = Field(True, description="Trim ids and texts, write product codes in upper case")
+    duplicates: Literal["keep", "drop"] = Field(
+        "keep",
+        description="Second and later exact copies of a row in one file: `keep` or `drop`; two equal lines "
+        "are more often two articles",
+    )
+    tidy_text: bool = Field(True, description="Trim ids and texts, write product codes in capitals")
 
 
 def rules_for(shop: CleaningRules, profile: CleaningRules | None) -> CleaningRules:

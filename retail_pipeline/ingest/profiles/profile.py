@@ -63,8 +63,8 @@ class FillDown(Frozen):
     Rows belong together while ``by`` says the same as in the row above, or nothing.
     """
 
-    by: str
-    columns: tuple[str, ...] = Field(min_length=1)
+    by: str = Field(description="The column by which lines belong together")
+    columns: tuple[str, ...] = Field(min_length=1, description="The columns to fill")
 
 
 # one letter is a drive, and a path has lost the second slash
@@ -91,9 +91,12 @@ class Lookup(Frozen):
     A path with parts of the first file's name (``heads_{date}.csv``) lies beside the first file.
     """
 
-    path: Annotated[str, Field(min_length=1), BeforeValidator(on_disk)]
-    key: str
-    of: str
+    path: Annotated[str, Field(min_length=1), BeforeValidator(on_disk)] = Field(
+        description="The file, relative to the settings file; with parts of the name of `files` in braces, "
+        "beside the first file"
+    )
+    key: str = Field(description="Its column that tells its rows apart")
+    of: str = Field(description="The first file's column that holds the key")
 
     @property
     def parts(self) -> list[str]:
@@ -104,48 +107,84 @@ class Lookup(Frozen):
 class SourceProfile(Frozen):
     """How one kind of file reads.
 
-    ``columns`` gives each canonical column as one SQL expression (DuckDB's dialect) over the file's columns,
-    all text: a column's name, or a call such as ``strptime("ORDERDATE", '%m/%d/%Y')``. Null means "not
-    given"; an expression that fails, or gives no number where one belongs, makes the row unreadable. Numbers
-    are rounded to 3 (quantity) and 4 (money) decimals: files of floats hold 2.5500000000000003 for 2.55.
-    ``time_zone`` is that of times that carry none themselves; without it they are in business time already.
-    ``currency`` serves where no column gives one. ``files`` limits a profile to files by name.
-
-    A number in a column of its own is written with ``decimal_mark`` and ``thousands_mark``, with or without a
-    currency sign, negative with a sign before or after it or in parentheses. A date in a column of its own is
-    ISO or in ``date_order`` (null: as the whole column shows).
-
-    ``encoding`` is that of text that is not Unicode beyond doubt; it and ``delimiter`` are found out where
-    they are null. ``skip_rows`` stand before the header,
-    ``skip_last_rows`` (totals, say) end the file. ``header`` names the columns of a file that has
-    none; ``widths`` are their characters where no delimiter parts them. ``lookups`` are second files, whose
-    columns expressions call ``"name.COLUMN"``. ``keep_rows`` is a condition; rows for which it is not true
-    are left out: counted, but no transactions. ``order_total`` is what the lines of an order come to together
-    where the export says that for the order, not by line: what is missing is taken off them by their value.
+    Expressions are SQL (DuckDB's dialect) over the file's columns, all text: a column's name, or a call such
+    as ``strptime("ORDERDATE", '%m/%d/%Y')``. Null means "not given"; one that fails, or gives no number where
+    one belongs, makes the row unreadable. Numbers are rounded to 3 (quantity) and 4 (money) decimals: files
+    of floats hold 2.5500000000000003 for 2.55.
     """
 
-    source_system: str = Field(pattern=r"^[^|\s]+$")
-    columns: dict[str, str]
-    currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
-    time_zone: str | None = None
-    files: str | None = Field(default=None, min_length=1)
-    encoding: str | None = None
-    delimiter: str | None = Field(default=None, pattern=r'^[^"\r\n ]$')
-    decimal_mark: Literal[".", ","] = "."
-    thousands_mark: Literal[".", ",", "'", " "] | None = None
-    date_order: Literal["day_first", "month_first", "year_first"] | None = None
-    skip_rows: int = Field(default=0, ge=0, le=1000)
-    skip_last_rows: int = Field(default=0, ge=0, le=1000)
-    header: tuple[str, ...] | None = Field(default=None, min_length=1)
-    widths: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(default=None, min_length=1)
-    sheet: str | None = None
-    fill_down: FillDown | None = None
-    keep_rows: str | None = None
-    order_total: str | None = None
-    lookups: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Lookup] = Field(default={})
-    cleaning: CleaningRules | None = None
-    replaces: Literal["same_name", "same_days"] | None = None
-    delivers: Delivers | None = None
+    source_system: str = Field(
+        pattern=r"^[^|\s]+$", description="Name of the shop or till system; invoices are counted within it"
+    )
+    columns: dict[str, str] = Field(description="Canonical column: SQL expression over the file's columns")
+    currency: str | None = Field(
+        default=None,
+        pattern="^[A-Z]{3}$",
+        description="Currency of rows that have no column for it; null: the setting `currency`",
+    )
+    time_zone: str | None = Field(
+        None, description="Time zone of times that carry none; null: they are in business time"
+    )
+    files: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Names of the files it is for, such as `sales_*.txt` (with a `/`: paths under landing);"
+        " null: any",
+    )
+    encoding: str | None = Field(
+        None, description="Encoding of text that is not Unicode, such as `cp1252`; null: found out"
+    )
+    delimiter: str | None = Field(
+        default=None, pattern=r'^[^"\r\n ]$', description="What separates the fields of text; null: found out"
+    )
+    decimal_mark: Literal[".", ","] = Field(
+        ".", description="`.` or `,`: decimal mark of numbers in columns by themselves"
+    )
+    thousands_mark: Literal[".", ",", "'", " "] | None = Field(
+        None, description="`.`, `,`, `'` or a blank; null: none"
+    )
+    date_order: Literal["day_first", "month_first", "year_first"] | None = Field(
+        None, description="`day_first`, `month_first` or `year_first`; null: found out from the whole column"
+    )
+    skip_rows: int = Field(default=0, ge=0, le=1000, description="Lines before the header")
+    skip_last_rows: int = Field(
+        default=0, ge=0, le=1000, description="Rows at the end that are no data, such as totals"
+    )
+    header: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Names of the columns of a file without a header; needs `files`",
+    )
+    widths: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Characters of each column of `header`, where no delimiter parts them",
+    )
+    sheet: str | None = Field(
+        None,
+        description="The only sheet of a workbook to read; null: all that are shown and have the columns",
+    )
+    fill_down: FillDown | None = Field(
+        None, description="Columns that are filled on an order's first line only"
+    )
+    keep_rows: str | None = Field(None, description="A condition; rows for which it is not true are left out")
+    order_total: str | None = Field(
+        None, description="What the lines of an order come to together; null: the sum of its lines"
+    )
+    lookups: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Lookup] = Field(
+        default={}, description="Second files, by name"
+    )
+    cleaning: CleaningRules | None = Field(
+        None, description="Cleaning rules that this shop needs; those under `cleaning` beat them"
+    )
+    replaces: Literal["same_name", "same_days"] | None = Field(
+        None,
+        description="`same_name` or `same_days`: what a corrected file takes the place of; null: nothing, "
+        "it adds",
+    )
+    delivers: Delivers | None = Field(
+        None, description="What this source should deliver; null: all of it is learned"
+    )
 
     @field_validator("columns")
     @classmethod
