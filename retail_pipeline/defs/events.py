@@ -7,8 +7,8 @@ whether something failed.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -26,17 +26,41 @@ OWNERS = ["team:data-platform"]
 KINDS = {"parquet": {"parquet", "duckdb"}, "json": {"json", "scikitlearn"}, "html": {"html"}}
 
 
+Result = dg.MaterializeResult[None] | dg.AssetCheckResult
+
+
 @dataclass(frozen=True)
 class Log:
-    """Where a step records the partitions that it made and what their checks found."""
+    """Where a step records the partitions that it made and what their checks found.
+
+    Of a run of one partition that is ``kept``: the step's results, by which Dagster goes on to the next or
+    does not. Of a range all is logged as it comes: a step that succeeds materializes its whole range, one
+    that fails nothing of it, and a check's result counts for none. ``logged`` are each table's partitions,
+    for steps that come after.
+    """
 
     context: dg.AssetExecutionContext
     pipeline: Pipeline
+    partitions: Sequence[str] = ()
+    kept: dict[dg.AssetKey | dg.AssetCheckKey, dg.AssetMaterialization | dg.AssetCheckEvaluation] = field(
+        default_factory=dict
+    )
+    logged: dict[dg.AssetKey, set[str]] = field(default_factory=dict)
+
+    @property
+    def one(self) -> str | None:
+        """The only partition of the run, if it has one."""
+        return self.partitions[0] if len(self.partitions) == 1 else None
 
     def made(self, table: str, partition: str, metadata: Mapping[str, Any]) -> None:
         """Record that a partition was made; ``partition`` is Dagster's key."""
         key = self.pipeline.key(table)
-        self.context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=metadata))
+        event = dg.AssetMaterialization(key, partition=partition, metadata=metadata)
+        if partition == self.one and key in self.context.selected_asset_keys:
+            self.kept[key] = event
+        else:
+            self.context.log_event(event)
+            self.logged.setdefault(key, set()).add(partition)
 
     def checked(
         self,
@@ -48,18 +72,48 @@ class Log:
         description: str | None,
         metadata: Mapping[str, Any],
     ) -> None:
-        """Record what a check found."""
-        self.context.log_event(
-            dg.AssetCheckEvaluation(
-                asset_key=self.pipeline.key(table),
-                check_name=name,
-                passed=passed,
-                partition=partition,
-                severity=severity,
-                description=description,
-                metadata=dict(metadata),
-            )
+        """Record what a check found; without a partition, of a check that has none."""
+        key = dg.AssetCheckKey(self.pipeline.key(table), name)
+        event = dg.AssetCheckEvaluation(
+            asset_key=key.asset_key,
+            check_name=name,
+            passed=passed,
+            partition=partition,
+            severity=severity,
+            description=description,
+            metadata=dict(metadata),
         )
+        if self.one and partition in (self.one, None) and key in self.context.selected_asset_check_keys:
+            self.kept[key] = event
+        else:
+            self.context.log_event(event)
+
+    def results(self) -> Iterator[Result]:
+        """What the step yields: the tables, then what their checks found."""
+        for event in self.kept.values():
+            if isinstance(event, dg.AssetMaterialization):
+                yield dg.MaterializeResult(asset_key=event.asset_key, metadata=event.metadata)
+        for event in self.kept.values():
+            if isinstance(event, dg.AssetCheckEvaluation):
+                yield dg.AssetCheckResult(
+                    asset_key=event.asset_key,
+                    check_name=event.check_name,
+                    passed=event.passed,
+                    severity=event.severity,
+                    description=event.description,
+                    metadata=event.metadata,
+                )
+
+        # whoever comes after in the run waits for the whole range
+        if not self.one and len(self.context.job_def.nodes) > 1:
+            for key, made in self.logged.items():
+                if key in self.context.selected_asset_keys and made >= {*self.partitions}:
+                    yield dg.MaterializeResult(asset_key=key)
+
+    def break_off(self) -> None:
+        """Log what was kept: the step ends with an error before it can yield anything."""
+        for event in self.kept.values():
+            self.context.log_event(event)
 
 
 def asset_specs(
@@ -192,9 +246,11 @@ def log_findings(
     partition: str,
     findings: Sequence[Finding],
     figures: Mapping[str, Any],
+    holds: bool = True,
 ) -> None:
-    """Record what is amiss with a day's deliveries: red when it stays so, amber when it may mend itself."""
-    log.checked(table, name, partition, not findings, severity(findings), said(findings), figures)
+    """Record what is amiss with a day: red when it ``holds`` and stays so, amber when it may mend itself."""
+    how = severity(findings if holds else ())
+    log.checked(table, name, partition, not findings, how, said(findings), figures)
 
 
 def severity(findings: Iterable[Finding]) -> dg.AssetCheckSeverity:

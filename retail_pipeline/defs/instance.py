@@ -163,7 +163,13 @@ def writing_step(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Itera
                 "the daemon asks anew once its code location is reloaded",
                 allow_retries=False,
             )
-        yield Log(context, pipeline)
+        log, is_done = Log(context, pipeline, context.partition_keys), False
+        try:
+            yield log
+            is_done = True
+        finally:
+            if not is_done:
+                log.break_off()
 
 
 def process_tag(run_id: str, *, of_parent: bool = False) -> dict[str, str]:

@@ -21,6 +21,7 @@ import dagster as dg
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.planning.manifests import fingerprint
 
+PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 # the UI hides tags that begin with .dagster/, and shows the other two beside each run
@@ -103,7 +104,8 @@ class Asked:
 def range_tags(first: str, last: str) -> dict[str, str]:
     """The tags that make a run cover a range of partitions, both ends included, and say so in the UI."""
     shown = dict.fromkeys(end.partition("@")[0] for end in (first, last))
-    return {RANGE_START: first, RANGE_END: last, PARTITIONS: " … ".join(shown)}
+    covered = {PARTITION: first} if first == last else {RANGE_START: first, RANGE_END: last}
+    return {**covered, PARTITIONS: " … ".join(shown)}
 
 
 def file_ranges(wanted: Sequence[str], known: Sequence[str]) -> list[tuple[str, str]]:

@@ -74,10 +74,13 @@ def execute(
 
 def named(requests: Sequence[dg.RunRequest] | None) -> Made:
     """The job and range of each request."""
-    first, last = (f"dagster/asset_partition_range_{end}" for end in ("start", "end"))
+    ends = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+
+    def end(request: dg.RunRequest, tag: str) -> str:
+        return request.tags.get(tag, request.tags.get("dagster/partition", "")).split("@")[0]
+
     return [
-        (str(request.job_name), request.tags[first].split("@")[0], request.tags[last].split("@")[0])
-        for request in requests or ()
+        (str(request.job_name), end(request, ends[0]), end(request, ends[1])) for request in requests or ()
     ]
 
 

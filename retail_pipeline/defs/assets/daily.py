@@ -1,8 +1,8 @@
 """The tables of a day, from transactions to campaign lists: one runner over a range of days.
 
 Belongs here: what the assets and their checks are, and the order in which a range is made. Does not belong
-here: making them (``days.py``, ``snapshots.py``). Why one step and not two: Dagster skips a step when the one
-before it yields nothing, and ours log what they made instead of yielding it (``runner.py``).
+here: making them (``days.py``, ``snapshots.py``). Why one step and not two: a bad day in the first would keep
+the second from the others of its range.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import dagster as dg
 
 from retail_pipeline.defs.assets.days import make_days
 from retail_pipeline.defs.assets.snapshots import make_snapshots
-from retail_pipeline.defs.events import asset_specs, check_specs, log_check
+from retail_pipeline.defs.events import Result, asset_specs, check_specs, log_check
 from retail_pipeline.defs.instance import writing_step
 from retail_pipeline.defs.jobs import DAY_TABLES, SNAPSHOT_TABLES
 from retail_pipeline.defs.resources import Pipeline
@@ -44,7 +44,7 @@ def daily_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.A
     )
     def make_daily_tables(
         context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    ) -> Iterator[Result]:
         selected = {key.path[-1] for key in context.selected_asset_keys}
         wanted = [date.fromisoformat(key) for key in context.partition_keys]
         bad: Bad[date] = {}
@@ -59,8 +59,8 @@ def daily_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.A
                 bad = make_snapshots(run, wanted) | bad
             if run.state["rfm_features"]:
                 log_stale_snapshots(run)
+        yield from log.results()
         fail_by_name(bad, "days" if selected & set(DAY_TABLES) else "snapshots")
-        yield from ()
 
     return make_daily_tables
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import dagster as dg
 
-from retail_pipeline.defs.events import Log, asset_specs, check_specs, log_check
+from retail_pipeline.defs.events import Log, Result, asset_specs, check_specs, log_check
 from retail_pipeline.defs.instance import writing_step
 from retail_pipeline.defs.jobs import DELIVERIES
 from retail_pipeline.defs.resources import Pipeline
@@ -44,7 +44,7 @@ def landing_assets(pipeline: Pipeline) -> dg.AssetsDefinition:
     )
     def land_files(
         context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    ) -> Iterator[Result]:
         wanted = {source_of(key): key for key in context.partition_keys}
         with writing_step(context, pipeline) as log:
             prepare(pipeline.lake)
@@ -63,8 +63,8 @@ def landing_assets(pipeline: Pipeline) -> dg.AssetsDefinition:
                 if source_id not in there:
                     log_landed(pipeline, state, state.landed[source_id], log)
             bad |= log_counting(state, {*wanted, *moved} & state.landed.keys(), log)
+        yield from log.results()
         fail_by_name(bad, "files")
-        yield from ()
 
     return land_files
 
@@ -152,7 +152,8 @@ def _overlapping(state: State, source_id: str) -> list[Failure]:
     twins = held.overlaps if held else ()
     samples = [{"file": state.landed[s].arrival.path or s} for s in twins]
     if held and twins:
-        return counted("no line is in another file that counts", held.lines, True, samples, "lines")
+        holds = not held.rejected
+        return counted("no line is in another file that counts", held.lines, holds, samples, "lines")
     return counted("no line is in another file", lines, False, of="lines")
 
 
@@ -166,5 +167,6 @@ def _unreadable(pipeline: Pipeline, state: State, manifest: Manifest) -> list[Fa
         {"source_row": str(row["source_row"]), "reasons": "; ".join(map(without_values, row["reasons"]))}
         for row in rows.select(["source_row", "reasons"]).to_pylist()
     ]
-    blocking = counts["unreadable"] > state.limits.max_unreadable_share * counts["rows_read"]
+    held = unfit(manifest, state.file_decisions.get(keys["file"]), state.limits)
+    blocking = held is not None and not held.rejected
     return counted("every row can be read", counts["unreadable"], blocking, samples)

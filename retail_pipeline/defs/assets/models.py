@@ -24,7 +24,7 @@ from retail_pipeline.defs.assets.snapshots import (
     model_of,
     read_features,
 )
-from retail_pipeline.defs.events import as_metadata, asset_specs, check_specs, log_check, log_made
+from retail_pipeline.defs.events import Result, as_metadata, asset_specs, check_specs, log_check, log_made
 from retail_pipeline.defs.instance import writing_step
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all
@@ -80,13 +80,13 @@ def model_assets(pipeline: Pipeline, months: dg.MonthlyPartitionsDefinition) -> 
     )
     def train_models(
         context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    ) -> Iterator[Result]:
         wanted = [key[:7] for key in context.partition_keys]
         with writing_step(context, pipeline) as log, pipeline.engine() as engine:
             run = Run(pipeline, engine, log, (), pipeline.state())
             bad = train(run, wanted)
+        yield from log.results()
         fail_by_name(bad, "months")
-        yield from ()
 
     return train_models
 

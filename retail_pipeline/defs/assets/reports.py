@@ -25,6 +25,7 @@ from retail_pipeline.defs.assets.snapshots import (
     model_of,
 )
 from retail_pipeline.defs.events import (
+    Result,
     as_metadata,
     asset_specs,
     blocking,
@@ -80,7 +81,7 @@ def report_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.
     )
     def make_reports(
         context: dg.AssetExecutionContext, config: ReportConfig, pipeline: dg.ResourceParam[Pipeline]
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    ) -> Iterator[Result]:
         every = [date.fromisoformat(key) for key in context.partition_keys]
         wanted = every if config.every_day else every[-1:]
         if len(wanted) < len(every):
@@ -89,8 +90,8 @@ def report_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.
             selected = {key.path[-1] for key in context.selected_asset_keys}
             run = Run(pipeline, engine, log, selected, pipeline.state())
             bad = make_all([[day] for day in wanted], lambda batch: make_report(run, batch[0]))
+        yield from log.results()
         fail_by_name(bad, "reports")
-        yield from ()
 
     return make_reports
 
