@@ -1,7 +1,6 @@
 """The settings: one frozen object, read from retail_pipeline.yaml and RETAIL_PIPELINE_* in the environment.
 
-Belongs here: every setting with its default and its check. Does not belong here: what a setting does. A value
-in the environment beats the file; relative paths in the file are relative to the file.
+A value in the environment beats the file; relative paths in the file are relative to the file.
 """
 
 from __future__ import annotations

@@ -1,8 +1,5 @@
 """The real ``retail-pipeline`` command, and the lake as bytes.
 
-Belongs here: running it in a process of its own and looking at what it left. Does not belong here: what it
-should have left.
-
 Importing Dagster and Great Expectations takes longer than most of the runs that the tests need. So ``begin``
 forks each process from one that has imported them (``loaded.py``); the project's own modules are imported
 anew, under the environment and in the folder of the call. ``start`` takes the installed script.

@@ -1,7 +1,4 @@
-"""A Postgres server of one's own: Debian's package, started for a test and stopped after it.
-
-Belongs here: finding, starting and stopping it. Does not belong here: what is put into it.
-"""
+"""A Postgres server of one's own: Debian's package, started for a test and stopped after it."""
 
 from __future__ import annotations
 

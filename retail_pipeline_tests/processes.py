@@ -1,8 +1,4 @@
-"""Long-running processes, and waiting for what they do.
-
-Belongs here: starting one with all that it starts itself, ending all of them, and a condition with a
-deadline. Does not belong here: which processes, or what they should do.
-"""
+"""Long-running processes, and waiting for what they do."""
 
 from __future__ import annotations
 

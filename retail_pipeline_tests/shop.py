@@ -1,7 +1,4 @@
-"""A small made-up shop: a dozen customers, one CSV a day, the same every time.
-
-Belongs here: its deliveries and its settings. Does not belong here: anything of what is tested.
-"""
+"""A small made-up shop: a dozen customers, one CSV a day, the same every time."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """The documentation is true: its commands exist and print what it says, its settings load, its links resolve.
 
-Belongs here: reading README.md, docs/ and deploy/ as a reader would, and following them. Also writes the
-tables of docs/tables.md from ``tables/`` and those of docs/settings.md from the settings' descriptions:
-``python -m retail_pipeline_tests.test_docs``.
+Also writes the tables of docs/tables.md from ``tables/`` and those of docs/settings.md from the settings'
+descriptions: ``python -m retail_pipeline_tests.test_docs``.
 
 The fenced blocks of a page say more than their language: ``csv data/landing/x.csv`` and
 ``yaml retail_pipeline.yaml`` are files, ``console`` is a session over them (``exit=1`` is the code of its

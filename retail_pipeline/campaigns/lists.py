@@ -1,9 +1,4 @@
-"""Campaigns: which segments get which offer, who is held out, and how a list is ranked.
-
-Belongs here: the campaign setting, the default campaigns (the strategies that the first users of each
-segmentation wrote down), and what the list's SQL needs from them. Does not belong here: reading segments or
-writing lists.
-"""
+"""Campaigns: which segments get which offer, who is held out, and how a list is ranked."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The ``alerts`` and ``lake`` commands: whether alerts arrive, what stands, and whose lake it is.
-
-Belongs here: arguments, exit codes and what is printed. Does not belong here: problems
-(``planning/alerts.py``), sending (``defs/alerts.py``), or telling instances apart (``defs/instance.py``).
-"""
+"""The ``alerts`` and ``lake`` commands: whether alerts arrive, what stands, and whose lake it is."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""``retail-pipeline backfill``: makes any days again, or for the first time.
-
-Belongs here: arguments, refusals and what is printed. Does not belong here: what must run
-(``planning/plan.py``), or running it (``defs/run_plan.py``).
-"""
+"""``retail-pipeline backfill``: makes any days again, or for the first time."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The ``campaigns`` commands: the lists of a day, and a person's word that they were handed over.
-
-Belongs here: arguments, refusals and what is printed. Does not belong here: what a release means for a list
-(``planning/plan.py``, ``defs/assets/released_lists.py``).
-"""
+"""The ``campaigns`` commands: the lists of a day, and a person's word that they were handed over."""
 
 from __future__ import annotations
 

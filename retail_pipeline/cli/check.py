@@ -1,8 +1,4 @@
-"""What ``retail-pipeline check`` finds: settings, folders, every file of the lake against its manifest.
-
-Belongs here: looking for what is broken, with the remedy. Does not belong here: what is merely stale
-(``planning/plan.py``) or what is odd in the data (the asset checks).
-"""
+"""What ``retail-pipeline check`` finds: settings, folders, every file of the lake against its manifest."""
 
 from __future__ import annotations
 

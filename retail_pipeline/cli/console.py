@@ -1,7 +1,4 @@
-"""What every command of ``retail-pipeline`` shares: its options, where it prints, how it refuses.
-
-Belongs here: the common options and the errors that a person can mend. Does not belong here: a command.
-"""
+"""What every command of ``retail-pipeline`` shares: its options, where it prints, how it refuses."""
 
 from __future__ import annotations
 

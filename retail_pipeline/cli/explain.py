@@ -1,8 +1,6 @@
 """What ``retail-pipeline explain`` knows of one customer: the rows, what was made of them, and why.
 
-Belongs here: finding one customer's rows in the lake's partitions. Does not belong here: working anything out
-anew (what the lake holds is told as it stands), or printing (``show_explanation.py``). The id is the caller's
-own; nobody else's is given out.
+The id is the caller's own; nobody else's is given out.
 """
 
 from __future__ import annotations

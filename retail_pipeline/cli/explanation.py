@@ -1,7 +1,4 @@
-"""What ``retail-pipeline explain`` prints for a person: one customer on a page of 100 columns.
-
-Belongs here: words and tables for a terminal. Does not belong here: finding things out (``explain.py``).
-"""
+"""What ``retail-pipeline explain`` prints for a person: one customer on a page of 100 columns."""
 
 from __future__ import annotations
 

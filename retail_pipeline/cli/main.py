@@ -1,8 +1,6 @@
 """The ``retail-pipeline`` command.
 
-Belongs here: arguments, exit codes and what is printed. Does not belong here: the work (``defs/run_plan.py``)
-or what must be done (``planning/plan.py``). Exit codes: 0 all is well, 1 something failed or waits for a
-person, 2 the call or a setting is wrong.
+Exit codes: 0 all is well, 1 something failed or waits for a person, 2 the call or a setting is wrong.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""The ``model`` commands: which models are in force and why, their SQL, and a person's say in it.
-
-Belongs here: arguments, refusals and what is printed. Does not belong here: gates and verdicts
-(``segmentation/gates.py``), or fitting (``defs/assets/models.py``).
-"""
+"""The ``model`` commands: which models are in force and why, their SQL, and a person's say in it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""``retail-pipeline quarantine``: the files that wait for a person, and what the person decides.
-
-Belongs here: arguments and what is printed. Does not belong here: which files wait (``planning/plan.py``,
-``planning/deliveries.py``).
-"""
+"""``retail-pipeline quarantine``: the files that wait for a person, and what the person decides."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The ``sources`` commands: the profiles in force, what a file would become, a profile for an unknown file.
 
-Belongs here: arguments and what is printed. Does not belong here: reading (``ingest/trial.py``) or guessing
-(``ingest/profiles/drafts.py``). Nothing here needs a lake, or writes to one.
+Nothing here needs a lake, or writes to one.
 """
 
 from __future__ import annotations

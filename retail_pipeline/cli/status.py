@@ -1,8 +1,4 @@
-"""What the command prints: the plan, the progress, the summary, the status.
-
-Belongs here: words and tables for a terminal. Does not belong here: finding things out beyond reading the
-lake.
-"""
+"""What the command prints: the plan, the progress, the summary, the status."""
 
 from __future__ import annotations
 

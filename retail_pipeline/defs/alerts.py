@@ -1,8 +1,5 @@
 """Telling people of problems: gathering the facts, and sending what was not told yet.
 
-Belongs here: facts from the lake and from Dagster, the addresses, sending, and what a tick says of it. Does
-not belong here: which problems there are and their words (``planning/alerts.py``).
-
 Addresses hold passwords. They are read at the moment of sending and go nowhere else: messages, logs and
 records name a target by its number and service.
 """

@@ -1,8 +1,4 @@
-"""What the Dagster UI shows: asset specs, materializations, check evaluations, made alike everywhere.
-
-Belongs here: turning manifests and failures into Dagster events and metadata. Does not belong here: deciding
-whether something failed.
-"""
+"""What the Dagster UI shows: asset specs, materializations, check evaluations, made alike everywhere."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The Dagster instance: opening it for the command, whose lake it writes to, and runs whose process died.
-
-Belongs here: DAGSTER_HOME, run states, which process and instance a run belongs to. Does not belong here:
-what runs (``driver.py``, ``sensors.py``).
-"""
+"""The Dagster instance: opening it for the command, whose lake it writes to, and runs whose process died."""
 
 from __future__ import annotations
 

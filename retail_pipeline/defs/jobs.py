@@ -1,8 +1,4 @@
-"""The jobs: landing files, a day from transactions to lists, a month's models, the report.
-
-Belongs here: which assets a job selects. Does not belong here: when it runs (``schedules.py``,
-``sensors.py``).
-"""
+"""The jobs: landing files, a day from transactions to lists, a month's models, the report."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""How the assets are partitioned, and how partitions of one depend on those of another.
-
-Belongs here: partition definitions and mappings. Does not belong here: which partitions should run.
-"""
+"""How the assets are partitioned, and how partitions of one depend on those of another."""
 
 from __future__ import annotations
 

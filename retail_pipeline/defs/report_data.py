@@ -1,8 +1,6 @@
 """Gathers what the page of a day is made from: its tables, models, lists, and the state of the data.
 
-Belongs here: reading the lake's records into ``core.reports.data.ReportData``. Does not belong here: the
-tables (``assets/reports.py``), wording and drawing (``report/``). Paths are given below the lake, so
-that the page of the same data is the same wherever the lake lies.
+Paths are given below the lake, so that the page of the same data is the same wherever the lake lies.
 """
 
 from __future__ import annotations

@@ -1,8 +1,5 @@
 """From work to Dagster runs: partition ranges as tags, the attempt that a run is, and when to stop trying.
 
-Belongs here: the form of a request, and whether work that failed may be tried again. Does not belong here:
-what must run (``planning/plan.py``) or in which order it is asked for (``wanted.py``).
-
 What a run failed by decides. A ``dagster.Failure`` is our own word that the input is bad: the same input is
 not tried again. Anything else (a killed process, a full disk, a database that went away) may pass: the same
 work is tried ``MOST_ATTEMPTS`` times in all. A run that went down together with what had launched it (a

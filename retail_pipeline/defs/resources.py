@@ -1,7 +1,4 @@
-"""The one resource: the settings, and what assets reach through them (lake, engine, state).
-
-Belongs here: opening things. Does not belong here: making tables (``assets/``).
-"""
+"""The one resource: the settings, and what assets reach through them (lake, engine, state)."""
 
 from __future__ import annotations
 

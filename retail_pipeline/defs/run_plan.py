@@ -1,8 +1,4 @@
-"""What ``retail-pipeline run`` does: the planner's work as Dagster runs in this process, layer after layer.
-
-Belongs here: the order of the runs and what became of each. Does not belong here: what must run
-(``planning/plan.py``), or printing (``cli.py``).
-"""
+"""What ``retail-pipeline run`` does: the plan as Dagster runs in this process, layer after layer."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """The schedules, in the business time zone.
 
 Yesterday every morning, and whether it is there; the models on the second of the month.
-
-Belongs here: when. Does not belong here: what (``jobs.py``).
 """
 
 from datetime import datetime, timedelta

@@ -1,8 +1,4 @@
-"""The sensors: new files land, what is stale is made again, and people are told of problems.
-
-Belongs here: when to look, when to wait instead, and what a tick says. Does not belong here: a cursor (what
-must run follows from what is there), the pieces of work (``wanted.py``), or problems (``alerts.py``).
-"""
+"""The sensors: new files land, what is stale is made again, and people are told of problems."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -1,9 +1,4 @@
-"""From the plan to the runs that are wanted: layer after layer, each piece named by all that it reads.
-
-Belongs here: the order of the layers, how they are cut into pieces, what a piece is made from. Does not
-belong here: what must run (``planning/plan.py``), whether a piece may be tried again (``requests.py``), or
-when anybody looks (``sensors.py``).
-"""
+"""From the plan to the runs that are wanted: layer after layer, each piece named by all that it reads."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The default engine: DuckDB, in process.
-
-Belongs here: running a statement over Parquet files and Arrow tables. Does not belong here: what the
-statements say (``tables/``, ``segmentation/``).
-"""
+"""The default engine: DuckDB, in process."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """The engine for a cluster: the same statements, carried to Spark's dialect and run through Spark Connect.
 
-Belongs here: what Spark needs to give DuckDB's results from DuckDB's SQL. Does not belong here: what the
-statements say (``tables/``, ``segmentation/``).
-
 The server reads the lake's Parquet files itself, so the lake must lie under the same path for it.
 
 Patterns in settings become Java's regular expressions. RE2, which DuckDB uses, and Java agree on

@@ -1,9 +1,5 @@
 """Runs an expectation suite over many partitions at once with Great Expectations and says which of them fail.
 
-Belongs here: what Great Expectations needs (one pandas frame of the columns that the suite reads; no
-telemetry, no progress bars) and what is made of its results. Does not belong here: what must hold
-(``tables/``), or what a failure leads to (``defs/``).
-
 Great Expectations is the judge, but it is asked only when one query finds rows that could break an
 expectation: its import takes seconds, and pandas frames of a year of snapshots cost more than making them.
 """

@@ -1,7 +1,7 @@
 """The process in which untrusted files are parsed: ``python -m retail_pipeline.ingest.isolated``.
 
 Belongs here: taking the job from standard input, saying what comes of it, and not outliving the parent. Does
-not belong here: the limits, which the parent keeps (``apart.py``), or landing (``landing.py``).
+not belong here: the limits, which the parent keeps (``isolation.py``), or landing (``landing.py``).
 """
 
 from __future__ import annotations

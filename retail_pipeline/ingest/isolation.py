@@ -1,7 +1,7 @@
 """Untrusted files are parsed apart: in a child process with limits, so that no file takes its reader down.
 
 Belongs here: starting a child, watching what it uses, and what becomes of the files it did not finish. Does
-not belong here: what a child does (``child.py``), or reading and writing (``landing.py``).
+not belong here: what a child does (``isolated.py``), or reading and writing (``landing.py``).
 
 One child lands all files in the ordinary case. When it dies, raises or exceeds a limit, the files it was at
 are tried in smaller groups, in the end alone; a file which does it alone is refused by name. Job and outcomes

@@ -1,9 +1,5 @@
 """What lies in the landing folder: its files by content, and why the others cannot land.
 
-Belongs here: walking the folder, telling files apart, and whether one is still being written. Does not belong
-here: reading what files hold (``landing.py``), or which of them should land (``planning/arrivals.py``,
-``planning/plan.py``).
-
 Files are told apart by the sha256 of their content. What was hashed is remembered in the lake by path, size
 and times, so that looking again at ten thousand files costs one stat each; a lost memory costs time only.
 """

@@ -1,7 +1,4 @@
-"""Lines that two files have in common: one delivery twice, in part or under other row numbers.
-
-Belongs here: counting them. Does not belong here: what follows from it (``planning/deliveries.py``).
-"""
+"""Lines that two files have in common: one delivery twice, in part or under other row numbers."""
 
 from __future__ import annotations
 

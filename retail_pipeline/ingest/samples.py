@@ -1,8 +1,4 @@
-"""The beginning of a file that no profile reads, and of the files beside it that may hold what it lacks.
-
-Belongs here: reading them for a draft. Does not belong here: guessing what the columns mean
-(``ingest/profiles/drafts.py``), or how a profile reads a file (``reading.py``).
-"""
+"""The beginning of a file that no profile reads, and of the files beside it that may hold what it lacks."""
 
 from __future__ import annotations
 

@@ -1,10 +1,8 @@
 """The careful reader of delimited text: slower than the engine's, and never at a loss.
 
-Belongs here: lines of bytes -> records, with the original text of each and what is wrong with those that
-cannot be split. Does not belong here: what the fields mean (``profiles/canonical.py``), or which encoding and
-delimiter a file has (``files/``). On well-formed text it gives what DuckDB's strict reader gives: RFC 4180; a
-quote inside an unquoted field is text; blanks around quotes are dropped; empty lines are no rows. A field too
-many is one too many though it be empty: which of them it is does not show.
+On well-formed text it gives what DuckDB's strict reader gives: RFC 4180; a quote inside an unquoted field is
+text; blanks around quotes are dropped; empty lines are no rows. A field too many is one too many though it
+be empty: which of them it is does not show.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""What the readable rows of one file come to under the cleaning rules, and what the lake's days came to.
-
-Belongs here: running the statements that make days over the table ``mapped``, and asking the checks; counting
-what a manifest cannot add up. Does not belong here: reading the file (``reading.py``), or what the figures
-mean (``planning/reconciliation.py``).
-"""
+"""What the readable rows of one file come to under the cleaning rules, and what the lake's days came to."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""What a file would become: how it reads, its first rows before and after, what would be refused and why.
-
-Belongs here: one file, read as landing reads it, and figures about what came of it. Does not belong here: the
-reading (``reading.py``), the beginning of a file that no profile reads (``samples.py``), or printing.
-"""
+"""What a file would become: how it reads, its first rows before and after, what would be refused and why."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """What people were told: a file for each standing problem under the lake's ``.alerts``.
 
-Belongs here: reading, writing and removing these. Does not belong here: which problems stand
-(``planning/alerts.py``). A sensor writes here without the lake's lock, so nothing goes through the staging
-folder, which a run may clear.
+A sensor writes here without the lake's lock, so nothing goes through the staging folder, which a run may
+clear.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Whose lake it is: the one Dagster instance whose runs write to it.
 
-Belongs here: the record in the lake, and the refusal of any other instance. Does not belong here: telling
-instances apart (``defs/instance.py``). The lock (``lock.py``) keeps two runs apart; this keeps apart two
-installations that know nothing of each other's files, runs and schedules.
+The lock (``lock.py``) keeps two runs apart; this keeps apart two installations that know nothing of each
+other's files, runs and schedules.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The lake's lock: one writer at a time, released by the kernel when its process dies.
-
-Belongs here: taking and showing the lock. Does not belong here: Dagster pools or run states.
-"""
+"""The lake's lock: one writer at a time, released by the kernel when its process dies."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Models in the lake: JSON files, one a segmentation, of a month or beside a snapshot fitted on itself.
-
-Belongs here: where they lie, reading and writing them. Does not belong here: what they say
-(``segmentation/``) or which is in force (``segmentation/gates.py``).
-"""
+"""Models in the lake: JSON files, one a segmentation, of a month or beside a snapshot fitted on itself."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Partitions of the lake: their paths, atomic writes with a manifest, reading back.
 
 Belongs here: everything that touches a partition's files. Does not belong here: what the rows mean
-(``core/``) or which partitions should be written (``planning/plan.py``).
+(``tables/``) or which partitions should be written (``planning/plan.py``).
 
 A data file is replaced first and its manifest last, each by one rename. A crash in between leaves new data
 beside a manifest that still names the old inputs, so the planner makes the partition again and gets the same

@@ -1,8 +1,5 @@
 """What landed and does not count: refusals, and the rows of files that are replaced or held back.
 
-Belongs here: where these lie, and moving rows between there and the tables. Does not belong here: which files
-count (``planning/deliveries.py``).
-
 Under ``set_aside/`` files lie as they would in the tables, so that the tables hold nothing that must not be
 summed, nothing is lost, and what counts again goes back by a rename. Under ``quarantine/`` there is a record
 for each file that could not be read.

@@ -1,6 +1,6 @@
 """Cutting one ordered Arrow table into partitions.
 
-Belongs here: that. A column of the table says which partition a row belongs to; rows come ordered by it.
+A column of the table says which partition a row belongs to; rows come ordered by it.
 """
 
 from __future__ import annotations

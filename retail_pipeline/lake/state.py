@@ -1,7 +1,4 @@
-"""What is there: the lake's manifests and the landing folder, read into one value for the planner.
-
-Belongs here: reading. Does not belong here: any conclusion drawn from it (``planning/plan.py``).
-"""
+"""What is there: the lake's manifests and the landing folder, read into one value for the planner."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The suppression file: customers who objected to being written to.
-
-Belongs here: reading it, and refusing to go on when it cannot be trusted. Does not belong here: applying it
-(``tables/campaign_lists.sql``).
-"""
+"""The suppression file: customers who objected to being written to."""
 
 from __future__ import annotations
 

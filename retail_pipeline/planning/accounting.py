@@ -1,8 +1,4 @@
-"""Where every row that was read has gone, over all that was delivered.
-
-Belongs here: that sum, drawn from manifests. Does not belong here: what the rows are worth
-(``reconciliation.py``), or printing.
-"""
+"""Where every row that was read has gone, over all that was delivered."""
 
 from __future__ import annotations
 

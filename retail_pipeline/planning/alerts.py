@@ -1,9 +1,5 @@
 """Standing problems that a person should know of, and the messages that tell of them.
 
-Belongs here: which problems stand, by the state of the lake and plain facts from elsewhere; what each means
-and what to do; messages for those not told yet. Does not belong here: gathering the facts, remembering what
-was told, or sending (``defs/alerts.py``).
-
 A problem has a key that stays as long as it is the same problem, so that it is told once and not once a
 retry. No message holds a customer's id.
 """

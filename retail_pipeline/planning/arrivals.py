@@ -1,9 +1,4 @@
-"""Files as they arrive: their identity by content, and what is new or must be read again.
-
-Belongs here: pure decisions over a listing and the landed files' manifests. Does not belong here: listing or
-reading files (``ingest/listing.py``, ``ingest/landing.py``), which landed files count (``deliveries.py``), or
-what else must run (``planner.py``).
-"""
+"""Files as they arrive: their identity by content, and what is new or must be read again."""
 
 from __future__ import annotations
 

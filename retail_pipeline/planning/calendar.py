@@ -1,7 +1,4 @@
-"""Days and months: what belongs to which, and what follows what.
-
-Belongs here: arithmetic on dates. Does not belong here: the clock, or what is made on a day.
-"""
+"""Days and months: what belongs to which, and what follows what."""
 
 from __future__ import annotations
 

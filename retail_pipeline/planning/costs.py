@@ -1,8 +1,4 @@
-"""About what work costs, in seconds and bytes.
-
-Belongs here: rough figures, so that a person can tell a minute from an hour. Does not belong here: what is to
-be made (``planner.py``).
-"""
+"""About what work costs, in seconds and bytes."""
 
 from __future__ import annotations
 

@@ -1,9 +1,5 @@
 """What is odd about the customers of a snapshot, which no row of it shows.
 
-Belongs here: which ids are too alike, which share of one customer is too large, when too many of a day's
-customers are new; and the words for it. Does not belong here: finding the figures (``sql/alike_ids.sql``,
-``sql/customer_shares.sql``, ``sql/first_seen.sql``), or what a finding leads to (``planner.py``).
-
 What is found is kept as figures in the snapshot's manifest; whether they are said depends on the settings.
 """
 

@@ -1,8 +1,4 @@
-"""What people decided: records in the lake that are inputs like any other.
-
-Belongs here: the shape of a decision. Does not belong here: where it lies (``lake/state.py``) or what follows
-from it (``planner.py``).
-"""
+"""What people decided: records in the lake that are inputs like any other."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""What there is to say about yesterday this morning: delivered as expected, made, not held, its lists made.
-
-Belongs here: that verdict on the state. Does not belong here: which day is yesterday and how late it is
-(``defs/assets/freshness.py`` asks the clock), or what was expected (``readiness.py``).
-"""
+"""What to say of yesterday this morning: delivered as expected, made, not held, its lists made."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What each partition is made from, by fingerprint: the inputs that its manifest records.
-
-Belongs here: naming inputs. Does not belong here: comparing them with what was made (``planner.py``).
-"""
+"""What each partition is made from, by fingerprint: the inputs that its manifest records."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """What a partition says about itself, and how inputs are named by fingerprints.
 
-Belongs here: the manifest's shape and the fingerprint function. Does not belong here: reading or writing
-manifests (``lake/partitions.py``), or deciding what is stale (``planner.py``). A manifest holds no run id and
-no clock time, so that the same inputs give the same bytes.
+A manifest holds no run id and no clock time, so that the same inputs give the same bytes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""What of a delivery may be shown in messages, alerts, events, logs and records: names, and no values.
-
-Belongs here: telling names from values, hiding values, and taking the sting out of texts that others wrote.
-Does not belong here: which columns hold personal data (``tables/``).
-"""
+"""What of a delivery may be shown in messages, alerts, events, logs and records: names, and no values."""
 
 from __future__ import annotations
 

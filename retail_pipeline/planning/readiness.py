@@ -2,7 +2,7 @@
 
 Belongs here: what is expected of a source system (learned from the same weekdays before, or set) and the
 verdict on every day. Does not belong here: which files count (``deliveries.py``), what follows from a verdict
-(``planner.py``), and the clock: whether a delivery is overdue this morning is asked in ``yesterday.py``.
+(``plan.py``), and the clock: whether a delivery is overdue this morning is asked in ``freshness.py``.
 
 A verdict rests on what landed, never on the order in which it came. What is usual on a day comes from the
 days before it; of later days it matters only whether anything was delivered for one. Until then the day's

@@ -1,9 +1,5 @@
 """What a shop compares with its till: lines, orders, customers, gross and net sales, and what was refused.
 
-Belongs here: summing up what ``sql/till_figures.sql`` and ``sql/till_counts.sql`` find, when a day's shares
-of rows hold it, and the figures in words. Does not belong here: what is refused (``sql/judged_rows.sql``), or
-printing.
-
 A tally names lines with their money: ``sale``, ``return``, ``charge`` (an adjustment from 0 up: postage),
 ``discount`` (an adjustment below 0), ``anonymous`` (those of the four without a customer), ``below_price``
 (sales at less than quantity x unit_price: money given off; only where a file says both), ``refused`` and
@@ -89,7 +85,7 @@ class Shares(Protocol):
 
 
 def tallies(found: Iterable[Mapping[str, Any]]) -> dict[date, dict[str, Lines]]:
-    """The tally of each day, from the rows of ``sql/till_figures.sql``."""
+    """The tally of each day, from the rows of ``tables/till_figures.sql``."""
     by_day: dict[date, dict[str, Lines]] = {}
     for row in found:
         tally = by_day.setdefault(row["date"], {})
@@ -125,7 +121,7 @@ def together(some: Iterable[Tally]) -> dict[str, Lines]:
 
 
 def till(by_day: Mapping[date, Tally], counts: Iterable[Mapping[str, Any]]) -> Till:
-    """The figures of days, from their tallies and the rows of ``sql/till_counts.sql`` over the same days."""
+    """Figures of days, from their tallies and the rows of ``tables/till_counts.sql`` of the same days."""
     counted = {row["date"]: {"orders": row["orders"], "customers": row["customers"]} for row in counts}
     return Till(
         in_all=Figures(tally=together(by_day.values()), **counted.get(None, {})),

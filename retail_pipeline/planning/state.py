@@ -1,7 +1,7 @@
 """What is there, and under which settings: the two values that every decision on work compares.
 
 Belongs here: manifests, files and decisions as read (``lake/state.py`` reads them), and what follows from
-them alone: which files count, which days are held. Does not belong here: what must run (``planner.py``).
+them alone: which files count, which days are held. Does not belong here: what must run (``plan.py``).
 """
 
 from __future__ import annotations

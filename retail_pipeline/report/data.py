@@ -1,9 +1,4 @@
-"""What the report is made from: small frames, the models in force, the lists, and the state of the data.
-
-Belongs here: the shape of the report's input, and the few questions that words, figures and page all ask of
-it. Does not belong here: reading the lake (the assets of the reports), wording (``words.py``), drawing
-(``figures.py``).
-"""
+"""What the report is made from: small frames, the models in force, the lists, and the state of the data."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """What every figure is drawn on: a sheet of fixed size, labels and cells at points, SVG and PNG out of it.
 
-Belongs here: the pieces pictures are made of, and how a picture becomes bytes. Does not belong here: any
-picture (``figures.py``), colours (``palette.py``).
-
 A sheet is PHONE points wide, a little less than a phone's screen has pixels, so its text is never smaller
 there than it is here, and it grows on a desktop. The layout is fixed: nothing is measured, so nothing depends
 on the fonts of the machine.

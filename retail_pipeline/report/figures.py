@@ -1,8 +1,4 @@
-"""The report's figures: which pictures belong to a table, and how each is drawn.
-
-Belongs here: the pictures. Does not belong here: what they are drawn on (``canvas.py``), what they say as
-sentences (``words.py``) and numbers (``formats.py``), where they stand (``page.html``).
-"""
+"""The report's figures: which pictures belong to a table, and how each is drawn."""
 
 from __future__ import annotations
 

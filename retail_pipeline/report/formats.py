@@ -1,7 +1,4 @@
-"""Numbers, days and lists as people read them.
-
-Belongs here: how one value is written. Does not belong here: sentences about several (``words.py``).
-"""
+"""Numbers, days and lists as people read them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """The report of one day as one HTML page that needs nothing but itself.
 
-Belongs here: what stands where, and the rows of its tables as text. Does not belong here: sentences
-(``words.py``), pictures (``figures.py``), fixed texts and layout (``page.html``, ``page.css``).
-
 Everything that comes from data is escaped by the template; only the figures, which escape for themselves, and
 the style sheet are put in as they are.
 """

@@ -1,8 +1,5 @@
 """The colours of the report: one for each segment, the same in every figure and table.
 
-Belongs here: which colour stands for what. Does not belong here: drawing, and the page's own style
-(``page.css``).
-
 The hues are those of Okabe and Ito (Color Universal Design, 2008), told apart under every common colour
 vision deficiency, with lighter and darker relatives where a method has more segments than hues. Blue and
 green stand for those who buy, yellow for those between, orange and red for those who slip away, grey for the

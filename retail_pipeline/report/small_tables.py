@@ -1,8 +1,4 @@
-"""What the report's tables need and SQL cannot say: fixed rows, round limits, a rectangle, names of figures.
-
-Belongs here: small inputs of the statements of layer ``reports`` and the last step after them. Does not
-belong here: anything that reads a customer (``tables/``) or draws (``figures.py``).
-"""
+"""What the report's tables need and SQL cannot say: fixed rows, round limits, a rectangle, figures' names."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Segmentations as data: parameters in, a fitted segmentation out, which is JSON and compiles to SQL.
-
-Belongs here: the interface all methods share. Does not belong here: any method (its own module), reading
-features, running SQL, storing models.
-"""
+"""Segmentations as data: parameters in, a fitted segmentation out, which is JSON and compiles to SQL."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """Method `behaviour`: outlier groups by the interquartile rule, k-means on the rest (METHODS.md, 1).
 
-Belongs here: its parameters, its fit, its fitted form and its query. Does not belong here: k-means and
-nearest centres as such (``clusters.py``).
-
 Score: for a cluster, 1 - d(own) / d(runner-up), so 0 is a toss-up; for an outlier group, value / limit of the
 larger exceedance (1 where the limit's sign leaves that ratio without meaning).
 """

@@ -1,8 +1,4 @@
-"""JSON that says when it was changed: how models and candidates are kept.
-
-Belongs here: writing plain data with a checksum, and reading it back with errors that say what to do. Does
-not belong here: what the data are (``segmentation/``, ``promotion.py``) or where the files lie (``lake/``).
-"""
+"""JSON that says when it was changed: how models and candidates are kept."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Clusters as SQL: the nearest centre, how clear it is, and why it is that one.
-
-Belongs here: what the query of any method built on k-means needs. Does not belong here: finding the clusters
-(``clusters.py``), or what they are called (the method's module).
-"""
+"""Clusters as SQL: the nearest centre, how clear it is, and why it is that one."""
 
 from __future__ import annotations
 

@@ -1,9 +1,5 @@
 """Clusters of customers: found by k-means, kept as centres in the features' own units.
 
-Belongs here: what any method built on k-means needs. Does not belong here: which features and customers go
-in, and what the clusters are called (the method's module); the search itself (``kmeans.py``); names that last
-(``identity.py``); SQL (``cluster_sql.py``).
-
 A customer belongs to the nearest centre. Distances are measured in units of each feature's spread (population
 standard deviation), which is k-means on standardised features without keeping their means.
 """

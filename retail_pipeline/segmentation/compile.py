@@ -1,8 +1,7 @@
 """How a fitted segmentation becomes one SQL query that DuckDB runs and sqlglot carries to other warehouses.
 
-Belongs here: the pieces every method builds its query from, and the frame all share (who is active, who has
-lapsed). Does not belong here: what a method asks of them. Values enter as sqlglot literals, never as text;
-numbers become text only through decimals and integers, because engines print doubles differently.
+Values enter as sqlglot literals, never as text; numbers become text only through decimals and integers,
+because engines print doubles differently.
 """
 
 from __future__ import annotations

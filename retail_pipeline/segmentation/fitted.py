@@ -1,9 +1,4 @@
-"""What every method shares on the way from a snapshot to a fitted model: checks, order, rounding, card.
-
-Belongs here: the features of one ``rfm_features`` snapshot and the plain data every fitted model carries.
-Does not belong here: what is particular to a method (its own module), SQL (``compile.py``), JSON
-(``__init__``).
-"""
+"""What every method shares on the way from a snapshot to a fitted model: checks, order, rounding, card."""
 
 from __future__ import annotations
 

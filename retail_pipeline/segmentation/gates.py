@@ -1,9 +1,5 @@
 """A month's candidate: what its gates measure, and whether it or the champion is in force.
 
-Belongs here: the gates, their figures, and the verdict on them and on a person's decision. Does not belong
-here: fitting (``segmentation/``), the matching of names to the champion's (the methods built on clusters), or
-where candidates and decisions lie (``lake/``).
-
 The champion is the model that was in force the month before. A candidate that fails a blocking gate is kept,
 and the champion stays in force until a person decides.
 """

@@ -1,8 +1,4 @@
-"""Many customers as few weighted points, so that finding clusters costs the same for any number of them.
-
-Belongs here: the cells of the grid. Does not belong here: clusters (``kmeans.py``), or when a grid is used
-(``clusters.py``).
-"""
+"""Many customers as few weighted points, so that finding clusters costs the same for any number of them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""A cluster keeps its name from month to month.
-
-Belongs here: matching a fit's clusters to the champion's, and the names that follow. Does not belong here:
-what figures a name stands for (the method's module), or who the champion is (``segmentation/gates.py``).
-"""
+"""A cluster keeps its name from month to month."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """k-means that ends where no start would have ended better, as far as anyone can tell.
 
-Belongs here: the search for the centres of weighted points, and how good a clustering is. Does not belong
-here: customers, features and names (``clusters.py``).
-
 Lloyd's algorithm stops at the first of many fixed points, and random starts leave the choice to the seed: on
 a real shop one start in a hundred found the best. So each number of clusters begins with the one before, a
 cluster split in two or its farthest place set apart (after Likas, Vlassis and Verbeek 2003); places change

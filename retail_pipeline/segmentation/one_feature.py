@@ -1,7 +1,6 @@
 """k-means of one feature, exact: the best of all ways to cut the ascending values into groups.
 
-Belongs here: the search. Does not belong here: what the groups are called and what they score
-(``value_score.py``). Of many features at once nobody can find the best (``kmeans.py``).
+Of many features at once nobody can find the best (``kmeans.py``).
 
 Groups of one feature are runs of its ascending values, so dynamic programming tries them all; the best place
 of the last cut never moves down as values are added, which leaves n log n of the n² trials (Grønlund, Larsen

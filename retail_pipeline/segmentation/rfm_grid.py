@@ -1,8 +1,5 @@
 """Method `rfm_grid`: scores by quantile or cut point, and named segments from rules on them (METHODS.md, 4).
 
-Belongs here: its parameters, its fit, its fitted form and its query. Does not belong here: anything about one
-shop's bins or names; those are parameters.
-
 Scores start at 1, and the highest is the best: the most recent, the most orders, the most money. The
 segmentation's score is the mean of the three.
 """

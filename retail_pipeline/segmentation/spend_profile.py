@@ -1,8 +1,5 @@
 """Method `spend_profile`: k-means on orders, total spend and average order value (METHODS.md, 2).
 
-Belongs here: its parameters, its fit, its fitted form and its query. Does not belong here: k-means and
-nearest centres as such (``clusters.py``).
-
 Score: 1 - d(own) / d(runner-up), so 0 is a toss-up.
 """
 

@@ -1,8 +1,5 @@
 """Method `spend_tiers`: tiers by total and average spend, one-time big buyers apart (METHODS.md, 5).
 
-Belongs here: its parameters, its fit, its fitted form and its query. Does not belong here: the rankings that
-the report draws (``report/``).
-
 A share of the customers never takes in more than that share: where many have the same value at its edge all
 of them stay outside, for equal customers get equal tiers. The limit lies half-way between the last inside and
 the first outside.

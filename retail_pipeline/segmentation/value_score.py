@@ -1,8 +1,5 @@
 """Method `value_score`: recency, frequency and monetary clustered one by one, scores summed (METHODS.md, 3).
 
-Belongs here: its parameters, its fit, its fitted form and its query. Does not belong here: the clustering of
-one feature as such (``one_feature.py``).
-
 A feature's score counts the cuts that a customer is above: 0 is the worst group, and the most recent are the
 best. The segmentation's score is the sum of the three.
 """

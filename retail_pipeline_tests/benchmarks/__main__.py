@@ -1,7 +1,6 @@
 """How long the main job takes: in seconds, and as a multiple of a plain script over the same files.
 
 ``make benchmark``. The two run in turn, so that a machine whose speed drifts slows both; quote the ratio.
-Belongs here: measuring and printing. Does not belong here: asserting; a measurement is no test.
 """
 
 from __future__ import annotations

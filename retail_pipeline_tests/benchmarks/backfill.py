@@ -1,7 +1,6 @@
 """What a backfill of UCI Online Retail costs: 374 snapshots, five segmentations, lists, from an empty lake.
 
-``python -m retail_pipeline_tests.benchmarks.backfill``. Belongs here: running the command with a stopwatch on
-each kind of work (``split.py``), and counting events. Does not belong here: asserting.
+``python -m retail_pipeline_tests.benchmarks.backfill``.
 """
 
 from __future__ import annotations

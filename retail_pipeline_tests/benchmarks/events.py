@@ -1,7 +1,6 @@
 """What one Dagster event costs on SQLite, with Dagster's own connections and with connections kept open.
 
-``python -m retail_pipeline_tests.benchmarks.events``. Belongs here: the measurement behind
-``defs/instance.py``'s kept connections, so that the next Dagster version can be asked whether they still pay.
+``python -m retail_pipeline_tests.benchmarks.events``.
 """
 
 import tempfile

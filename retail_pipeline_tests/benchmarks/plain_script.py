@@ -2,11 +2,7 @@
 
     python plain_script.py LANDING OUT --through 2011-12-09
 
-Belongs here: what a good analyst would write with DuckDB, pandas and scikit-learn, under the settings of the
-`behaviour` row (six-digit invoices, product codes, price above zero, all history, fitted on the last day's
-snapshot). Does not belong here: anything of the package (the script stands alone, so that the two can
-disagree), and what only a pipeline needs: rejected rows, manifests, atomic writes, checks. One malformed row
-stops it.
+One malformed row stops it.
 
 Descriptions lose their outer blanks and keep inner runs of them.
 """

@@ -2,10 +2,6 @@
 
     python plain_snapshots.py CUSTOMER_DAYS OUT FIRST LAST
 
-Belongs here: the fastest plain DuckDB that we could write for it (the window reaches over all history). Does
-not belong here: anything of the package, and what only a pipeline needs: checks, manifests, atomic writes,
-events, the same bytes again.
-
 What a customer's days add up to changes on days with an order only. So the running sums are made once, each
 with the days that it holds for, and a snapshot is a filter over them: twice as fast as a group-by a day.
 """

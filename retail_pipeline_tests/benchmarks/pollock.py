@@ -1,8 +1,8 @@
 """HPI's Pollock benchmark: how much of each polluted file is read right, without any declaration.
 
 ``python -m retail_pipeline_tests.benchmarks.pollock FOLDER``, which holds ``csv/`` (2,290 polluted files of
-one table) and ``clean/`` (what each should give). A file's simple score is success, and precision, recall and
-F1 of its header, records and cells: at most 10. Belongs here: reading, the score, and refusals by pollution.
+one table) and ``clean/`` (what each should give). A file's simple score is success, and precision, recall
+and F1 of its header, records and cells: at most 10.
 """
 
 from __future__ import annotations

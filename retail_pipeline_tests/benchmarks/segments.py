@@ -1,7 +1,6 @@
 """What assigning many customers costs: as seconds, and as a multiple of reading and writing them.
 
-``python -m retail_pipeline_tests.benchmarks.segments [--customers 1000000]``. Belongs here: made-up customers
-with all that is awkward about real ones, the clock, and the comparison of every row with the model.
+``python -m retail_pipeline_tests.benchmarks.segments [--customers 1000000]``.
 """
 
 from __future__ import annotations

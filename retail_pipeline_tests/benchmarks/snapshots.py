@@ -1,7 +1,6 @@
 """What ``rfm_features`` of a year cost a large shop, against a plain script; and one more day in year three.
 
-``python -m retail_pipeline_tests.benchmarks.snapshots [--lines 10000000 --customers 300000]``. Belongs here:
-made-up customer days as a lake holds them, and the clock. Does not belong here: asserting.
+``python -m retail_pipeline_tests.benchmarks.snapshots [--lines 10000000 --customers 300000]``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Runs the retail-pipeline command with a stopwatch on each kind of work, and prints the split as JSON.
 
-Belongs here: which function counts as what. A stopwatch that starts inside another stops the outer one, so
-the kinds add up to the whole.
+A stopwatch that starts inside another stops the outer one, so the kinds add up to the whole.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What a tick of each sensor costs over 10,000 files that have landed, and over 200 new ones beside them.
 
-``python -m retail_pipeline_tests.benchmarks.ticks [FILES] [NEW]``. Belongs here: a lake and an instance that
-know so many files, and the measurement. The lake is one of manifests: one file is landed for real, the others
-are written after its likeness.
+``python -m retail_pipeline_tests.benchmarks.ticks [FILES] [NEW]``. The lake is one of manifests: one file is
+landed for real, the others are written after its likeness.
 """
 
 from __future__ import annotations

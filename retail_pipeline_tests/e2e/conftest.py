@@ -1,8 +1,4 @@
-"""A filled instance with its Dagster UI, and a browser that looks at it.
-
-Belongs here: starting and ending what a person would have on the screen. Does not belong here: what must be
-seen (``test_ui.py``).
-"""
+"""A filled instance with its Dagster UI, and a browser that looks at it."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
 Files are dropped and nothing else is touched; what follows must come by itself, in the order of the tests:
 good and bad files come; one is corrected, the bad one is mended, and the daemon is killed with all that it
-started. Belongs here: what must be seen in the UI, in the alerts and in the lake. Does not belong here: the
-sensors tick by tick (``defs/test_sensors.py``).
+started.
 
 Where the environment's ``PICTURES`` names a folder, what is seen is kept there for docs/images.
 """

@@ -1,7 +1,4 @@
-"""The report in a real browser, at the widths of a phone and a desktop, and on paper.
-
-Belongs here: what only a browser can tell of the page. Does not belong here: what the page says (``core/``).
-"""
+"""The report in a real browser, at the widths of a phone and a desktop, and on paper."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""What a person sees and does in the Dagster UI, in a real browser on an instance that the command filled.
-
-Belongs here: facts that whoever is on call relies on. Does not belong here: starting the UI
-(``conftest.py``), or what the figures should be (``core/``): here they must be those of the lake.
-"""
+"""What a person sees and does in the Dagster UI, in a real browser on an instance that the command filled."""
 
 import re
 from collections import Counter

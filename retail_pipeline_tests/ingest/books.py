@@ -1,8 +1,4 @@
-"""A shop's books, and files of them in every style that shops write: made apart from the product's code.
-
-Belongs here: lines as the books have them (``Line``), ways to write them (``Style``), and the files that come
-of both. Does not belong here: anything of what is tested; nothing here is imported from the product.
-"""
+"""A shop's books, and files of them in every style that shops write: made apart from the product's code."""
 
 from __future__ import annotations
 

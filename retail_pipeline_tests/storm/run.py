@@ -1,8 +1,4 @@
-"""Carries a storm out against the real daemon and command, and compares what is left with a clean run.
-
-Belongs here: putting files where ``weather.py`` says, starting and killing processes, waiting, comparing.
-Does not belong here: what counts in the end (``weather.py``).
-"""
+"""Carries a storm out against the real daemon and command, and compares what is left with a clean run."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """The tables of a day, from transactions to campaign lists: one runner over a range of days.
 
-Belongs here: what the assets and their checks are, and the order in which a range is made. Does not belong
-here: making them (``days.py``, ``snapshots.py``). Why one step and not two: a bad day in the first would keep
-the second from the others of its range.
+Why one step and not two: a bad day in the first would keep the second from the others of its range.
 """
 
 from collections.abc import Iterator

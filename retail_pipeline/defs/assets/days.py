@@ -1,8 +1,4 @@
-"""transactions and customer_days, which a day's deliveries become.
-
-Belongs here: for a batch of days, read, run the statements, check, write, say so. Does not belong here: the
-cleaning rules (``tables/judged_rows.sql``), the expectations (``tables/``).
-"""
+"""transactions and customer_days, which a day's deliveries become."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace

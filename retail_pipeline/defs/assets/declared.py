@@ -1,8 +1,4 @@
-"""Tables that are their declaration and their statement, and need no code of their own.
-
-Belongs here: giving the statement what the table reads, day by day; checking, writing, saying so. Does not
-belong here: tables that take more than that (``days.py``, ``snapshots.py``, ``models.py``, ``reports.py``).
-"""
+"""Tables that are their declaration and their statement, and need no code of their own."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date

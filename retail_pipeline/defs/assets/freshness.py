@@ -1,8 +1,5 @@
 """yesterday_is_there: whether yesterday was delivered as expected, made, not held, and has its lists.
 
-Belongs here: asking the clock which day is yesterday, and recording the verdict. Does not belong here: the
-verdict (``planning/freshness.py``).
-
 It is an unpartitioned check that looks at what is there for yesterday, so that no run over other days turns
 it green. Dagster adds to every run over an asset that asset's checks, so this one stands at the deliveries,
 which no run makes: its own job alone asks.

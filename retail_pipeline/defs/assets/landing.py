@@ -1,9 +1,4 @@
-"""raw_transactions: lands files, each a partition of its own.
-
-Belongs here: handing the selected files to the landing engine and saying what became of each. Does not belong
-here: reading files (``ingest/landing.py``), mapping columns (``ingest/profiles``), which files count
-(``planning/deliveries.py``).
-"""
+"""raw_transactions: lands files, each a partition of its own."""
 
 from collections.abc import Collection, Iterator, Sequence
 

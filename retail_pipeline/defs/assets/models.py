@@ -1,9 +1,4 @@
-"""model_candidates and segmentation_models: what was fitted for a month, and what is in force in it.
-
-Belongs here: the month close that models rest on (its snapshot and assignments), the fit, the verdict, the
-JSON, the month's checks. Does not belong here: the methods (``segmentation/``), gates and verdicts
-(``segmentation/gates.py``).
-"""
+"""model_candidates and segmentation_models: what was fitted for a month, and what is in force in it."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date

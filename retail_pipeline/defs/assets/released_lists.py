@@ -1,8 +1,4 @@
-"""Lists that were handed over: they stay as they are, and what they would be today goes beside them.
-
-Belongs here: writing a day's lists and taking them away with regard to that. Does not belong here: what is on
-a list (``snapshots.py``), or which lists are released, wanted and stale (``planning/plan.py``).
-"""
+"""Lists that were handed over: they stay as they are, and what they would be today goes beside them."""
 
 from collections.abc import Collection
 from datetime import date

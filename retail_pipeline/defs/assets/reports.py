@@ -1,8 +1,4 @@
-"""The tables of the report and its page: one runner, as a rule for the last day of a range alone.
-
-Belongs here: reading, running the statements, checking, writing, saying so. Does not belong here: what the
-tables say (``tables/``, ``report/small_tables.py``), how they are drawn and worded (``report/``).
-"""
+"""The tables of the report and its page: one runner, as a rule for the last day of a range alone."""
 
 import hashlib
 import re

@@ -1,8 +1,4 @@
-"""rfm_features, segment_assignments and campaign_lists, as of the end of a day.
-
-Belongs here: for a batch of days, read, run the statements, check, write, say so. Does not belong here: the
-methods (``segmentation/``), who gets what (``campaigns/lists.py``).
-"""
+"""rfm_features, segment_assignments and campaign_lists, as of the end of a day."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta

@@ -1,8 +1,4 @@
-"""The columns of a Parquet file as texts: what a value of each type reads as.
-
-Belongs here: the parts of nested columns, and the text of numbers, bytes and texts, for the engine's own
-reading and for rows read one by one alike. Does not belong here: opening the file (``records.py``).
-"""
+"""The columns of a Parquet file as texts: what a value of each type reads as."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""How a text ends: with a line that has no end, which may be cut.
-
-Belongs here: comparing the last field of a text with those above it. Does not belong here: what becomes of
-the row (``records.py``).
-"""
+"""How a text ends: with a line that has no end, which may be cut."""
 
 from __future__ import annotations
 

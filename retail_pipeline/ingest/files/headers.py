@@ -1,8 +1,4 @@
-"""The header of a text as its first rows show it: with an empty name, a stray quote, or lines above it.
-
-Belongs here: reading the first rows without a header and settling what it is. Does not belong here: the
-decision itself (``ingest/profiles/headers.py``), or which profile reads the file (``shapes.py``).
-"""
+"""The header of a text as its first rows show it: with an empty name, a stray quote, or lines above it."""
 
 from __future__ import annotations
 

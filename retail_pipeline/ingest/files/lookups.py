@@ -1,8 +1,4 @@
-"""Second files: a column looked up by another, such as prices in a product file.
-
-Belongs here: reading them and adding their columns to records. Does not belong here: what the columns mean
-(``ingest/profiles/canonical.py``).
-"""
+"""Second files: a column looked up by another, such as prices in a product file."""
 
 from __future__ import annotations
 

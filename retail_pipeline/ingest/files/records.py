@@ -1,8 +1,4 @@
-"""Records of every kind of file: the header, then each row's fields with its text as it stood.
-
-Belongs here: text, fixed-width text, workbooks and JSON lines, read row by row; filling down. Does not belong
-here: splitting a line (``text_rows.py``), Parquet and the engine's own reading of text (``reading.py``).
-"""
+"""Records of every kind of file: the header, then each row's fields with its text as it stood."""
 
 from __future__ import annotations
 

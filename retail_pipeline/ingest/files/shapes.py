@@ -1,8 +1,4 @@
-"""Which profile reads a file, and how its rows lie in it: found out from its name and its beginning.
-
-Belongs here: that decision, with the evidence for it. Does not belong here: reading the rows (``records.py``,
-``reading.py``), or which header fits which profile (``ingest/profiles/profile.py``).
-"""
+"""Which profile reads a file, and how its rows lie in it: found out from its name and its beginning."""
 
 from __future__ import annotations
 

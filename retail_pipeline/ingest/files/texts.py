@@ -1,8 +1,4 @@
-"""Which encoding a text file has, settled on evidence.
-
-Belongs here: looking at as much of a file as it takes. Does not belong here: judging the evidence
-(``ingest/profiles/dialects.py``), or splitting lines into records (``text_rows.py``).
-"""
+"""Which encoding a text file has, settled on evidence."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""A file's bytes, out of gzip, zstd or zip, and what is wrong with a file as a whole.
-
-Belongs here: what a file's name says it is, and opening it. Does not belong here: what the bytes say
-(``texts.py``, ``records.py``).
-"""
+"""A file's bytes, out of gzip, zstd or zip, and what is wrong with a file as a whole."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Quantities and prices as people write them -> plain numbers.
-
-Belongs here: marks of decimals and thousands, signs of currencies, what stands for "no cents". Does not
-belong here: how many decimals a column keeps, which currency a row has (``canonical.py``).
-"""
+"""Quantities and prices as people write them -> plain numbers."""
 
 from __future__ import annotations
 

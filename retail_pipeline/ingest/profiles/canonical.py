@@ -1,8 +1,8 @@
 """The one SELECT that turns a file's texts into the canonical columns, with reasons where that fails.
 
 Belongs here: how texts become numbers, times and texts under a source profile. Does not belong here: what a
-profile may say (``sources.py``), reading a file's rows (``engine/``), or judging a readable row
-(``sql/judged_rows.sql``).
+profile may say (``profile.py``), reading a file's rows (``engine/``), or judging a readable row
+(``tables/judged_rows.sql``).
 """
 
 from __future__ import annotations

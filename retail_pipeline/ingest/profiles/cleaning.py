@@ -1,8 +1,4 @@
-"""The cleaning rules as settings: what each refuses or marks, and its default.
-
-Belongs here: the rules' names, defaults and meaning, and how a source profile's values and a shop's own are
-laid over them. Does not belong here: the SQL that applies them (``sql/judged_rows.sql``).
-"""
+"""The cleaning rules as settings: what each refuses or marks, and its default."""
 
 from __future__ import annotations
 
@@ -93,7 +89,7 @@ def rules_for(shop: CleaningRules, profile: CleaningRules | None) -> CleaningRul
 
 
 def parameters(rules: CleaningRules) -> dict[str, object]:
-    """The rules as the parameters of ``sql/judged_rows.sql``."""
+    """The rules as the parameters of ``tables/judged_rows.sql``."""
     return {
         "tidy_text": rules.tidy_text,
         "anonymous_ids": "\n".join(("", *rules.anonymous_ids, "")) if rules.anonymous_ids else None,

@@ -1,9 +1,4 @@
-"""In which order a column's dates are written: told by the dates of the whole column, or asked.
-
-Belongs here: weighing what the dates of a column say, and refusing those that a spreadsheet has swapped.
-Does not belong here: which orders one date fits (``dialects.py``), or turning texts into moments
-(``canonical.py``).
-"""
+"""In which order a column's dates are written: told by the dates of the whole column, or asked."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The columns of a file's sample, as a draft looks at them: their names, cells, and what those look like.
-
-Belongs here: what can be seen of one column. Does not belong here: which column is which (``drafts.py``), or
-what to ask about it (``draft_questions.py``).
-"""
+"""The columns of a file's sample, as a draft looks at them: their names, cells, and what those look like."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""What a draft asks about columns that it does not read, and about ids that may be nobody's or no product's.
-
-Belongs here: which of them speak of status, returns, discounts, tax, currency, units or time zones, and the
-answer that a profile could give. Does not belong here: which column is which (``drafts.py``).
-"""
+"""What a draft asks: about columns that it does not read, and ids that may be nobody's or no product's."""
 
 from __future__ import annotations
 

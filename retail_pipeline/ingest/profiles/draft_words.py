@@ -1,8 +1,4 @@
-"""The words that drafts of profiles go by: what shops and their systems call things, in seven languages.
-
-Belongs here: words, and nothing that looks at a file. Does not belong here: what is concluded from them
-(``drafts.py``, ``draft_questions.py``).
-"""
+"""The words that drafts of profiles go by: what shops and their systems call things, in seven languages."""
 
 from __future__ import annotations
 

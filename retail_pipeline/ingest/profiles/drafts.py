@@ -1,8 +1,6 @@
 """Drafts of source profiles: from a header and some rows to settings that a person can paste and correct.
 
-Belongs here: guessing what a file's columns mean, by their names and by what they hold, and saying what is
-not certain. Does not belong here: how texts are written (``dialects.py``), or what a profile may say
-(``sources.py``). A draft is never used by itself: a person pastes it into the settings.
+A draft is never used by itself: a person pastes it into the settings.
 """
 
 from __future__ import annotations

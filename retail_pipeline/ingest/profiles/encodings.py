@@ -1,8 +1,4 @@
-"""Whether words in an encoding of one byte a character are Western (cp1252) or Central European (cp1250).
-
-Belongs here: the letters that the two encodings read differently, and where they stand in the words of a
-language. Does not belong here: the other encodings (``dialects.py``).
-"""
+"""Whether words in an encoding of one byte a character are Western (cp1252) or Central European (cp1250)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Texts of fixed widths: where one column ends and the next begins, from blanks that stand in all lines.
-
-Belongs here: that guess. Does not belong here: cutting lines into fields (``ingest/text_rows.py``).
-"""
+"""Texts of fixed widths: where one column ends and the next begins, from blanks that stand in all lines."""
 
 from __future__ import annotations
 

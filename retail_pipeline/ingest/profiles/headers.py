@@ -1,8 +1,4 @@
-"""Where a text's columns begin, and what they are called: told from its first rows, or left as they stand.
-
-Belongs here: comparing the header's names with the fields of the rows below it. Does not belong here:
-splitting lines into fields (``ingest/text_rows.py``), or which columns a profile needs (``sources.py``).
-"""
+"""Where a text's columns begin, and what they are called: told from its first rows, or left as they stand."""
 
 from __future__ import annotations
 

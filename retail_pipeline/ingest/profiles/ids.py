@@ -1,8 +1,5 @@
 """Ids of customers, invoices and products as one text each, however a file decorates them.
 
-Belongs here: the one rule by which every id of every format is read. Does not belong here: numbers and times
-(``amounts.py``, ``moments.py``), which customers are nobody by a shop's own word (``cleaning.py``).
-
 The rule, in its order: letters are composed (NFC); invisible characters go (zero-width, direction and order
 marks, soft hyphens), blanks of every kind become plain ones, blanks and control characters around the id go;
 so do a formula's ``="..."``, quotes around the whole and an apostrophe before it; decimals that are all zero

@@ -1,8 +1,5 @@
 """When a line was sold: texts and expressions of any kind -> business time.
 
-Belongs here: offsets, zones, orders of day and month, and how an absolute moment stays one through an
-expression. Does not belong here: which moments a shop takes (``canonical.py``).
-
 A text or a value that says how far it is from UTC is a moment, and becomes business time; one that does not
 is in the source's zone, and a day without a time stays that day whatever the zones.
 """

@@ -1,9 +1,4 @@
-"""Source profiles: how any shop's file becomes the canonical columns of ``raw_transactions``.
-
-Belongs here: what a profile may say, and which profile fits a header. Does not belong here: the profiles that
-ship (``shipped.py``), the SELECT made of a profile (``canonical.py``), opening files (``engine/files/``), or
-judging a readable row (``sql/judged_rows.sql``).
-"""
+"""Source profiles: how any shop's file becomes the canonical columns of ``raw_transactions``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Under which settings files are read: what a process that reads them must be told.
-
-Belongs here: those settings, as plain values. Does not belong here: reading (``engine/``).
-"""
+"""Under which settings files are read: what a process that reads them must be told."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Second files that lie in the landing folder: which files are deliveries, and which belong to one.
-
-Belongs here: that, over a listing. Does not belong here: reading second files (``ingest/files/lookups.py``).
-"""
+"""Second files that lie in the landing folder: which files are deliveries, and which belong to one."""
 
 from __future__ import annotations
 

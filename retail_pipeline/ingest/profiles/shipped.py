@@ -1,8 +1,4 @@
-"""The source profiles that ship, and how settings change single fields of them.
-
-Belongs here: what the exports of known shops and data sets mean. Does not belong here: what a profile may say
-(``sources.py``).
-"""
+"""The source profiles that ship, and how settings change single fields of them."""
 
 from __future__ import annotations
 

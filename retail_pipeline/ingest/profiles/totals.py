@@ -1,8 +1,4 @@
-"""Lines of a file that are no lines of a sale: totals, notes and blank lines.
-
-Belongs here: how they are told from a sale, in SQL and in Python. Does not belong here: which rows a shop
-leaves out by its own rule (``keep_rows`` of a profile).
-"""
+"""Lines of a file that are no lines of a sale: totals, notes and blank lines."""
 
 from __future__ import annotations
 
