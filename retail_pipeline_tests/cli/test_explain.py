@@ -298,7 +298,7 @@ def test_the_json_holds_everything_under_the_keys_of_the_docs(
 ) -> None:
     told = json.loads(call(root, "explain", CUSTOMERS[0], LAST, "--json").output)
     assert told == json.loads(as_json(ask(CUSTOMERS[0])))
-    docs = (Path(__file__).parents[1] / "docs" / "cli.md").read_text(encoding="utf-8")
+    docs = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
     part = docs.split("## explain")[1].split("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", part, re.M) == list(told)
     assert told["features"]["monetary"]["value"] == float(ask(CUSTOMERS[0]).features["monetary"]["value"])  # type: ignore[index]
