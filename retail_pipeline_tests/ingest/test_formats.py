@@ -225,7 +225,7 @@ def test_utf_16_that_ends_in_half_a_character_loses_that_row_alone(shop):
     assert landed(shop) == WHOLE
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.text("a\n\r\u0a00\u010a\u0a0a\u0d0a", max_size=60), st.sampled_from(["utf-16-le", "utf-16-be"]))
 def test_lines_of_two_bytes_a_character_end_where_the_text_says(content, codec):
     with patch.object(text_rows, "_BLOCK", 3):

@@ -367,7 +367,7 @@ def test_the_bounds_of_the_days_are_an_input_only_of_files_that_they_cut(shop):
 CELLS = st.text(alphabet="ab ,\"'\n;é0", max_size=6)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.lists(CELLS, min_size=2, max_size=2), max_size=8),
     st.sampled_from(["\n", "\r\n"]),
@@ -401,7 +401,7 @@ DIRT = [b"", b"   ", b"1,2", b'"', b"\xff,\xfe", b",,,,,,,", b'a,"b\nc', GOOD.en
 DIRTY_LINE = st.one_of(st.sampled_from(DIRT), st.binary(max_size=12), st.just(OTHER.encode()))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(DIRTY_LINE, max_size=8), st.booleans())
 def test_no_row_is_lost_whatever_the_dirt(lines, compressed):
     with TemporaryDirectory() as folder:

@@ -102,7 +102,7 @@ def test_quotes_in_texts_without_quotes_around_them_are_texts(shop, title):
 FAULTS = st.sampled_from(["too many", "too few", "quote", "blank", "semicolon"])
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(FAULTS, st.integers(0, 4), st.integers(0, 7), st.permutations(ROWS), st.sampled_from(["csv", "txt"]))
 def test_no_cell_is_silently_another(fault, line, column, rows, ending):
     lines = [written(NAMES), *(written(row) for row in rows)]

@@ -654,7 +654,7 @@ changes = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(changes, min_size=1, max_size=6))
 def test_doing_what_is_planned_leaves_nothing_to_do_and_the_lake_that_a_fresh_start_gives(
     history: list[tuple[Any, ...]],

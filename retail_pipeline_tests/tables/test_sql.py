@@ -288,7 +288,7 @@ def begun(rows: list[Row], day: date, customer: str, kinds: set[str], reach: int
     return sum(day in of_invoice and not of_invoice & before for of_invoice in days.values())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(lines.map(signed), max_size=25),
     st.booleans(),
@@ -463,7 +463,7 @@ def expected_features(
         }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     customer_days(),
     st.sets(st.integers(0, 60), min_size=1, max_size=4),
