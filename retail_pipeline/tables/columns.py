@@ -50,10 +50,6 @@ def with_columns(columns: tuple[Column, ...], **replaced: Column) -> tuple[Colum
 
 
 CUSTOMER = Column("customer_id", STRING, "Customer", personal=True)
-FIRST_SOLD_AT = Column(
-    "first_sold_at", TIMESTAMP, "First sale (over all history in a snapshot)", nullable=True
-)
-LAST_SOLD_AT = Column("last_sold_at", TIMESTAMP, "Last sale (over all history in a snapshot)", nullable=True)
 ON_LIST = (
     Column("segment", STRING, "Segment that put the customer on the list"),
     Column(
