@@ -93,33 +93,29 @@ def _table(table: Table) -> str:
         *([f"written with {table.beside}"] if table.beside else []),
         f"code version {table.code_version}",
     ]
-    likest, alike = _likest(table)
-    columns = [column for column in table.columns if column not in alike]
-    as_there = ", ".join(column.name for column in alike)
+    # what another table before this one has alike is told there
+    names = list(TABLES)
+    before = names[: names.index(table.name)] if TABLES.get(table.name) is table else []
+    told = {column: name for name in reversed(before) for column in TABLES[name].columns}
+    alike: dict[str, list[str]] = {}
+    for column in table.columns:
+        if column in told:
+            alike.setdefault(told[column], []).append(column.name)
     return "\n".join(
         [
             f"### {table.name}",
             "",
             f"{table.meaning} {'; '.join(facts)}.",
-            *([f"As in [{likest}](#{likest}): {as_there}."] if alike else []),
-            *(["", "| column | type | meaning |", "|---|---|---|"] if columns else []),
-            *map(_column, columns),
+            *(f"As in [{name}](#{name}): {', '.join(columns)}." for name, columns in alike.items()),
+            "",
+            *(_column(column) for column in table.columns if column not in told),
         ]
-    )
-
-
-def _likest(table: Table) -> tuple[str, list[Column]]:
-    """The table before this one that has most of its columns alike, and these; none if they are few."""
-    before = list(TABLES.values())
-    before = before[: before.index(table)] if table in before else []
-    alike = {other.name: [c for c in table.columns if c in other.columns] for other in before}
-    likest = max(alike, key=lambda name: len(alike[name]), default="")
-    return (likest, alike[likest]) if likest and len(alike[likest]) >= 5 else ("", [])
+    ).rstrip()
 
 
 def _column(column: Column) -> str:
     kind = f"{_arrow(column.type)}{'?' if column.nullable else ''}"
-    return f"| {column.name} | {', '.join(filter(None, (kind, column.unit)))} | {column.meaning} |"
+    return f"- `{column.name}` {', '.join(filter(None, (kind, column.unit)))}: {column.meaning}"
 
 
 def _arrow(kind: pa.DataType) -> str:
@@ -144,15 +140,13 @@ def test_the_docs_name_every_table_that_holds_customers() -> None:
 
 
 def with_settings(page: str) -> str:
-    """The page with its tables of settings made anew from the settings' descriptions."""
+    """The page with its lists of settings made anew from the settings' descriptions."""
     found = dict(setting_rows(Settings))
     return SETTINGS.sub(
         lambda mark: "\n".join(
             [
                 f"<!-- settings: {mark[1]} -->",
                 "",
-                "| setting | default | meaning |",
-                "|---|---|---|",
                 *(row for name, row in found.items() if name.partition(".")[0] in mark[1].split()),
                 "",
                 END,
@@ -163,7 +157,7 @@ def with_settings(page: str) -> str:
 
 
 def setting_rows(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str]]:
-    """Every setting below ``model`` as its full name (``<name>``: one of yours) and its line of a table.
+    """Every setting below ``model`` as its full name (``<name>``: one of yours) and its line of a list.
 
     Those that several methods, or all gates or scales, have alike stand once.
     """
@@ -193,12 +187,12 @@ def _methods(models: list[type[BaseModel]]) -> Iterator[tuple[str, str]]:
             of.setdefault(found, {})[model.model_fields["method"].default] = None
     for (name, row), methods in of.items():
         if not name.endswith(".method"):
-            yield f"{name} {list(methods)}", f"{row[:-2]} ({', '.join(methods)}) |"
+            yield f"{name} {list(methods)}", f"{row} ({', '.join(methods)})"
 
 
 def _setting_row(name: str, default: Any, description: str | None) -> str:
     assert description or name.endswith(".method"), f"{name} says nothing of what it means"
-    return f"| `{name}` | {shown(default)} | {description} |"
+    return f"- `{name}`{shown(default)}: {description}"
 
 
 def _models(annotation: Any) -> Iterator[tuple[type[BaseModel], str]]:
@@ -213,14 +207,14 @@ def _models(annotation: Any) -> Iterator[tuple[type[BaseModel], str]]:
 
 
 def shown(default: Any) -> str:
-    """A default as the docs write it: YAML in one line; empty where there is none, ``…`` where it is long."""
+    """A default as the docs write it, in parentheses; empty where there is none or it is long."""
     if default is ... or default is PydanticUndefined:
         return ""
     if isinstance(default, BaseModel):
         default = default.model_dump(exclude_unset=True)
     plain = json.loads(json.dumps(default, default=str))
     written = plain if isinstance(plain, str) else json.dumps(plain)
-    return f"`{written}`" if len(written) < 60 else "…"
+    return f" (`{written}`)" if written and len(written) < 60 else ""
 
 
 def test_the_settings_in_the_docs_are_those_of_the_code() -> None:
