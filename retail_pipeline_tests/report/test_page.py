@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,7 +15,6 @@ import pytest
 from retail_pipeline.report.data import ReportData
 from retail_pipeline.report.formats import MINUS, NBSP
 from retail_pipeline.report.page import page
-from retail_pipeline.report.small_tables import FIGURES
 from retail_pipeline_tests.report.support import (
     BEHAVIOUR,
     CUSTOMERS,
@@ -182,9 +180,3 @@ def test_what_is_missing_is_said_in_words(data: ReportData, said: str) -> None:
     assert said in reader.words
     assert {link[1:] for link in reader.links} <= set(reader.ids)
     assert not re.search(r"\b(nan|None|NaT|inf)\b", reader.words)
-
-
-def test_the_documentation_lists_every_key_figure_as_the_table_has_it() -> None:
-    written = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", written, re.M))
-    assert rows == {name: f"{unit} | {meaning}" for name, (unit, meaning) in FIGURES.items()}
