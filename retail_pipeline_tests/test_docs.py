@@ -47,7 +47,7 @@ PAGES = (ROOT / "README.md", *sorted(DOCS.glob("*.md")), ROOT / "deploy" / "READ
 
 BEGIN = "<!-- from tables/, by: python -m retail_pipeline_tests.test_docs -->"
 END = "<!-- end -->"
-SETTINGS = re.compile(r"<!-- settings: ([\w ]+) -->.*?<!-- end -->", re.S)
+SETTINGS = re.compile(r"<!--settings:([\w,]+)-->.*?<!--end-->", re.S)
 
 
 class Block(NamedTuple):
@@ -91,7 +91,6 @@ def _table(table: Table) -> str:
         *([f"key {', '.join(table.key)}"] if table.key else []),
         *([f"made from {made_from}"] if made_from else []),
         *([f"written with {table.beside}"] if table.beside else []),
-        f"code version {table.code_version}",
     ]
     # what another table before this one has alike is told there
     names = list(TABLES)
@@ -145,11 +144,11 @@ def with_settings(page: str) -> str:
     return SETTINGS.sub(
         lambda mark: "\n".join(
             [
-                f"<!-- settings: {mark[1]} -->",
+                f"<!--settings:{mark[1]}-->",
                 "",
-                *(row for name, row in found.items() if name.partition(".")[0] in mark[1].split()),
+                *(row for name, row in found.items() if name.partition(".")[0] in mark[1].split(",")),
                 "",
-                END,
+                "<!--end-->",
             ]
         ),
         page,
@@ -207,8 +206,8 @@ def _models(annotation: Any) -> Iterator[tuple[type[BaseModel], str]]:
 
 
 def shown(default: Any) -> str:
-    """A default as the docs write it, in parentheses; empty where there is none or it is long."""
-    if default is ... or default is PydanticUndefined:
+    """A default as the docs write it, in parentheses; empty where it is null or long."""
+    if default is None or default is PydanticUndefined:
         return ""
     if isinstance(default, BaseModel):
         default = default.model_dump(exclude_unset=True)
@@ -220,7 +219,7 @@ def shown(default: Any) -> str:
 def test_the_settings_in_the_docs_are_those_of_the_code() -> None:
     page = (DOCS / "settings.md").read_text(encoding="utf-8")
     assert with_settings(page) == page, "regenerate them: python -m retail_pipeline_tests.test_docs"
-    named = " ".join(SETTINGS.findall(page)).split()
+    named = ",".join(SETTINGS.findall(page)).split(",")
     assert sorted(named) == sorted(Settings.model_fields)
 
 
