@@ -86,8 +86,8 @@ class Features(Frozen):
         31,
         ge=0,
         le=366,
-        description="An invoice seen with a sale on one of so many days before is the same order; 0: each "
-        "day counts it again. Do receipt numbers begin again sooner? Make them unique in the "
+        description="An invoice with a sale on one of so many days before is the same order; 0: each day "
+        "counts it again. If receipt numbers begin again sooner, make them unique in the "
         "profile (`concat(till, '-', receipt)`), or set 0",
     )
     visits: Literal["sales", "sales_and_returns"] = Field(
@@ -97,7 +97,7 @@ class Features(Frozen):
     )
     customers: Literal["buyers", "all"] = Field(
         "buyers",
-        description="Who only ever returned is no customer (`buyers`), or is one (`all`): with null "
+        description="Who only ever returned is no customer (`buyers`), or is one (`all`): without "
         "`first_sold_at` and `last_sold_at`, and `Lapsed` unless returns are visits",
     )
 
@@ -147,10 +147,9 @@ class Arrival(Frozen):
 
     complete_when: Literal["stable", "renamed", "marker"] = Field(
         "stable",
-        description="A file is whole when nothing about it changed for `settle_seconds` (`stable`); at "
-        "once, for deliverers who rename (`renamed`: names that are hidden or end in .tmp, "
-        ".part, .partial, .filepart, .crdownload wait); or when `sales.csv.done` lies beside "
-        "`sales.csv` (`marker`)",
+        description="A file is whole when unchanged for `settle_seconds` (`stable`); at once, unless hidden"
+        " or ending in .tmp, .part, .partial, .filepart, .crdownload (`renamed`); when "
+        "`sales.csv.done` lies beside `sales.csv` (`marker`)",
     )
     settle_seconds: float = Field(
         5,
@@ -165,8 +164,8 @@ class Arrival(Frozen):
         0.1,
         ge=0,
         le=1,
-        description="A day of which a file shares a larger share of the lines with another (of the smaller "
-        "one's) goes into quarantine, its other days count; 1: never",
+        description="A day of which a file shares a larger share of the lines (of the smaller one's) with "
+        "another goes into quarantine; 1: never",
     )
     max_memory: str | None = Field(
         None,
@@ -188,15 +187,14 @@ class Models(Frozen):
     gates: Gates = Field(Gates(), description="What a candidate must pass to be in force")
     late_data: Literal["flag", "retrain"] = Field(
         "flag",
-        description="When data under fitted months change: `flag` says so and leaves the models alone; "
-        "`retrain` fits the months again, and those that rest on them",
+        description="When data under fitted months change: `flag` says so; `retrain` fits them and the "
+        "months after again",
     )
     max_moved_by_model: float = Field(
         0.2,
         ge=0,
         le=1,
-        description="A larger share of customers moved at a month close by the model, not by what they "
-        "bought, is amber",
+        description="A larger share of customers moved at a month close by the model is amber",
     )
 
 
@@ -303,26 +301,25 @@ class Settings(BaseSettings):
     features: Features = Features()
     model_timing: Literal["previous_month", "same_snapshot"] = Field(
         "previous_month",
-        description="`previous_month`: a day uses its month's model, fitted through the close of the month "
-        "before; `same_snapshot`: each day is fitted on itself and no month has models, for "
-        "studies",
+        description="`previous_month`: a day uses its month's model; `same_snapshot`: each day is fitted on"
+        " itself, for studies",
     )
     segmentations: dict[Annotated[str, Field(pattern=NAME)], Parameters] = Field(
         default_factory=lambda: {"behaviour": {}, "rfm_grid": {}},
         validate_default=True,
-        description="The segmentations by name, each `behaviour`, `spend_profile`, `value_score`, "
-        "`rfm_grid` or `spend_tiers`; under another name say which as `method`",
+        description="The segmentations by name: `behaviour`, `spend_profile`, `value_score`, `rfm_grid`, "
+        "`spend_tiers`; another name says its `method`",
     )
     models: Models = Models()
     restate: Annotated[int | Literal["everything"], BeforeValidator(_days_or_everything)] = Field(
         31,
         description="Stale snapshots of the last so many days before the last one are made anew with their "
-        "segments and lists, older ones are said to be stale; `everything`: all; 0: none",
+        "segments and lists; `everything`: all; 0: none",
     )
     default_campaigns: str | None = Field(
         "behaviour",
         description="The segmentation whose segments each get a default campaign, and `win_back` for "
-        "`Lapsed`; null, or the default while `behaviour` is off: none",
+        "`Lapsed`; null, or `behaviour` while it is off: none",
     )
     campaigns: dict[Annotated[str, Field(pattern=NAME)], Campaign | None] = Field(
         default_factory=dict,
@@ -343,14 +340,14 @@ class Settings(BaseSettings):
     engine: Engine = Engine()
     executor: Literal["in_process", "multiprocess"] = Field(
         "in_process",
-        description="Dagster's executor for launched runs: `in_process`, or `multiprocess`, whose start "
-        "takes seconds a step",
+        description="Dagster's executor for launched runs: `in_process`, or `multiprocess`, slower by "
+        "seconds a step",
     )
     code_location: str = Field(
         CODE_LOCATION,
         pattern=r"^[A-Za-z0-9_]+$",
-        description="The code location's name in `workspace.yaml`; another than the default begins asset "
-        "keys and alerts, so that several shops share an instance",
+        description="The code location in `workspace.yaml`; another begins asset keys and alerts, for "
+        "several shops on one instance",
     )
 
     @field_validator("time_zone")

@@ -50,8 +50,7 @@ class Campaign(Frozen):
         0.1,
         ge=0,
         lt=1,
-        description="Share of customers in the control arm, 0 up to but not 1; below 100 controls no lift "
-        "can be shown",
+        description="Share of customers in the control arm, 0 up to but not 1",
     )
     rank_by: Annotated[str, AfterValidator(_ranking)] = Field(
         "monetary",

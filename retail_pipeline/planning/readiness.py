@@ -67,14 +67,13 @@ class Delivers(Frozen):
 
     weekdays: tuple[Weekday, ...] | None = Field(
         None,
-        description="Days of the week whose sales the source delivers, such as `[mon, tue, wed, thu, fri]`;"
-        " null: learned; `[]`: none is expected, for a source that delivers by the month or "
-        "days late",
+        description="Days of the week whose sales it delivers, such as `[mon, tue, wed, thu, fri]`; null: "
+        "learned; `[]`: none is expected, for deliveries by the month or days late",
     )
     by: Annotated[time, BeforeValidator(_time)] | None = Field(
         None,
-        description="When a day's delivery must be there on the next morning, in the business time zone; "
-        "null: 07:30. `yesterday_is_there` looks half an hour after the latest",
+        description="When a day's delivery must be there on the next morning, in business time; null: "
+        "07:30. `yesterday_is_there` looks half an hour later",
     )
     lines: Bounds | None = Field(None, description="`[fewest, most]` lines of a day; null: learned")
     value: Bounds | None = Field(
@@ -99,8 +98,8 @@ class Readiness(Frozen):
         8,
         ge=3,
         le=52,
-        description="How many same weekdays before a day say what is usual; of fewer nothing is learned. A "
-        "delivery is expected when at most one of them had none",
+        description="How many same weekdays before a day say what is usual; of fewer nothing is learned. At"
+        " most one may lack a delivery for one to be expected",
     )
     lowest_share: float = Field(
         0.1,
@@ -112,15 +111,15 @@ class Readiness(Frozen):
         0.5,
         gt=0,
         le=1,
-        description="Above this share they are not, however steady days are; in between it depends on how "
-        "much days vary",
+        description="Above this share they are not odd, however steady days are; in between it depends on "
+        "how much days vary",
     )
     early_share: float = Field(
         0.55,
         ge=0,
         le=1,
-        description="A day that ends an hour or more before the weekday's usual end is odd below this share"
-        " of the median of lines; 0: never",
+        description="A day that ends an hour or more before the usual end is odd below this share of the "
+        "median of lines; 0: never",
     )
     highest_share: float = Field(
         5, ge=1, description="Up to this many times the median is not odd, however steady days are"

@@ -58,8 +58,7 @@ class Gates(Frozen):
     )
     smallest_share: Gate | None = Field(
         Gate(limit=0.00001, blocks=True),
-        description="Lowest share of the customers in a segment that has any; one that held 10 % of the "
-        "champion's and is empty counts 0",
+        description="Lowest share of the customers in a segment that has any",
     )
     stability: Gate | None = Field(
         Gate(limit=0.3, blocks=True),
@@ -76,8 +75,8 @@ class Gates(Frozen):
     )
     changed: Gate | None = Field(
         Gate(limit=0.3, blocks=True),
-        description="Highest share of customers whom the candidate puts where the champion does neither now"
-        " nor did at the close before",
+        description="Highest share of customers in a segment where the champion puts them neither now nor "
+        "at the close before",
     )
 
     @field_validator("*", mode="before")

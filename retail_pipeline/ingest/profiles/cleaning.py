@@ -74,8 +74,8 @@ class CleaningRules(Frozen):
     )
     duplicates: Literal["keep", "drop"] = Field(
         "keep",
-        description="Second and later exact copies of a row in one file: `keep` or `drop`; two equal lines "
-        "are more often two articles",
+        description="Second and later exact copies of a row in one file: `keep` or `drop`; tills do scan "
+        "twice",
     )
     tidy_text: bool = Field(True, description="Trim ids and texts, write product codes in capitals")
 
