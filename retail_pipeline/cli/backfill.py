@@ -53,28 +53,26 @@ def backfill(
     from retail_pipeline.cli.status import progress
     from retail_pipeline.defs.instance import open_instance
     from retail_pipeline.defs.resources import Pipeline
-    from retail_pipeline.defs.run_plan import backfill as make
-    from retail_pipeline.defs.run_plan import look_at_range
+    from retail_pipeline.defs.run_plan import carry_out, look
+    from retail_pipeline.planning.pieces import Goal
 
     with expected_errors():
         chosen = read_settings(settings, landing=landing, lake=lake)
         span = _span(Pipeline(chosen), first.date(), last.date())
-        table = _last_table(tables)
+        goal = Goal(span[1], span[0], table := _last_table(tables), again)
         if dry_run:
-            _print_plan(Pipeline(chosen), look_at_range(Pipeline(chosen), *span, table, again), table)
+            _print_plan(Pipeline(chosen), look(Pipeline(chosen), goal), table)
             return
         with (
             progress(err, {"snapshots": table}) as (on_layer, on_made),
             open_instance(chosen) as instance,
         ):
             pipeline = Pipeline(chosen, on_made)
-            outcome = make(
+            outcome = carry_out(
                 pipeline,
                 instance,
-                *span,
-                table,
-                again,
-                lambda work: _print_plan(pipeline, work, table),
+                lambda: goal,
+                lambda goal: _print_plan(pipeline, look(pipeline, goal), table),
                 on_layer,
                 err.print,
             )

@@ -5,7 +5,7 @@ Exit codes: 0 all is well, 1 something failed or waits for a person, 2 the call 
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,7 +41,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-MOST_EMPTY_DAYS = 31
 
 days = typer.Typer(help="Decide about days that a check holds.", no_args_is_help=True)
 app.command()(backfill)
@@ -80,13 +79,14 @@ def run(
     from retail_pipeline.defs.resources import Pipeline
     from retail_pipeline.defs.run_plan import bring_up_to_date, look
     from retail_pipeline.ingest.listing import list_settled
+    from retail_pipeline.planning.pieces import Goal
 
     with expected_errors():
         chosen = read_settings(settings, landing=landing, lake=lake)
         if dry_run:
             pipeline = Pipeline(chosen)
             list_settled(chosen.landing, chosen.arrival, pipeline.lake, err.print)
-            print_plan(out, pipeline, look(pipeline, _last_day(pipeline, through)))
+            print_plan(out, pipeline, look(pipeline, Goal(_last_day(pipeline, through))))
             return
         with progress(err) as (on_layer, on_made), open_instance(chosen) as instance:
             pipeline = Pipeline(chosen, on_made)
@@ -214,6 +214,8 @@ def release(
 
 def _last_day(pipeline: Pipeline, through: datetime | None) -> date:
     """The day to make last: as asked, else yesterday if deliveries reach that far."""
+    from retail_pipeline.planning.pieces import is_silent
+
     settings = pipeline.settings
     if through:
         day = through.date()
@@ -225,7 +227,7 @@ def _last_day(pipeline: Pipeline, through: datetime | None) -> date:
         return day
     yesterday = settings.yesterday(datetime.now(settings.zone).date())
     delivered = pipeline.state().last_day
-    if delivered and yesterday - delivered > timedelta(days=MOST_EMPTY_DAYS) and settings.last_day is None:
+    if delivered and is_silent(delivered, yesterday) and settings.last_day is None:
         refuse(
             f"the last delivery is of {delivered}, {(yesterday - delivered).days:,} days before yesterday: "
             f"say how far to go with --through {delivered}, or set last_day"

@@ -18,8 +18,8 @@ import dagster as dg
 
 from retail_pipeline.defs.assets.freshness import deadline
 from retail_pipeline.defs.resources import Pipeline
-from retail_pipeline.defs.schedules import TIME_TO_MAKE
-from retail_pipeline.defs.work_requests import MOST_EMPTY_DAYS, ask_for_days, ask_for_files, last_day
+from retail_pipeline.defs.schedules import TIME_TO_MAKE, last_due
+from retail_pipeline.defs.work_requests import ask_for_days, ask_for_files
 from retail_pipeline.ingest.listing import LandingError
 from retail_pipeline.lake.alerts_sent import Told, forget_told, read_told, write_told
 from retail_pipeline.lake.models import judged
@@ -40,6 +40,7 @@ from retail_pipeline.planning.alerts import (
 )
 from retail_pipeline.planning.freshness import yesterday_verdict
 from retail_pipeline.planning.manifests import fingerprint
+from retail_pipeline.planning.pieces import is_silent
 from retail_pipeline.planning.plan import files_to_land
 from retail_pipeline.planning.state import State
 from retail_pipeline.settings import ALERT_URLS, Settings
@@ -100,7 +101,7 @@ def _failed(
     files = [file for file in files_to_land(state, pipeline.recipe) if file.partition_key in named]
     given_up = ask_for_files(instance, pipeline, state, files, known).given_up if files else []
     if state.first_day:
-        last = last_day(pipeline.settings, state.last_day, now)
+        last = last_due(pipeline.settings, state.last_day, now)
         given_up += ask_for_days(instance, pipeline, state, last).given_up
     for one in given_up:
         yield FailedWork(one.wanted.work, one.wanted.named, one.why, one.run_id)
@@ -123,7 +124,7 @@ def _of_yesterday(pipeline: Pipeline, state: State, now: datetime, may_come: boo
     yesterday = now.date() - timedelta(days=1)
     due = datetime.combine(now.date(), deadline(pipeline.settings), now.tzinfo) + TIME_TO_MAKE
     is_held = state.is_held(yesterday) and not state.is_awaited(yesterday)
-    is_followed = state.last_day and yesterday - state.last_day <= timedelta(days=MOST_EMPTY_DAYS)
+    is_followed = state.last_day and not is_silent(state.last_day, yesterday)
     recipe = pipeline.recipe
     if (
         now < due

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.planning import pieces
 from retail_pipeline.planning import plan as planner
 from retail_pipeline.tables import TABLES
 
@@ -19,6 +20,7 @@ DELIVERIES, YESTERDAY = "deliveries", "yesterday_is_there"
 
 LANDING, DAILY, MODELS, REPORTS = "landing_job", "daily_job", "monthly_model_job", "report_job"
 LOOKS = "yesterday_job"
+JOB_OF = {pieces.DAYS: DAILY, pieces.MONTHS: MODELS, pieces.SNAPSHOTS: DAILY, pieces.REPORTS: REPORTS}
 _ABOUT = {
     LANDING: (("raw_transactions",), "Lands files: one partition a file."),
     DAILY: (

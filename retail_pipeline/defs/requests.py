@@ -93,9 +93,10 @@ class Asked:
         """True when there is nothing to request or to wait for."""
         return not (self.requests or self.under_way)
 
-    def after(self, earlier: Asked) -> Asked:
-        """This, with what an earlier layer gave up."""
-        return Asked(self.requests, self.under_way, [*earlier.given_up, *self.given_up])
+    def then(self, later: Asked) -> Asked:
+        """This and a later layer's, whose requests go before."""
+        requests, under_way = later.requests + self.requests, later.under_way + self.under_way
+        return Asked(requests, under_way, self.given_up + later.given_up)
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:

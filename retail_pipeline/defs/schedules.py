@@ -3,12 +3,13 @@
 Yesterday every morning, and whether it is there; the models on the second of the month.
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import dagster as dg
 
 from retail_pipeline.defs.assets.freshness import deadline
 from retail_pipeline.defs.jobs import DAILY, LOOKS, MODELS
+from retail_pipeline.planning.pieces import last_day
 from retail_pipeline.settings import Settings
 
 DAILY_HOUR = 6
@@ -64,6 +65,16 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         return dg.RunRequest(run_key=f"{_local(context, settings).date()}")
 
     return [daily_schedule, monthly_model_schedule, yesterday_schedule]
+
+
+def last_due(settings: Settings, delivered: date | None, now: datetime) -> date:
+    """The day to make last: the last delivered, or yesterday once its schedule should have made it.
+
+    ``now`` is in the business time zone.
+    """
+    yesterday = settings.yesterday(now.date())
+    is_due = now.hour > DAILY_HOUR and yesterday == now.date() - timedelta(days=1)
+    return last_day(delivered, yesterday, is_due)
 
 
 def _local(context: dg.ScheduleEvaluationContext, settings: Settings) -> datetime:

@@ -12,13 +12,8 @@ from retail_pipeline.defs.instance import owner_of, runs_under_way
 from retail_pipeline.defs.jobs import DAILY, LANDING, MODELS, REPORTS
 from retail_pipeline.defs.requests import Asked
 from retail_pipeline.defs.resources import Pipeline
-from retail_pipeline.defs.work_requests import (
-    MOST_FILES,
-    ask_for_days,
-    ask_for_files,
-    forget_mended,
-    last_day,
-)
+from retail_pipeline.defs.schedules import last_due
+from retail_pipeline.defs.work_requests import MOST_FILES, ask_for_days, ask_for_files, forget_mended
 from retail_pipeline.ingest.listing import LandingError
 from retail_pipeline.lake.instance_owner import refuse_stranger
 from retail_pipeline.lake.lock import is_held
@@ -139,7 +134,7 @@ def look_at_days(
         return dg.SkipReason(f"{len(waiting):,} files wait to be landed first: their days are made together")
     if state.first_day is None:
         return dg.SkipReason("nothing has landed yet")
-    last = last_day(pipeline.settings, state.last_day, now)
+    last = last_due(pipeline.settings, state.last_day, now)
     asked = ask_for_days(instance, pipeline, state, last)
     if asked.requests:
         return dg.SensorResult(run_requests=asked.requests)

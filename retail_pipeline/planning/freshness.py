@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 
+from retail_pipeline.planning.pieces import is_silent
 from retail_pipeline.planning.plan import plan
 from retail_pipeline.planning.readiness import Finding
 from retail_pipeline.planning.state import Recipe, State
-
-# a shop that has delivered nothing for longer is a closed data set until it says otherwise
-MOST_SILENT_DAYS = 31
 
 
 def yesterday_verdict(
@@ -25,7 +23,7 @@ def yesterday_verdict(
         return []
     if state.first_day is None or state.first_day > yesterday:
         return [Finding("late", f"nothing was delivered of {yesterday} or any day before it", holds=False)]
-    if state.last_day and yesterday - state.last_day > timedelta(days=MOST_SILENT_DAYS):
+    if is_silent(state.last_day, yesterday):
         says = (
             f"nothing was delivered of any day after {state.last_day}; if that is all there is, set last_day"
         )

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import groupby
 
 from retail_pipeline.planning.arrivals import (
     FileSeen,
@@ -26,7 +25,6 @@ from retail_pipeline.planning.calendar import (
     every_day,
     month_of,
     months_in_force,
-    ranges,
 )
 from retail_pipeline.planning.customer_checks import said
 from retail_pipeline.planning.inputs import (
@@ -146,19 +144,6 @@ def stale_table(
     return None
 
 
-def spans_with_tables(
-    state: State, recipe: Recipe, snapshots: Iterable[date], table: str, again: bool = False
-) -> list[tuple[date, date, tuple[str, ...]]]:
-    """Snapshots to make as contiguous ranges, each with the tables to make: from the first stale one on."""
-    spans = []
-    end = SNAPSHOT_TABLES.index(table) + 1
-    for first, last in ranges(snapshots):
-        stale = (stale_table(state, recipe, day, table) or table for day in every_day(first, last))
-        start = 0 if again else min(map(SNAPSHOT_TABLES.index, stale))
-        spans.append((first, last, SNAPSHOT_TABLES[start:end]))
-    return spans
-
-
 def _stale_days(
     state: State, recipe: Recipe, days: Iterable[date], given_up: Collection[date]
 ) -> tuple[date, ...]:
@@ -179,22 +164,6 @@ def _stale_for(
     before = (wanted[0] - timedelta(days=n) for n in range(recipe.invoice_days, 0, -1))
     read = (day for day in before if state.first_day and day >= state.first_day and day not in given_up)
     return (*(day for day in read if not is_current(state, recipe, DAY_TABLES[0], day)), *stale)
-
-
-def day_ranges(
-    state: State, recipe: Recipe, days: Iterable[date], table: str = DAY_TABLES[-1], again: bool = False
-) -> list[tuple[date, date, tuple[str, ...]]]:
-    """Days to make as contiguous ranges in order, each with the tables to make, up to ``table``.
-
-    Transactions that are right stay as they are, unless ``again``.
-    """
-    end = DAY_TABLES.index(table) + 1
-
-    def tables(day: date) -> tuple[str, ...]:
-        stale = (n for n, name in enumerate(DAY_TABLES[:end]) if not is_current(state, recipe, name, day))
-        return DAY_TABLES[0 if again else next(stale, end - 1) : end]
-
-    return [(*span, made) for made, of_them in groupby(sorted(days), tables) for span in ranges(of_them)]
 
 
 def _stale_months(state: State, recipe: Recipe, through: date, days: Sequence[date]) -> tuple[str, ...]:
@@ -228,7 +197,7 @@ def stale_snapshots(state: State, recipe: Recipe, first: date, before: date) -> 
         day
         for day in sorted(made - closes)
         if max(first, state.first_day) <= day < before
-        and stale_table(state, recipe, day, _tables_of(state, day)[-1])
+        and stale_table(state, recipe, day, tables_of(state, day)[-1])
     )
 
 
@@ -248,18 +217,8 @@ def difference(restated: Manifest) -> str:
     return f"+{counts['added']:,} -{counts['removed']:,} changed {counts['changed']:,}"
 
 
-def snapshot_ranges(
-    state: State, days: Iterable[date], through: date
-) -> list[tuple[date, date, tuple[str, ...]]]:
-    """Snapshots to make as ranges, each with the tables to make: those that a day has, of ``through`` all."""
-    by_tables: dict[tuple[str, ...], list[date]] = {}
-    for day in days:
-        tables = SNAPSHOT_TABLES if day == through else _tables_of(state, day)
-        by_tables.setdefault(tables, []).append(day)
-    return [(*span, tables) for tables, of_them in by_tables.items() for span in ranges(of_them)]
-
-
-def _tables_of(state: State, day: date) -> tuple[str, ...]:
+def tables_of(state: State, day: date) -> tuple[str, ...]:
+    """The tables up to the last one that a day's snapshot has."""
     made = [n for n, name in enumerate(SNAPSHOT_TABLES) if day in state[name]]
     return SNAPSHOT_TABLES[: max(made, default=0) + 1]
 

@@ -80,7 +80,7 @@ def watch() -> None:
         setattr(models, name, timed("fitting", getattr(models, name)))
     for name in ("to_sql", "of_each_day"):
         setattr(runner, name, timed("fitting", getattr(segmentation, name)))
-    for name in ("look", "look_at_range"):
+    for name in ("look", "next_pieces"):
         setattr(driver, name, timed("planning", getattr(driver, name)))
     Pipeline.state = timed("planning", Pipeline.state)  # type: ignore[method-assign]
 

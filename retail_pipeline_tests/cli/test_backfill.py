@@ -15,6 +15,7 @@ import pytest
 from retail_pipeline.cli.status import failed_days
 from retail_pipeline.defs import run_plan as driver
 from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.planning.pieces import Goal
 from retail_pipeline.planning.plan import Work
 from retail_pipeline_tests import shop
 from retail_pipeline_tests.command import begin, made_once, retail_pipeline, touched, tree
@@ -61,7 +62,10 @@ def backfill(
 ) -> tuple[Work, list[str]]:
     """What a backfill planned once the files had landed, and what failed."""
     planned: list[Work] = []
-    outcome = driver.backfill(pipeline, instance, first, last, table, again, planned.append)
+    goal = Goal(last, first, table, again)
+    outcome = driver.carry_out(
+        pipeline, instance, lambda: goal, lambda goal: planned.append(driver.look(pipeline, goal))
+    )
     return planned[0], outcome.failures
 
 

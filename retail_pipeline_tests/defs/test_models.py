@@ -18,6 +18,7 @@ from retail_pipeline.lake.models import judged, read_model
 from retail_pipeline.lake.state import write_model_decision, write_retrain
 from retail_pipeline.planning.decisions import ModelRetrain
 from retail_pipeline.planning.inputs import rests_on_other_data
+from retail_pipeline.planning.pieces import Goal
 from retail_pipeline.segmentation.gates import Gates, ModelDecision
 from retail_pipeline_tests.command import tree
 from retail_pipeline_tests.defs.support import evaluations, open_pipeline, run, said
@@ -89,12 +90,12 @@ def test_models_fitted_before_their_last_day_came_know_it_and_are_fitted_again_w
     said = check(instance, "segmentation_models", found, FEBRUARY)
     assert not said.passed
     assert "the delivery of 2024-01-31 has come" in str(said.description)
-    assert not look(pipeline, days[-2]), "it is not fitted again and again meanwhile"
+    assert not look(pipeline, Goal(days[-2])), "it is not fitted again and again meanwhile"
     deliver(pipeline.settings.landing, days[-1:])
     make(pipeline, instance, first)
     assert model(pipeline, FEBRUARY, "spend_tiers") != before
     assert check(instance, "segmentation_models", found, FEBRUARY).passed
-    assert not look(pipeline, first)
+    assert not look(pipeline, Goal(first))
     # what comes after that is late, and changes no model by itself
     write(pipeline.settings.landing / "late.csv", [sales(days[-1])[0] | {"order": "late", "price": "900"}])
     fitted = model(pipeline, FEBRUARY, "spend_tiers")

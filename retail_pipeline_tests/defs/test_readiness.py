@@ -21,6 +21,7 @@ from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import Outcome, bring_up_to_date, look
 from retail_pipeline.lake.state import write_release
 from retail_pipeline.planning.decisions import DayRelease
+from retail_pipeline.planning.pieces import Goal
 from retail_pipeline.planning.readiness import Delivered
 from retail_pipeline.planning.state import State
 from retail_pipeline_tests.defs.support import evaluations, land, make_days, open_pipeline, said, statuses
@@ -88,7 +89,7 @@ def shop(three_weeks: Path, tmp_path: Path) -> Pipeline:
 def bring(pipeline: Pipeline, instance: dg.DagsterInstance, through: date) -> tuple[Outcome, State]:
     """Bring the lake up to date; there is nothing left to do then, whatever is held."""
     outcome = bring_up_to_date(pipeline, instance, lambda: through)
-    assert not look(pipeline, through)
+    assert not look(pipeline, Goal(through))
     return outcome, pipeline.state()
 
 

@@ -19,8 +19,8 @@ from retail_pipeline.defs import work_requests as wanted
 from retail_pipeline.defs.requests import INTERRUPTED, MOST_ATTEMPTS, MOST_INTERRUPTIONS
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import QUIET
+from retail_pipeline.defs.schedules import last_due
 from retail_pipeline.defs.sensors import MANY_FILES, look_at_days
-from retail_pipeline.defs.work_requests import last_day
 from retail_pipeline.lake.state import write_release
 from retail_pipeline.planning.decisions import DayRelease
 from retail_pipeline.planning.state import State
@@ -354,7 +354,7 @@ def test_stale_snapshots_are_made_some_at_a_time_the_newest_first(
         ("daily_job", str(DAYS[3]), LAST),
         ("daily_job", str(DAYS[0]), str(DAYS[2])),
     ]
-    monkeypatch.setattr(wanted, "MOST_SNAPSHOTS", 4)
+    monkeypatch.setitem(wanted.MOST, "snapshots", 4)
     assert named(work(instance, finished, stale)) == [("daily_job", str(DAYS[3]), LAST)]
 
 
@@ -424,7 +424,7 @@ def test_days_are_made_as_far_as_deliveries_reach_and_from_seven_as_far_as_yeste
     now: str, last: str
 ) -> None:
     settings = load_settings(landing="landing", lake="lake")
-    assert last_day(settings, date(2024, 2, 8), datetime.fromisoformat(now)) == date.fromisoformat(last)
+    assert last_due(settings, date(2024, 2, 8), datetime.fromisoformat(now)) == date.fromisoformat(last)
 
 
 def test_all_are_on_and_how_often_they_look_is_a_setting(tmp_path: Path) -> None:

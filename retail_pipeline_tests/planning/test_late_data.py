@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from retail_pipeline.planning import inputs
 from retail_pipeline.planning import plan as planner
 from retail_pipeline.planning.manifests import Manifest
+from retail_pipeline.planning.pieces import Goal, Piece, next_pieces
 from retail_pipeline.planning.plan import SNAPSHOT_TABLES, plan, stale_snapshots
 from retail_pipeline.planning.state import Recipe, State
 from retail_pipeline_tests.planning.test_plan import (
@@ -154,10 +155,11 @@ def test_only_the_tables_that_a_day_has_are_made_again():
     other = replace(EVERYTHING, features="other")
     stale = stale_snapshots(few, other, date.min, LAST)
     assert stale == (FIRST, some)  # a month close without lists is its month's matter
-    assert planner.snapshot_ranges(few, (*stale, LAST), LAST) == [
-        (FIRST, FIRST, SNAPSHOT_TABLES[:1]),
-        (some, some, SNAPSHOT_TABLES[:2]),
-        (LAST, LAST, SNAPSHOT_TABLES),
+    tried = [Piece("months", FIRST, FIRST)]
+    assert next_pieces(few, other, Goal(LAST), tried) == [
+        Piece("snapshots", FIRST, FIRST, SNAPSHOT_TABLES[:1]),
+        Piece("snapshots", some, some, SNAPSHOT_TABLES[:2]),
+        Piece("snapshots", LAST, LAST, SNAPSHOT_TABLES),
     ]
 
 

@@ -28,6 +28,7 @@ from retail_pipeline.planning.manifests import (
     fingerprint,
     schema_fingerprint,
 )
+from retail_pipeline.planning.pieces import Goal, Piece, next_pieces
 from retail_pipeline.planning.plan import Work, plan, plan_range
 from retail_pipeline.planning.state import Recipe, State
 from retail_pipeline.tables import TABLES
@@ -180,22 +181,36 @@ def make_report(state: State, recipe: Recipe, day: date) -> State:
     return state.having(report={**state["report"], day: made})
 
 
+def carry_out(state: State, recipe: Recipe, goal: Goal, broken: Collection[date] = ()) -> State:
+    """Make the pieces of a goal, planned anew before each layer, as the command does; broken days fail."""
+    tried: list[Piece] = []
+    while todo := next_pieces(state, recipe, goal, tried):
+        for piece in todo:
+            for day in piece.partitions:
+                match piece.layer:
+                    case "days":
+                        state = state if day in broken else make_day(state, recipe, day)
+                    case "months":
+                        state = make_month(state, recipe, calendar.month_of(day))
+                    case "reports":
+                        state = make_report(state, recipe, day)
+                if "rfm_features" in piece.tables:
+                    state = make_features(state, recipe, day)
+                if "segment_assignments" in piece.tables:
+                    state = make_assignments(state, recipe, day)
+                if "campaign_lists" in piece.tables:
+                    state = make_lists(state, recipe, day)
+        tried += todo
+    return state
+
+
 def bring_up_to_date(
     state: State, recipe: Recipe = RECIPE, shop: Shop = SHOP, through: date = THROUGH
 ) -> State:
-    """Do what is planned, layer after layer, planning anew before each: as the command does."""
+    """Land what is new and make everything through a day."""
     state = replace(state, seen=tuple(listing(shop)))
     state = land(state, recipe, shop, plan(state, recipe, through).files)
-    while again := plan(state, recipe, through).days:
-        for day in again:
-            state = make_day(state, recipe, day)
-    for month in plan(state, recipe, through).months:
-        state = make_month(state, recipe, month)
-    for day in plan(state, recipe, through).snapshots:
-        state = make_lists(make_assignments(make_features(state, recipe, day), recipe, day), recipe, day)
-    for day in plan(state, recipe, through).reports:
-        state = make_report(state, recipe, day)
-    return state
+    return carry_out(state, recipe, Goal(through))
 
 
 def without(state: State, part: str, key: object) -> State:
@@ -311,7 +326,8 @@ def test_the_customer_days_in_reach_of_a_corrected_day_are_made_anew_from_the_sa
     state = make_day(state, RECIPE, THROUGH)
     after = tuple(days(THROUGH + timedelta(1), THROUGH + timedelta(reach)))
     assert plan(state, RECIPE, through).days == after
-    assert planner.day_ranges(state, RECIPE, after) == [(after[0], after[-1], ("customer_days",))]
+    sums = Piece("days", after[0], after[-1], ("customer_days",))
+    assert next_pieces(state, RECIPE, Goal(through)) == [sums]
 
 
 def test_a_day_of_customer_days_needs_the_transactions_of_the_days_before_that_it_reads():
@@ -369,7 +385,7 @@ def test_a_release_lets_the_day_in_and_holds_for_that_content_only():
     released = replace(state, released={CLOSE: state["transactions"][CLOSE].content})
     after = tuple(days(CLOSE, THROUGH))
     assert plan(released, RECIPE, THROUGH) == Work((), after, ("2024-02",), (THROUGH,), (THROUGH,))
-    assert planner.day_ranges(released, RECIPE, after) == [(CLOSE, THROUGH, ("customer_days",))]
+    assert next_pieces(released, RECIPE, Goal(THROUGH)) == [Piece("days", CLOSE, THROUGH, ("customer_days",))]
     released = bring_up_to_date(released, shop=broken(CLOSE))
     assert CLOSE in released.history(THROUGH)
     worse = {**broken(CLOSE), "worse.csv": {CLOSE: "more"}}
@@ -482,28 +498,10 @@ def make_range(
     first: date,
     last: date,
     table: str = "campaign_lists",
-    recipe: Recipe = RECIPE,
-    again: bool = False,
     broken: Collection[date] = (),
 ) -> State:
-    """Do what is planned for a range, planning anew before each layer; the broken days cannot be made."""
-    tried: set[date] = set()
-    while stale := plan_range(state, recipe, first, last, table, again, tried).days:
-        for day in stale:
-            state = state if day in broken else make_day(state, recipe, day)
-        tried |= {*stale}
-    for month in plan_range(state, recipe, first, last, table, again, tried).months:
-        state = make_month(state, recipe, month)
-    snapshots = plan_range(state, recipe, first, last, table, again, tried).snapshots
-    for begin, end, tables in planner.spans_with_tables(state, recipe, snapshots, table, again):
-        for day in days(begin, end):
-            if "rfm_features" in tables:
-                state = make_features(state, recipe, day)
-            if "segment_assignments" in tables:
-                state = make_assignments(state, recipe, day)
-            if "campaign_lists" in tables:
-                state = make_lists(state, recipe, day)
-    return state
+    """Make a table on every day of a range; the broken days cannot be made."""
+    return carry_out(state, RECIPE, Goal(last, first, table), broken)
 
 
 LANDED = land(State(seen=tuple(listing(SHOP))), RECIPE, SHOP, ALL.files)
@@ -536,9 +534,11 @@ def test_again_is_all_of_the_range_and_no_model_that_is_right(table: str):
     span = EVERY_DAY[1:4]
     work = plan_range(made, RECIPE, span[0], span[-1], table, again=True)
     assert work == Work(days=span, snapshots=span)
-    assert planner.spans_with_tables(made, RECIPE, span, table, again=True) == [
-        (span[0], span[-1], planner.SNAPSHOT_TABLES[: planner.SNAPSHOT_TABLES.index(table) + 1])
-    ]
+    goal = Goal(span[-1], span[0], table, again=True)
+    redone = Piece("days", span[0], span[-1], planner.DAY_TABLES)
+    assert next_pieces(made, RECIPE, goal) == [redone]
+    tables = planner.SNAPSHOT_TABLES[: planner.SNAPSHOT_TABLES.index(table) + 1]
+    assert next_pieces(made, RECIPE, goal, [redone]) == [Piece("snapshots", span[0], span[-1], tables)]
 
 
 def test_a_retry_does_the_bad_day_and_once_it_is_good_what_rests_on_it():
@@ -556,8 +556,8 @@ def test_only_the_tables_from_the_first_stale_one_on_are_made():
     other = replace(RECIPE, campaigns={"pamper": ("behaviour", "e-mail")})
     work = plan_range(made, other, FIRST, THROUGH)
     assert work == Work(snapshots=EVERY_DAY)
-    assert planner.spans_with_tables(made, other, work.snapshots, "campaign_lists") == [
-        (FIRST, THROUGH, ("campaign_lists",))
+    assert next_pieces(made, other, Goal(THROUGH, FIRST)) == [
+        Piece("snapshots", FIRST, THROUGH, ("campaign_lists",))
     ]
 
 
