@@ -16,6 +16,7 @@ from rich.table import Table as Grid
 
 from retail_pipeline.defs.jobs import LANDING, jobs
 from retail_pipeline.defs.partitions import days
+from retail_pipeline.defs.requests import why_failed
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.engine.duckdb import connect
 from retail_pipeline.ingest.till_figures import of_days
@@ -433,19 +434,8 @@ def _standing_failures(instance: dg.DagsterInstance, pipeline: Pipeline, but: Co
     for job in [name for name in jobs(pipeline) if name not in but]:
         for run in instance.get_runs(dg.RunsFilter(job_name=job, tags=pipeline.tags), limit=1):
             if run.status == dg.DagsterRunStatus.FAILURE:
-                lines.append(f"{job} run {run.run_id[:8]}: {_first_words(instance, run.run_id)}")
+                lines.append(f"{job} run {run.run_id[:8]}: {why_failed(instance, run.run_id)[1]}")
     return lines
-
-
-def _first_words(instance: dg.DagsterInstance, run_id: str) -> str:
-    events = instance.all_logs(
-        run_id, of_type={dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
-    )
-    for entry in events:
-        event = entry.dagster_event
-        if event and event.is_step_failure and event.step_failure_data.user_failure_data:
-            return event.step_failure_data.user_failure_data.description or ""
-    return events[0].user_message if events else "no reason recorded"
 
 
 def _ends(names: list[str] | tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ the ones before it left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -160,12 +160,12 @@ def _hopeless(
         return ""
     if runs[0].is_success:
         return _restless(instance, pipeline, wanted, runs)
-    bad_input, why = said(instance, runs[0].run_id)
+    is_bad_input, why = why_failed(instance, runs[0].run_id)
     failed = list(takewhile(lambda run: not run.is_success, runs))
     # Dagster copies tags to a run that repeats another
     interrupted = sum(run.tags.get(INTERRUPTED) == run.run_id for run in failed)
     spent = len(failed) - interrupted >= MOST_ATTEMPTS or interrupted >= MOST_INTERRUPTIONS
-    return why if bad_input or spent else ""
+    return " ".join(why.splitlines()) if is_bad_input or spent else ""
 
 
 def _restless(
@@ -186,24 +186,29 @@ def _restless(
     return f"it ran {MOST_ATTEMPTS} times in a row without an error and is still due"
 
 
-def said(instance: dg.DagsterInstance, run_id: str) -> tuple[bool, str]:
-    """Whether a failed run found its input bad, and what it said, in one line for people.
+def why_failed(instance: dg.DagsterInstance, run_id: str) -> tuple[bool, str]:
+    """Whether a failed run found its input bad, and what it said.
 
     What an unexpected error said stays in the run's log: it may quote a row.
     """
-    errors = []
-    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
-        event = entry.dagster_event
-        if event and event.is_step_failure:
-            data = event.step_failure_data
-            if data.user_failure_data:
-                return True, " ".join((data.user_failure_data.description or "").splitlines())
-            errors += list(_kinds(data.error))[-1:]
-    return False, errors[0] if errors else "its process ended before it was done; its log says more"
+    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    events = [entry.dagster_event for entry in entries if entry.dagster_event]
+    if said := next(filter(None, map(bad_input, events)), ""):
+        return True, said
+    if not events:
+        return False, "its process ended before it was done; its log says more"
+    return False, f"it ended with {root_of(events[0])[0] or 'an error'}; its log says more"
 
 
-def _kinds(error: object) -> Iterator[str]:
-    """The classes of an error and of what caused it, outermost first."""
-    while error is not None:
-        yield f"it ended with {getattr(error, 'cls_name', None) or 'an error'}; its log says more"
-        error = getattr(error, "cause", None)
+def bad_input(event: dg.DagsterEvent) -> str:
+    """What a step said that found its input bad; empty when it failed otherwise."""
+    failure = event.step_failure_data.user_failure_data
+    return (failure and failure.description) or ""
+
+
+def root_of(event: dg.DagsterEvent) -> tuple[str, str]:
+    """The class and the message of the error that began a step's failure."""
+    error = event.step_failure_data.error
+    while error and error.cause:
+        error = error.cause
+    return (error.cls_name or "", error.message) if error else ("", "")

@@ -13,7 +13,7 @@ import dagster as dg
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.instance import owner_of, process_tag
 from retail_pipeline.defs.jobs import JOB_OF, LANDING, REPORTS
-from retail_pipeline.defs.requests import file_ranges, range_tags
+from retail_pipeline.defs.requests import bad_input, file_ranges, range_tags, root_of
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.work_requests import forget_mended
 from retail_pipeline.ingest.listing import LandingError, list_settled
@@ -140,12 +140,9 @@ def _executor(pipeline: Pipeline, instance: dg.DagsterInstance, outcome: Outcome
 
 
 def _said(event: dg.DagsterEvent) -> str:
-    data = event.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return data.user_failure_data.description
-    error = data.error
-    while error and error.cause:
-        error = error.cause
-    if error and error.cls_name in SAID_BY_THEMSELVES:
-        return error.message.partition(": ")[2].strip()
-    return data.error_display_string
+    if said := bad_input(event):
+        return said
+    kind, message = root_of(event)
+    if kind in SAID_BY_THEMSELVES:
+        return message.partition(": ")[2].strip()
+    return event.step_failure_data.error_display_string
