@@ -44,7 +44,7 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, object] | No
         ],
         asset_checks=[yesterday_check(pipeline)],
         jobs=list(made.values()),
-        schedules=schedules(settings),
+        schedules=schedules(pipeline),
         sensors=sensors(pipeline, made),
         resources={"pipeline": pipeline, **(resource_overrides or {})},
         executor=dg.in_process_executor if settings.executor == "in_process" else dg.multiprocess_executor,

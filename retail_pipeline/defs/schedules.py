@@ -3,13 +3,17 @@
 Yesterday every morning, and whether it is there; the models on the second of the month.
 """
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
 import dagster as dg
 
 from retail_pipeline.defs.assets.freshness import deadline
 from retail_pipeline.defs.jobs import DAILY, LOOKS, MODELS
+from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.planning.calendar import month_of
 from retail_pipeline.planning.pieces import last_day
+from retail_pipeline.planning.plan import Work, plan
 from retail_pipeline.settings import Settings
 
 DAILY_HOUR = 6
@@ -17,8 +21,18 @@ DAILY_HOUR = 6
 TIME_TO_MAKE = timedelta(minutes=30)
 
 
-def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
+def schedules(pipeline: Pipeline) -> list[dg.ScheduleDefinition]:
     """daily_schedule, monthly_model_schedule and yesterday_schedule, all on by default."""
+    settings = pipeline.settings
+
+    def ask(day: date, earliest: date, is_due: Callable[[Work], bool]) -> dg.RunRequest | dg.SkipReason:
+        """A partition by its first day, unless the plan knows of deliveries and that it is made."""
+        if not earliest <= day <= (settings.last_day or day):
+            return dg.SkipReason(f"{day} is outside first_day and last_day of the settings: nothing to do")
+        state = pipeline.state()
+        if state.first_day and state.first_day <= day and not is_due(plan(state, pipeline.recipe, day)):
+            return dg.SkipReason(f"{day} is made from all that was delivered")
+        return dg.RunRequest(run_key=f"{day}", partition_key=f"{day}")
 
     @dg.schedule(
         job_name=DAILY,
@@ -29,11 +43,7 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     )
     def daily_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         yesterday = _local(context, settings).date() - timedelta(days=1)
-        if yesterday < settings.first_day or (settings.last_day and yesterday > settings.last_day):
-            return dg.SkipReason(
-                f"{yesterday} is outside first_day and last_day of the settings: nothing to do"
-            )
-        return dg.RunRequest(run_key=f"{yesterday}", partition_key=f"{yesterday}")
+        return ask(yesterday, settings.first_day, lambda work: yesterday in work.snapshots)
 
     @dg.schedule(
         job_name=MODELS,
@@ -45,11 +55,7 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     )
     def monthly_model_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         first = _local(context, settings).date().replace(day=1)
-        if first <= settings.first_day or (settings.last_day and first > settings.last_day):
-            return dg.SkipReason(
-                f"{first:%Y-%m} is outside first_day and last_day of the settings: nothing to do"
-            )
-        return dg.RunRequest(run_key=f"{first}", partition_key=f"{first}")
+        return ask(first, settings.first_day + timedelta(days=1), lambda work: month_of(first) in work.months)
 
     look = datetime.combine(settings.first_day, deadline(settings))
     at = min(look + TIME_TO_MAKE, look.replace(hour=23, minute=59))

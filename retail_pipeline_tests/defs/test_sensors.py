@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +135,29 @@ def test_new_files_land_then_their_days_are_made_then_models_then_the_last_snaps
         f"5 files have landed from {finished.settings.landing}"
     )
     assert tick(finished, instance, MAKES).skip_message == f"everything is made through {LAST}"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "now", "partition"),
+    [
+        ("daily_schedule", datetime(2024, 2, 4, 6, tzinfo=UTC), LAST),
+        ("monthly_model_schedule", datetime(2024, 2, 2, 5, tzinfo=UTC), "2024-02-01"),
+    ],
+)
+def test_a_schedule_asks_for_what_the_plan_wants_and_for_nothing_when_it_is_made(
+    schedule: str, now: datetime, partition: str, finished: Pipeline, instance: dg.DagsterInstance
+) -> None:
+    def tick_at(pipeline: Pipeline) -> tuple[list[str | None], str]:
+        repository = build_defs(pipeline.settings).get_repository_def()
+        with dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=now, repository_def=repository
+        ) as context:
+            outcome = repository.get_schedule_def(schedule).evaluate_tick(context)
+        return [one.partition_key for one in outcome.run_requests or ()], outcome.skip_message or ""
+
+    assert tick_at(finished) == ([], f"{partition} is made from all that was delivered")
+    changed = open_pipeline(finished.lake.root.parent, cleaning={"minimum_price": "2.00"}, **SETTINGS)
+    assert tick_at(changed) == ([partition], "")
 
 
 def test_a_lost_instance_changes_nothing(finished: Pipeline, instance: dg.DagsterInstance) -> None:
