@@ -62,6 +62,8 @@ _OF_EXPRESSIONS = (
     duckdb.OutOfRangeException,
     duckdb.ParserException,
 )
+# 2024-03-12 and 2024/3/12, not 12-3-2024: what DateTexts counts as a plain ISO date begins so
+_BEGINS_WITH_YEAR = r"^\s*\d{4}[/-]"
 CHUNK_BYTES = 32 << 20
 # of a file among several, unpacked; what is larger is read with care
 MOST_CHECKED = 256 << 20
@@ -311,7 +313,7 @@ def _scan(
         elif (at := _may_be_swapped(shape, reader.profiles[shape.profile])) is not None and (
             pa.types.is_string(parts[at].type)
         ):
-            problem = f"case when substr({cells[at]}, 5, 1) = '-' then 'doubtful' end"
+            problem = f"case when regexp_matches({cells[at]}, '{_BEGINS_WITH_YEAR}') then 'doubtful' end"
         for n in positions(reader.profiles[shape.profile], reader.columns(shape)):
             if n < len(parts) and parts[n].is_bytes:
                 no_text = exp.Literal.string(NO_TEXT).sql(DIALECT)
@@ -360,7 +362,7 @@ def _problem(shape: Shape, profile: SourceProfile) -> str:
     )
     found = [*beyond, f"({again or False})", f"{odd} > 1"]
     if (at := _may_be_swapped(shape, profile)) is not None:
-        found.append(f"substr(c{at}, 5, 1) = '-'")
+        found.append(f"regexp_matches(c{at}, '{_BEGINS_WITH_YEAR}')")
     return f"case when {' or '.join(found)} then 'doubtful' end"
 
 

@@ -49,5 +49,5 @@ TABLE = Table(
         Column("days_touched", pa.list_(DAY), "Every business day in the file, ascending"),
     ),
     expects=_expects,
-    code_version="2",
+    code_version="3",
 )

@@ -668,9 +668,9 @@ def _delimited(chance: Random, sheet: _Sheet) -> tuple[str, dict[str, Any], Pack
         for n, (cells, damage) in enumerate(lines):
             record = [field(chance, cell, damage == "sloppy") for cell in cells]
             text += _damaged(chance, record, damage, delimiter) + end
-            if n and chance.random() < 0.02:
+            # a file with such a line, or without its last end, is read alone, a hundred times as long
+            if n and chance.random() < (0.004 if sheet.calm else 0.02):
                 text += chance.choice(("", "", "  ", delimiter * (len(record) - 1))) + end
-        # a file without its last end is read alone, which takes a hundred times as long as among others
         if chance.random() < (0.01 if sheet.calm else 0.2):
             text = text.removesuffix(end)
         mark = codecs.BOM_UTF16_BE if codec == "utf-16-be" else b""

@@ -97,9 +97,14 @@ def rows(days: list[Any]) -> list[list[Any]]:
 
 
 @pytest.mark.parametrize("order", [None, "day_first"])
-@pytest.mark.parametrize("kind", ["xlsx", "csv", "parquet", "jsonl"])
+@pytest.mark.parametrize("kind", ["xlsx", "csv", "parquet", "jsonl", "csv 2011/3/1"])
 def test_dates_that_a_spreadsheet_swapped_refuse_the_file_whatever_was_declared(shop, kind, order):
+    kind, _, slashes = kind.partition(" ")
     texts = [day.isoformat(" ") if isinstance(day, datetime) else day for day in SWAPPED]
+    if slashes:
+        texts = [
+            f"{day.year}/{day.month}/{day.day} 00:00" if isinstance(day, datetime) else day for day in SWAPPED
+        ]
     header = list(GOOD)
     if kind == "xlsx":
         (shop.landing / "a.xlsx").write_bytes(workbook([header, *rows(SWAPPED)]))

@@ -18,6 +18,7 @@ from retail_pipeline.ingest.files.unpacked import RefusalError
 from retail_pipeline.ingest.profiles.profile import SourceProfile
 from retail_pipeline.ingest.reading import DoubtError, Reader, read_alone, scan, session
 from retail_pipeline_tests.ingest.books import COLUMNS, Entry, Line, spoilt, style
+from retail_pipeline_tests.shop import PROFILE
 
 Read = list[Line | list[str]]
 """What came of a file's rows: a line, or the reasons why there is none."""
@@ -44,24 +45,30 @@ def read(reader: Reader, paths: Sequence[Path]) -> dict[Path, Read | RefusalErro
         except RefusalError as refusal:
             found[path] = refusal
     for shape, alike in shapes.items():
-        alone = alike
-        if shape.plain:
-            try:
-                doubtful = scan(reader, shape, alike, [None] * len(alike))
-            except DoubtError:
-                pass
-            else:
-                rows = mapped(reader)
-                found |= {path: rows[n] for n, path in enumerate(alike) if n not in doubtful}
-                alone = [alike[n] for n in sorted(doubtful)]
-        for path in alone:
-            try:
-                read_alone(reader, shape, path, None)
-            except RefusalError as refusal:
-                found[path] = refusal
-            else:
-                found[path] = mapped(reader)[0]
+        found |= together(reader, shape, alike)
     return found
+
+
+def together(reader: Reader, shape: Shape, alike: Sequence[Path]) -> dict[Path, Read | RefusalError]:
+    """Files of one shape: by one scan, or by one of each half where something in them stops it."""
+    if not shape.plain:
+        return {path: alone(reader, shape, path) for path in alike}
+    try:
+        doubtful = scan(reader, shape, alike, [None] * len(alike))
+    except DoubtError:
+        if (half := len(alike) // 2) == 0:
+            return {alike[0]: alone(reader, shape, alike[0])}
+        return together(reader, shape, alike[:half]) | together(reader, shape, alike[half:])
+    rows = mapped(reader)
+    return {path: alone(reader, shape, path) if n in doubtful else rows[n] for n, path in enumerate(alike)}
+
+
+def alone(reader: Reader, shape: Shape, path: Path) -> Read | RefusalError:
+    try:
+        read_alone(reader, shape, path, None)
+    except RefusalError as refusal:
+        return refusal
+    return mapped(reader)[0]
 
 
 def mapped(reader: Reader) -> dict[int, Read]:
@@ -137,8 +144,8 @@ WAYS = ("calm", "well", "dirty", "undeclared")
 SHARE = [("text", "calm", 2, 10), ("text", "dirty", 4, 2), ("text", "undeclared", 4, 2)] + [
     (kind, way, 1, 2) for kind in KINDS[1:] for way in WAYS[1:]
 ]
-WHOLE = [("text", "calm", 230, 80), ("parquet", "calm", 30, 30), ("text", "well", 25, 8)] + [
-    (kind, way, 11, 5) for kind in KINDS for way in WAYS[2:]
+WHOLE = [("text", "calm", 230, 80), ("parquet", "calm", 30, 32), ("text", "well", 25, 8)] + [
+    (kind, way, 11, 4) for kind in KINDS for way in WAYS[2:]
 ]
 
 
@@ -154,6 +161,16 @@ def some_example_fails(
 
 def test_lines_in_any_style_come_back_or_are_refused(connection, tmp_path):
     assert some_example_fails(connection, tmp_path, SHARE) is None
+
+
+def test_files_whose_days_are_written_12_3_2024_are_read_together(connection, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "order,product,units,price,at,customer,currency\n1,A1,1,2.50,12-3-2024,7,EUR\n2,A1,1,2.50,1-12-24,7,EUR\n"
+    )
+    profile = PROFILE | {"date_order": "day_first"}
+    reading = reader(connection, tmp_path / "spill", profile, "Europe/London")
+    assert scan(reading, reading.shape(path, path.name), [path], [None]) == set()
 
 
 @pytest.mark.slow
