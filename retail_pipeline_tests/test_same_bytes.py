@@ -93,7 +93,14 @@ def in_one_file(files: Sequence[Path], to: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("delivered", [by_month, in_one, in_random_order])
+@pytest.mark.parametrize(
+    "delivered",
+    [
+        in_one,
+        pytest.param(by_month, marks=pytest.mark.slow),
+        pytest.param(in_random_order, marks=pytest.mark.slow),
+    ],
+)
 def test_however_the_same_rows_are_delivered_the_lake_is_the_same(
     undisturbed: Path, tmp_path: Path, delivered: Callable[[Sequence[Path], Path], Iterator[None]]
 ) -> None:

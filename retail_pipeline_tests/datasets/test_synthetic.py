@@ -95,7 +95,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path):
     assert content(tmp_path / "a") != content(tmp_path / "c")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     lines=st.integers(1, 3_000),
     seed=st.integers(0, 2**32),
