@@ -55,6 +55,7 @@ def backfill(
     from retail_pipeline.defs.resources import Pipeline
     from retail_pipeline.defs.run_plan import carry_out, look
     from retail_pipeline.planning.pieces import Goal
+    from retail_pipeline.planning.plan import RANGE_TABLES
 
     with expected_errors():
         chosen = read_settings(settings, landing=landing, lake=lake)
@@ -76,7 +77,8 @@ def backfill(
                 on_layer,
                 err.print,
             )
-        held = _without_lists(pipeline, *span) if table == "campaign_lists" else []
+        made = RANGE_TABLES[: RANGE_TABLES.index(table) + 1]
+        held = _without_lists(pipeline, *span) if "campaign_lists" in made else []
     for failure in outcome.failures:
         err.print(f"[red]failed[/red] {escape(failure)}")
     if held:

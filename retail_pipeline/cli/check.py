@@ -72,7 +72,7 @@ def _damaged(lake: Lake, home: Lake, manifest: Manifest) -> Iterator[str]:
     folder = home.partition(manifest.table, manifest.partition)
     whole = home.partition(MADE_WITH.get(manifest.table, manifest.table), manifest.partition)
     remedy = f"remove {whole} and run again, it is made anew from its inputs"
-    if manifest.table in ("segmentation_models", "model_candidates"):
+    if TABLES[manifest.table].file.endswith(".json"):
         found = contents(entries(folder, "[!_]*.json"))
         texts = {path.stem: text.decode("utf-8", "replace") for path, text in found}
         if fingerprint(texts) != manifest.content:

@@ -77,16 +77,19 @@ def run(
     from retail_pipeline.cli.status import print_plan, print_summary, progress
     from retail_pipeline.defs.instance import open_instance
     from retail_pipeline.defs.resources import Pipeline
-    from retail_pipeline.defs.run_plan import bring_up_to_date, look
+    from retail_pipeline.defs.run_plan import bring_up_to_date
     from retail_pipeline.ingest.listing import list_settled
-    from retail_pipeline.planning.pieces import Goal
+    from retail_pipeline.planning.costs import cost_of
+    from retail_pipeline.planning.plan import plan
 
     with expected_errors():
         chosen = read_settings(settings, landing=landing, lake=lake)
         if dry_run:
             pipeline = Pipeline(chosen)
             list_settled(chosen.landing, chosen.arrival, pipeline.lake, err.print)
-            print_plan(out, pipeline, look(pipeline, Goal(_last_day(pipeline, through))))
+            state = pipeline.state(tuple(pipeline.listing().files))
+            work = plan(state, pipeline.recipe, _last_day(pipeline, through))
+            print_plan(out, work, cost_of(state, pipeline.recipe, work))
             return
         with progress(err) as (on_layer, on_made), open_instance(chosen) as instance:
             pipeline = Pipeline(chosen, on_made)
@@ -113,7 +116,7 @@ def report(
     from retail_pipeline.defs.instance import open_instance
     from retail_pipeline.defs.resources import Pipeline
     from retail_pipeline.defs.run_plan import make_report
-    from retail_pipeline.lake.partitions import PAGE_FILE
+    from retail_pipeline.tables import TABLES
 
     with expected_errors():
         pipeline = Pipeline(read_settings(settings, lake=lake))
@@ -126,7 +129,9 @@ def report(
     for failure in failures:
         err.print(f"[red]failed[/red] {escape(failure)}")
     if not failures:
-        out.print(str(pipeline.lake.partition("report", {"snapshot_date": str(wanted)}) / PAGE_FILE))
+        out.print(
+            str(pipeline.lake.partition("report", {"snapshot_date": str(wanted)}) / TABLES["report"].file)
+        )
     raise typer.Exit(1 if failures else 0)
 
 

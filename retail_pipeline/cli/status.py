@@ -21,11 +21,11 @@ from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.engine.duckdb import connect
 from retail_pipeline.ingest.till_figures import of_days
 from retail_pipeline.lake.models import judged
-from retail_pipeline.lake.partitions import PAGE_FILE, LakeError, read_partition
+from retail_pipeline.lake.partitions import LakeError, read_partition
 from retail_pipeline.lake.set_aside import home_of
 from retail_pipeline.planning.accounting import account, days_made
 from retail_pipeline.planning.calendar import month_of, ranges
-from retail_pipeline.planning.costs import cost_of
+from retail_pipeline.planning.costs import Cost, cost_of
 from retail_pipeline.planning.inputs import read_by_no_profile, rests_on_other_data
 from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.planning.plan import (
@@ -100,7 +100,7 @@ def progress(
         yield on_layer, on_made
 
 
-def print_plan(console: Console, pipeline: Pipeline, work: Work) -> None:
+def print_plan(console: Console, work: Work, cost: Cost) -> None:
     """The plan of a run, with its rough cost."""
     if not work:
         console.print("everything is up to date")
@@ -116,7 +116,7 @@ def print_plan(console: Console, pipeline: Pipeline, work: Work) -> None:
         console.print("and what the new files touch, known once they have landed")
     elif work.days or work.months:
         console.print("and the earlier snapshots that they change, known once they are made")
-    console.print(f"about {cost_of(pipeline.state(), pipeline.recipe, work).seconds:.0f} s")
+    console.print(f"about {cost.seconds:.0f} s")
 
 
 def print_summary(
@@ -182,7 +182,7 @@ def print_summary(
     for line in late(state, pipeline.recipe, day):
         console.print(line)
     if report := state["report"].get(day):
-        path = pipeline.lake.partition(report.table, report.partition) / PAGE_FILE
+        path = pipeline.lake.partition(report.table, report.partition) / TABLES["report"].file
         console.print(f"report {path}", markup=False)
     return bool(state.quarantined)
 
@@ -266,7 +266,7 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
     work = plan(state, pipeline.recipe, through)
     if work:
         console.print(f"[yellow]stale[/yellow] as of {through}; `retail-pipeline run` would do this:")
-        print_plan(console, pipeline, work)
+        print_plan(console, work, cost_of(state, pipeline.recipe, work))
     else:
         console.print(f"[green]up to date[/green] through {through}")
     held = state.held_days(date.min, date.max)

@@ -7,10 +7,10 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from retail_pipeline.tables.table import EVERY_FILE, MONTH_BEFORE, MONTH_IN_FORCE, UP_TO, Over
+from retail_pipeline.tables.table import EVERY_FILE, MONTH_BEFORE, MONTH_IN_FORCE, SAME, UP_TO, Over
 
 MAPPINGS: Mapping[Over, dg.PartitionMapping | None] = {
-    "same": None,
+    SAME: None,
     EVERY_FILE: dg.AllPartitionMapping(),
     # a snapshot rests on every day up to its own
     UP_TO: dg.TimeWindowPartitionMapping(start_offset=-36500, allow_nonexistent_upstream_partitions=True),

@@ -20,7 +20,6 @@ from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.planning.inputs import BOOTSTRAP, SAME_SNAPSHOT, model_source
 from retail_pipeline.planning.state import State
 from retail_pipeline.report.data import RF_GRID, ListSummary, Quality, ReportData
-from retail_pipeline.report.figures import figures_of
 from retail_pipeline.segmentation import FittedRfmGrid, FittedSegmentation, assign, snapshot
 from retail_pipeline.segmentation.rfm_grid import grid
 
@@ -48,6 +47,9 @@ def report_data(run: Run, day: date, tables: Mapping[str, pa.Table]) -> ReportDa
 
 def curves(models: Mapping[str, FittedSegmentation]) -> Mapping[str, bytes]:
     """The figures of models alone, PNG by title: what other numbers of clusters would have given."""
+    # it brings pandas, which loading the definitions must not
+    from retail_pipeline.report.figures import figures_of
+
     nothing = Quality(0, 0, 0, 0, 0, 0, {}, 0, {}, (), None, None, ())
     data = ReportData(date.max, "", "", None, {}, models, {}, {}, (), nothing)
     return figures_of("segmentation_models", data)

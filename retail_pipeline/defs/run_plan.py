@@ -21,7 +21,7 @@ from retail_pipeline.lake.instance_owner import claim
 from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.partitions import LakeError, prepare
 from retail_pipeline.planning.pieces import DAYS, Goal, Piece, next_pieces
-from retail_pipeline.planning.plan import DAY_TABLES, Work, files_to_land
+from retail_pipeline.planning.plan import Work, files_to_land
 
 # errors whose message says what to do; others are bugs and show their traceback
 SAID_BY_THEMSELVES = {LakeError.__name__, LandingError.__name__}
@@ -80,7 +80,7 @@ def carry_out(
         wanted = goal()
         on_goal(wanted)
         while pieces := next_pieces(pipeline.state(), pipeline.recipe, wanted, tried):
-            sums_alone = all(piece.tables == DAY_TABLES[1:] for piece in pieces)
+            sums_alone = pieces[0].layer == DAYS and not any("transactions" in p.tables for p in pieces)
             count = sum(len(piece.partitions) for piece in pieces)
             on_layer("customer_days" if sums_alone else pieces[0].layer, count)
             for piece in pieces:

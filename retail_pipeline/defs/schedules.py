@@ -14,7 +14,7 @@ from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.planning.calendar import month_of
 from retail_pipeline.planning.pieces import last_day
 from retail_pipeline.planning.plan import Work, plan
-from retail_pipeline.settings import Settings
+from retail_pipeline.settings import Settings, outdated
 
 DAILY_HOUR = 6
 # for what came at the last minute to be made before somebody is called
@@ -26,11 +26,15 @@ def schedules(pipeline: Pipeline) -> list[dg.ScheduleDefinition]:
     settings = pipeline.settings
 
     def ask(day: date, earliest: date, is_due: Callable[[Work], bool]) -> dg.RunRequest | dg.SkipReason:
-        """A partition by its first day, unless the plan knows of deliveries and that it is made."""
+        """A partition by its first day, unless the plan knows of deliveries and that it is made.
+
+        What is made under settings that have changed since is not known to be right.
+        """
         if not earliest <= day <= (settings.last_day or day):
             return dg.SkipReason(f"{day} is outside first_day and last_day of the settings: nothing to do")
         state = pipeline.state()
-        if state.first_day and state.first_day <= day and not is_due(plan(state, pipeline.recipe, day)):
+        known = state.first_day and state.first_day <= day and not outdated(settings)
+        if known and not is_due(plan(state, pipeline.recipe, day)):
             return dg.SkipReason(f"{day} is made from all that was delivered")
         return dg.RunRequest(run_key=f"{day}", partition_key=f"{day}")
 

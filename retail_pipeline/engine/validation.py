@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 Partition = TypeVar("Partition", str, tuple[str, str], tuple[str, ...])
 """The hive value of a partition; a tuple, in the order of the table's keys, where there is more than one."""
 
-PERSONAL = frozenset({"customer_id"})
-
 
 @dataclass(frozen=True)
 class Failure:
@@ -92,13 +90,13 @@ def _failure(expectation: Expectation, table: Table, rows: pd.DataFrame, samples
         ", ".join(expectation.reads),
         expectation.blocking,
         len(rows),
-        [_sample(row) for row in first.where(first.notna(), None).to_dict("records")],
+        [_sample(row, table) for row in first.where(first.notna(), None).to_dict("records")],
     )
 
 
-def _sample(row: Mapping[Any, Any]) -> dict[str, str]:
+def _sample(row: Mapping[Any, Any], table: Table) -> dict[str, str]:
     return {
-        column: "null" if value is None else mask(str(value)) if column in PERSONAL else str(value)
+        column: "null" if value is None else mask(str(value)) if column in table.personal else str(value)
         for column, value in row.items()
     }
 

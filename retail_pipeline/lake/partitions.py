@@ -29,7 +29,6 @@ from retail_pipeline.planning.manifests import Manifest, schema_fingerprint
 from retail_pipeline.tables.table import DATA_FILE, Table
 
 MANIFEST_FILE = "_manifest.json"
-PAGE_FILE = "index.html"
 STAGING = ".staging"
 WRITERS = 2
 PLAIN = {"customer_id"}

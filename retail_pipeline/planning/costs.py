@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from retail_pipeline.planning.plan import RANGE_TABLES, Work
+from retail_pipeline.planning.plan import DAY_TABLES, RANGE_TABLES, Work
 from retail_pipeline.planning.state import Recipe, State
 from retail_pipeline.tables import TABLES
 
@@ -45,7 +45,10 @@ def cost_of(
     used = {segmentation for segmentation, _ in recipe.campaigns.values()}
     rows["campaign_lists"] = rows["rfm_features"] * len(used)
     known = {name: TABLES[name].cost.bytes_a_row for name in tables} | dict(bytes_a_row or {})
-    moved = {name: rows.get(name, rows["rfm_features"]) for name in tables}
+    moved = {
+        name: rows.get(name, rows["customer_days" if name in DAY_TABLES else "rfm_features"])
+        for name in tables
+    }
     seconds = sum(TABLES[name].cost.seconds_a_row * count for name, count in moved.items())
     seconds += 0.02 * len(work.files) + 0.03 * len(work.days) + 0.05 * len(work.snapshots)
     seconds += 0.4 * len(work.months) * len(recipe.segmentations) + 8 * len(work.reports)

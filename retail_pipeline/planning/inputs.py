@@ -10,10 +10,10 @@ from retail_pipeline.planning.calendar import (
     month_of,
     months_in_force,
 )
-from retail_pipeline.planning.manifests import Manifest, fingerprint
+from retail_pipeline.planning.manifests import Manifest, fingerprint, schema_fingerprint
 from retail_pipeline.planning.state import Recipe, State
 from retail_pipeline.tables import TABLES
-from retail_pipeline.tables.table import MONTH_IN_FORCE, UP_TO, Reads
+from retail_pipeline.tables.table import SAME, UP_TO, Reads
 
 BOOTSTRAP = "bootstrap"
 SAME_SNAPSHOT = "same_snapshot"
@@ -158,6 +158,14 @@ def restated_inputs(state: State, recipe: Recipe, day: date, campaign: str) -> d
     }
 
 
+# how the report's own tables are made; the page alone has a manifest that is compared
+_SHAPES = {
+    name: [table.code_version, schema_fingerprint(table.arrow)]
+    for name, table in TABLES.items()
+    if table.layer == "reports"
+}
+
+
 def report_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
     """What the report of a day is made from."""
     first = state.first_day or day
@@ -176,6 +184,7 @@ def report_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
         "customer_days": state.history_fingerprint(day),
         "models": fingerprint(models, sorted(state.model_decisions.items())),
         "settings": recipe.report,
+        "tables": fingerprint(_SHAPES),
     }
 
 
@@ -193,17 +202,29 @@ def inputs_of(state: State, recipe: Recipe, table: str, day: date) -> dict[str, 
     if table in _SPECIAL:
         return _SPECIAL[table](state, recipe, day)
     parameters = {"parameters": fingerprint(recipe.parameters[table])} if TABLES[table].parameters else {}
-    return {reads.table: _read(state, recipe, reads, day) for reads in TABLES[table].reads} | parameters
+    return {reads.table: _contents(state, reads, day) for reads in TABLES[table].reads} | parameters
 
 
-def _read(state: State, recipe: Recipe, reads: Reads, day: date) -> str:
-    """Names the partitions of a table that another reads for a day."""
-    if reads.over == UP_TO:
-        if reads.table == "customer_days":
-            return state.history_fingerprint(day)
-        return fingerprint([(d, m.content) for d, m in sorted(state[reads.table].items()) if d <= day])
-    key = model_source(state, recipe, day) if reads.over == MONTH_IN_FORCE else day
-    made = state[reads.table].get(key)
-    if isinstance(made, Mapping):
-        return fingerprint({name: manifest.content for name, manifest in made.items()})
-    return made.content if made else ""
+def partitions_read(state: State, reads: Reads, day: date) -> dict[date, Manifest | Mapping[str, Manifest]]:
+    """The partitions that a statement alone reads for a day, by day (and name); of held days none.
+
+    Raises:
+        ValueError: a statement alone cannot read the table so.
+    """
+    table = TABLES[reads.table]
+    if not table.of_days or reads.over not in (SAME, UP_TO):
+        raise ValueError(
+            f"{table.name} ({reads.over}) cannot be read by a statement alone: a table made from it needs "
+            "code of its own in defs/assets"
+        )
+    made = state[table.name]
+    days = [d for d in sorted(made) if d <= day] if reads.over == UP_TO else [day] if day in made else []
+    return {d: made[d] for d in days if table.partition_keys != ("date",) or state.stands(d)}
+
+
+def _contents(state: State, reads: Reads, day: date) -> str:
+    found = []
+    for read, made in partitions_read(state, reads, day).items():
+        named = made if isinstance(made, Mapping) else {"": made}
+        found.append((read, {name: manifest.content for name, manifest in named.items()}))
+    return fingerprint(found)

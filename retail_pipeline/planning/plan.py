@@ -40,10 +40,12 @@ from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.planning.state import Recipe, State
 from retail_pipeline.tables import TABLES
 
-DAY_TABLES = tuple(n for n, t in TABLES.items() if t.of_days and t.partition_keys == ("date",))
-SNAPSHOT_TABLES = tuple(
-    n for n, t in TABLES.items() if t.of_days and t.layer != "reports" and n not in DAY_TABLES
-)
+# tables of days that take code of their own; those that are their statement alone come after them
+_BY_CODE = ("transactions", "customer_days", "rfm_features", "segment_assignments", "campaign_lists")
+BY_STATEMENT = tuple(n for n, t in TABLES.items() if t.of_days and t.layer != "reports" and n not in _BY_CODE)
+_OF_DAYS = (*_BY_CODE, *BY_STATEMENT)
+DAY_TABLES = tuple(name for name in _OF_DAYS if TABLES[name].partition_keys == ("date",))
+SNAPSHOT_TABLES = tuple(name for name in _OF_DAYS if name not in DAY_TABLES)
 RANGE_TABLES = (*DAY_TABLES, *SNAPSHOT_TABLES)
 # what models rest on at a month close, and what later days look back to
 MONTH_CLOSE_TABLES = ("rfm_features", "segment_assignments")
@@ -295,12 +297,14 @@ def _day_is_current(state: State, recipe: Recipe, day: date) -> bool:
 
 
 def _segments_are_current(state: State, recipe: Recipe, day: date) -> bool:
-    if not is_current(state, recipe, "rfm_features", day):
-        return False
     made = state["segment_assignments"].get(day, {})
-    return set(made) == set(recipe.segmentations) and all(
-        manifest.is_current(TABLES["segment_assignments"], assignments_inputs(state, recipe, day, name))
-        for name, manifest in made.items()
+    return (
+        day in state["rfm_features"]
+        and set(made) == set(recipe.segmentations)
+        and all(
+            manifest.is_current(TABLES["segment_assignments"], assignments_inputs(state, recipe, day, name))
+            for name, manifest in made.items()
+        )
     )
 
 

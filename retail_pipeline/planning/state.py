@@ -23,6 +23,7 @@ from retail_pipeline.planning.decisions import FileDecision
 from retail_pipeline.planning.deliveries import NO_LIMITS, Deliveries, Limits, deliveries
 from retail_pipeline.planning.manifests import Manifest, fingerprint
 from retail_pipeline.planning.readiness import LEARNED, Delivered, Expected, Verdicts, judge
+from retail_pipeline.tables import TABLES
 
 DAYS_THAT_BLOCK_LISTS = 7
 
@@ -87,7 +88,15 @@ class State:
     list_markers: frozenset[tuple[date, str]] = frozenset()
 
     def __getitem__(self, table: str) -> Mapping[Any, Any]:
-        """The manifests of a table by day, or by month; where days have names, too, by day and name."""
+        """The manifests of a table by day, or by month; where days have names, too, by day and name.
+
+        Raises:
+            KeyError: there is no such table, or its manifests are not read: nothing is no answer.
+        """
+        if not TABLES[table].planned:
+            raise KeyError(
+                f"the manifests of {table} are no part of the state: it is made with another table"
+            )
         return self.made.get(table, {})
 
     def partitions(self, table: str) -> list[Manifest]:
@@ -231,7 +240,11 @@ class State:
 
     def usable(self, day: date) -> bool:
         """True when the day's customer_days may be read: made, and the day is not held."""
-        return day in self["customer_days"] and self._is_delivered(day) and not self.is_held(day)
+        return day in self["customer_days"] and self.stands(day)
+
+    def stands(self, day: date) -> bool:
+        """True when the day's rows may be read: it was delivered, and is not held."""
+        return self._is_delivered(day) and not self.is_held(day)
 
     @cached_property
     def _sold(self) -> tuple[list[date], list[str]]:

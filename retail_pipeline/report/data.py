@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from retail_pipeline.segmentation import LAPSED, FittedSegmentation, segments
 from retail_pipeline.tables import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NEW = "New"
 MONTH_AGO = "30_days_before"
@@ -80,6 +82,8 @@ class ReportData:
 
     def table(self, name: str) -> pd.DataFrame:
         """One table; without rows, but with its columns, where there is nothing to report."""
+        import pandas as pd
+
         columns = RF_GRID if name == "rf_grid" else TABLES[name].names
         return self.tables.get(name, pd.DataFrame(columns=list(columns)))
 

@@ -19,6 +19,7 @@ from retail_pipeline.tables.expectations import (
 )
 
 Over: TypeAlias = Literal["same", "every file", "up to", "month before", "month in force"]
+SAME: Over = "same"
 EVERY_FILE: Over = "every file"
 UP_TO: Over = "up to"
 MONTH_BEFORE: Over = "month before"
@@ -53,7 +54,7 @@ class Reads:
     """
 
     table: str
-    over: Over = "same"
+    over: Over = SAME
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,6 @@ class Table:
     def of_days(self) -> bool:
         """True when it is an asset of its own with a partition a day, or a snapshot a day."""
         return self.planned and not self.beside and self.partition_keys[0] in ("date", "snapshot_date")
-
-    @property
-    def asset(self) -> str:
-        """The table whose asset it is part of: its own, or that of the one it is written with."""
-        return self.beside or self.name
 
     @cached_property
     def arrow(self) -> pa.Schema:

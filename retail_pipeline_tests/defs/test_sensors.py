@@ -15,6 +15,7 @@ import dagster as dg
 import pytest
 
 from retail_pipeline.definitions import build_defs
+from retail_pipeline.defs import schedules as schedules_module
 from retail_pipeline.defs import work_requests as wanted
 from retail_pipeline.defs.requests import INTERRUPTED, MOST_ATTEMPTS, MOST_INTERRUPTIONS
 from retail_pipeline.defs.resources import Pipeline
@@ -158,6 +159,19 @@ def test_a_schedule_asks_for_what_the_plan_wants_and_for_nothing_when_it_is_made
     assert tick_at(finished) == ([], f"{partition} is made from all that was delivered")
     changed = open_pipeline(finished.lake.root.parent, cleaning={"minimum_price": "2.00"}, **SETTINGS)
     assert tick_at(changed) == ([partition], "")
+
+
+def test_a_schedule_trusts_no_plan_under_settings_that_have_changed(
+    finished: Pipeline, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedules_module, "outdated", lambda settings: "the file has changed")
+    repository = build_defs(finished.settings).get_repository_def()
+    now = datetime(2024, 2, 4, 6, tzinfo=UTC)
+    with dg.build_schedule_context(
+        instance=instance, scheduled_execution_time=now, repository_def=repository
+    ) as context:
+        (request,) = repository.get_schedule_def("daily_schedule").evaluate_tick(context).run_requests or ()
+    assert request.partition_key == LAST
 
 
 def test_a_lost_instance_changes_nothing(finished: Pipeline, instance: dg.DagsterInstance) -> None:

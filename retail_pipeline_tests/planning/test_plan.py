@@ -32,6 +32,7 @@ from retail_pipeline.planning.pieces import Goal, Piece, next_pieces
 from retail_pipeline.planning.plan import Work, plan, plan_range
 from retail_pipeline.planning.state import Recipe, State
 from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.table import MONTH_IN_FORCE, UP_TO, Reads
 
 FIRST, CLOSE, THROUGH = date(2024, 1, 29), date(2024, 1, 31), date(2024, 2, 3)
 RECIPE = Recipe(
@@ -378,6 +379,36 @@ def test_a_held_day_is_read_by_nothing_and_is_not_tried_again():
     assert not plan(state, RECIPE, THROUGH)
     good = bring_up_to_date(State())
     assert state["rfm_features"][THROUGH].inputs != good["rfm_features"][THROUGH].inputs
+
+
+def test_a_statement_reads_no_held_day_either():
+    """A table that is its declaration and its statement leaves out what all others leave out."""
+    held = bring_up_to_date(State(), shop=broken(CLOSE))
+    for table in ("transactions", "customer_days"):
+        read = inputs.partitions_read(held, Reads(table, UP_TO), THROUGH)
+        assert list(read) == [day for day in days(FIRST, THROUGH) if day != CLOSE]
+        assert not inputs.partitions_read(held, Reads(table), CLOSE)
+    assert list(inputs.partitions_read(bring_up_to_date(State()), Reads("transactions"), CLOSE)) == [CLOSE]
+
+
+@pytest.mark.parametrize(
+    "reads", [Reads("segmentation_models", MONTH_IN_FORCE), Reads("raw_transactions"), Reads("rejected_rows")]
+)
+def test_what_no_statement_can_read_alone_is_refused_by_name(reads: Reads):
+    with pytest.raises(ValueError, match=f"{reads.table} .* needs code of its own"):
+        inputs.partitions_read(State(), reads, THROUGH)
+
+
+@pytest.mark.parametrize("table", ["rfm_featurs", "rejected_rows"])
+def test_a_table_whose_manifests_nobody_read_is_not_taken_for_an_empty_one(table: str):
+    with pytest.raises(KeyError, match=table):
+        State()[table]
+
+
+def test_a_new_version_of_one_of_the_reports_tables_makes_the_report_again(monkeypatch: pytest.MonkeyPatch):
+    state = bring_up_to_date(State())
+    monkeypatch.setitem(inputs._SHAPES, "key_figures", ["another version", ""])
+    assert plan(state, RECIPE, THROUGH) == Work(reports=(THROUGH,))
 
 
 def test_a_release_lets_the_day_in_and_holds_for_that_content_only():

@@ -19,7 +19,7 @@ from retail_pipeline.lake.partitions import read_partition, remove_partition, wr
 from retail_pipeline.lake.slices import slices
 from retail_pipeline.planning.inputs import customer_days_inputs, transactions_inputs
 from retail_pipeline.planning.manifests import Manifest
-from retail_pipeline.planning.plan import DAY_TABLES
+from retail_pipeline.planning.plan import BY_STATEMENT, DAY_TABLES
 from retail_pipeline.planning.reconciliation import Tally, odd_shares, tallies
 from retail_pipeline.planning.state import State, value_of
 from retail_pipeline.tables import TABLES, statement
@@ -69,8 +69,9 @@ def make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
     good = {day: rows for day, rows in clean.items() if day not in held}
     if "customer_days" in run.selected:
         unmade |= make_customer_days(run, good)
-    others = [name for name in DAY_TABLES if name not in ("transactions", "customer_days")]
-    unmade |= make_declared(run, others, [day for day in good if day not in unmade])
+    unmade |= make_declared(
+        run, [name for name in BY_STATEMENT if name in DAY_TABLES], [day for day in good if day not in unmade]
+    )
     # what may still come is waited for: the day is held, but nothing has gone wrong yet
     return {day: _why(run.state, day) for day in held if not run.state.is_awaited(day)} | unmade
 

@@ -8,9 +8,9 @@ from retail_pipeline.defs.runner import Bad, Run, not_made
 from retail_pipeline.engine import Input
 from retail_pipeline.engine.validation import validate
 from retail_pipeline.lake.partitions import remove_partition, write_partition
-from retail_pipeline.planning.inputs import inputs_of
+from retail_pipeline.planning.inputs import inputs_of, partitions_read
 from retail_pipeline.tables import TABLES
-from retail_pipeline.tables.table import UP_TO, Reads
+from retail_pipeline.tables.table import Reads
 
 
 def make_declared(run: Run, names: Iterable[str], days: Sequence[date]) -> Bad[date]:
@@ -51,12 +51,8 @@ def _make(run: Run, name: str, day: date) -> Bad[date]:
 def _input(run: Run, reads: Reads, day: date) -> Input:
     """The files that a table's rows of a day lie in; an empty list when what it reads is not made."""
     first, *name = TABLES[reads.table].partition_keys
-    made = run.state[reads.table]
-    days = [d for d in sorted(made) if d <= day] if reads.over == UP_TO else [day] if day in made else []
-    if reads.table == "customer_days":
-        days = [d for d in days if run.state.usable(d)]
     return [
         run.pipeline.lake.data(reads.table, {first: str(d), **named})
-        for d in days
-        for named in ([{name[0]: n} for n in made[d]] if isinstance(made[d], Mapping) else [{}])
+        for d, made in partitions_read(run.state, reads, day).items()
+        for named in ([{name[0]: n} for n in made] if isinstance(made, Mapping) else [{}])
     ]

@@ -37,7 +37,6 @@ from retail_pipeline.engine import Input
 from retail_pipeline.engine.validation import validate
 from retail_pipeline.lake.models import model_names
 from retail_pipeline.lake.partitions import (
-    PAGE_FILE,
     read_partition,
     replace_file,
     write_manifest,
@@ -241,7 +240,7 @@ def write_page(run: Run, day: date, data: "ReportData") -> None:
 
     lake, keys = run.pipeline.lake, {"snapshot_date": str(day)}
     content = page(data).encode()
-    path = lake.partition(REPORT.name, keys) / PAGE_FILE
+    path = lake.partition(REPORT.name, keys) / REPORT.file
     replace_file(lake, path, content)
     manifest = Manifest(
         table=REPORT.name,

@@ -36,7 +36,13 @@ from retail_pipeline.planning.inputs import (
     model_source,
 )
 from retail_pipeline.planning.manifests import Manifest
-from retail_pipeline.planning.plan import SNAPSHOT_TABLES, odd_ids, odd_ids_that_hold, release_notes
+from retail_pipeline.planning.plan import (
+    BY_STATEMENT,
+    SNAPSHOT_TABLES,
+    odd_ids,
+    odd_ids_that_hold,
+    release_notes,
+)
 from retail_pipeline.planning.readiness import Finding
 from retail_pipeline.segmentation import FittedSegmentation, fit, to_json
 from retail_pipeline.tables import TABLES
@@ -88,8 +94,8 @@ def make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
         assignments = {}
     if "campaign_lists" in run.selected:
         bad |= make_lists(run, [day for day in good if day not in bad], features, assignments)
-    others = [name for name in SNAPSHOT_TABLES if TABLES[name] not in (FEATURES, ASSIGNMENTS, LISTS)]
-    return make_declared(run, others, days) | bad
+    others = [name for name in BY_STATEMENT if name in SNAPSHOT_TABLES]
+    return make_declared(run, others, good) | bad
 
 
 def make_features(run: Run, days: Sequence[date]) -> tuple[Snapshots, Bad[date]]:
