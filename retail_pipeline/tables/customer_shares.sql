@@ -1,12 +1,13 @@
 -- The customer with the largest share of the lines, orders or value of the $days days up to each day in snapshots
 -- (snapshot_date), if it is above $share; and how many customers came in these days. Value is what was kept, of what was
 -- sold. Who has such a share of some days together has it of one of them: so few customers are looked at.
+-- Decimals are summed and then cast: a sum of doubles depends on the order of the rows.
 with totals as (
     select
         date,
-        cast(sum(lines) as double) as lines,
-        cast(sum(orders) as double) as orders,
-        cast(sum(gross_amount) as double) as amount
+        sum(lines) as lines,
+        sum(orders) as orders,
+        sum(gross_amount) as amount
     from recent_days
     group by date
 ),
@@ -15,16 +16,16 @@ heavy as (
     from recent_days as d
     inner join totals as t on t.date = d.date
     where
-        cast(d.lines as double) > $share * t.lines
-        or cast(d.orders as double) > $share * t.orders
-        or cast(d.net_amount as double) > $share * t.amount
+        cast(d.lines as double) > $share * cast(t.lines as double)
+        or cast(d.orders as double) > $share * cast(t.orders as double)
+        or cast(d.net_amount as double) > $share * cast(t.amount as double)
 ),
 together as (
     select
         s.snapshot_date,
-        sum(t.lines) as lines,
-        sum(t.orders) as orders,
-        sum(t.amount) as amount
+        cast(sum(t.lines) as double) as lines,
+        cast(sum(t.orders) as double) as orders,
+        cast(sum(t.amount) as double) as amount
     from snapshots as s
     inner join totals as t on date_diff('day', t.date, s.snapshot_date) between 0 and $days - 1
     group by s.snapshot_date
