@@ -25,6 +25,7 @@ from retail_pipeline_tests.command import (
 
 FIRST, FILES = 30, 20  # trading days from 2011-01-16 on, over the end of a month
 KILLS = 10
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("undisturbed")]
 REDO_ALL = {"RETAIL_PIPELINE_RESTATE": "everything", "RETAIL_PIPELINE_MODELS__LATE_DATA": "retrain"}
 BEFORE_CUSTOMER_DAYS = (
     "landed_files/",
@@ -55,7 +56,6 @@ def last_of(folder: Path) -> date:
     return date.fromisoformat(max(path.stem for path in (folder / "landing").iterdir()))
 
 
-@pytest.mark.xdist_group("undisturbed")
 def test_an_empty_lake_is_filled_with_the_same_bytes_again(undisturbed: Path, tmp_path: Path) -> None:
     landing, last = undisturbed / "landing", last_of(undisturbed)
     assert bring_up_to_date(tmp_path, "behaviour", landing, last).returncode == 0
@@ -93,14 +93,7 @@ def in_one_file(files: Sequence[Path], to: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "delivered",
-    [
-        in_one,
-        pytest.param(by_month, marks=pytest.mark.slow),
-        pytest.param(in_random_order, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("delivered", [in_one, by_month, in_random_order])
 def test_however_the_same_rows_are_delivered_the_lake_is_the_same(
     undisturbed: Path, tmp_path: Path, delivered: Callable[[Sequence[Path], Path], Iterator[None]]
 ) -> None:
@@ -131,8 +124,6 @@ def rows_of(table: Path) -> pa.Table:
     return kept.sort_by([(name, "ascending") for name in sorted(kept.column_names)])
 
 
-@pytest.mark.slow
-@pytest.mark.xdist_group("undisturbed")
 def test_killed_at_random_moments_and_run_again_the_lake_is_that_of_an_undisturbed_run(
     undisturbed: Path, tmp_path: Path
 ) -> None:

@@ -106,6 +106,7 @@ def test_behaviour_gives_the_published_outliers_and_clusters(run_under: Make) ->
     assert round(model["card"]["inertia"], 2) == 2777.79
 
 
+@pytest.mark.slow
 def test_sales_give_the_published_totals_and_grid(run_under: Make) -> None:
     lake = run_under("sales")
     sold = "from {transactions} where customer_id is not null and line_kind = 'sale'"
@@ -152,6 +153,7 @@ def test_trends_count_every_distinct_invoice(run_under: Make) -> None:
     assert [sum(invoices) for invoices in counts.values()] == [25_900] * 4
 
 
+@pytest.mark.slow
 def test_the_first_cohort_comes_back_as_published(run_under: Make) -> None:
     cohorts = report_table(run_under("sales"), "cohort_retention")
     first = [row["customers"] for row in cohorts if row["cohort_month"] == "2010-12"]
