@@ -70,35 +70,32 @@ class Features(Frozen):
         730,
         ge=1,
         le=36_500,
-        description="Days over which frequency and monetary count; null: all history. Recency is always "
-        "over all history",
+        description="Days over which frequency and monetary count (recency: all history); null: all history",
     )
     returns: Literal["net", "exclude"] = Field(
         "net",
-        description="Returns reduce monetary on the day they come back (`net`), or not (`exclude`); order "
-        "value stays gross",
+        description="`net`: returns reduce monetary on the day they come back; `exclude`: they do "
+        "not. Order value stays gross",
     )
     adjustments: Literal["exclude", "include"] = Field(
         "exclude",
-        description="Whether postage, fees and discounts count in `customer_days`: `exclude` or `include`",
+        description="Postage, fees and discounts in `customer_days`: `exclude` or `include`",
     )
     invoice_days: int = Field(
         31,
         ge=0,
         le=366,
-        description="An invoice with a sale on one of so many days before is the same order; 0: each day "
-        "counts it again. If receipt numbers begin again sooner, make them unique in the "
-        "profile (`concat(till, '-', receipt)`), or set 0",
+        description="An invoice with a sale on one of so many days before is the same order. If "
+        "receipt numbers begin again sooner, make them unique in the profile "
+        "(`concat(till, '-', receipt)`), or set 0",
     )
     visits: Literal["sales", "sales_and_returns"] = Field(
         "sales",
-        description="What frequency counts and recency and tenure count from: `sales`, or "
-        "`sales_and_returns`",
+        description="What frequency, recency and tenure count: `sales` or `sales_and_returns`",
     )
     customers: Literal["buyers", "all"] = Field(
         "buyers",
-        description="Who only ever returned is no customer (`buyers`), or is one (`all`): without "
-        "`first_sold_at` and `last_sold_at`, and `Lapsed` unless returns are visits",
+        description="`all`: who only ever returned is a customer, too, `Lapsed` unless returns are visits",
     )
 
 
@@ -109,7 +106,7 @@ class Suppression(Frozen):
     max_age_days: int = Field(
         7,
         ge=0,
-        description="Last changed more days than this before the list's day, the file blocks the lists",
+        description="A file last changed more days than this before the list's day blocks the lists",
     )
 
 
@@ -123,22 +120,21 @@ class Checks(Frozen):
         0.05,
         ge=0,
         le=1,
-        description="A file with a larger share of unreadable rows goes into quarantine; a smaller one is "
-        "amber",
+        description="A file with a larger share of unreadable rows goes into quarantine",
     )
     max_anonymous_share: float = Field(
         0.9, ge=0, le=1, description="A day with a larger share of anonymous lines is amber"
     )
     ids: Literal["warn", "hold", "ignore"] = Field(
         "warn",
-        description="What odd customer ids do: amber (`warn`), hold the day's lists back (`hold`), or "
-        "nothing (`ignore`)",
+        description="Odd customer ids are amber (`warn`), hold the lists back (`hold`), or do nothing"
+        " (`ignore`)",
     )
     max_customer_share: float = Field(
         0.15,
         ge=0.05,
         le=1,
-        description="A customer with a larger share of the lines, orders or value of 28 days is odd",
+        description="A customer with a larger share of 28 days' lines, orders or value is odd",
     )
 
 
@@ -147,15 +143,15 @@ class Arrival(Frozen):
 
     complete_when: Literal["stable", "renamed", "marker"] = Field(
         "stable",
-        description="A file is whole when unchanged for `settle_seconds` (`stable`); at once, unless hidden"
-        " or ending in .tmp, .part, .partial, .filepart, .crdownload (`renamed`); when "
-        "`sales.csv.done` lies beside `sales.csv` (`marker`)",
+        description="A file is whole when unchanged for `settle_seconds` (`stable`); when it has a "
+        "whole file's name (`renamed`: not hidden, nor ending in .tmp, .part, .partial, "
+        ".filepart, .crdownload); when `sales.csv.done` lies beside it (`marker`)",
     )
     settle_seconds: float = Field(
         5,
         ge=0,
         le=3600,
-        description="For `stable`; `retail-pipeline run` waits for it, the sensor looks again",
+        description="For `stable`",
     )
     marker_suffix: str = Field(
         ".done", pattern=r"^\.[\w.-]+$", description="For `marker`: what it adds to the file's name"
@@ -164,20 +160,20 @@ class Arrival(Frozen):
         0.1,
         ge=0,
         le=1,
-        description="A day of which a file shares a larger share of the lines (of the smaller one's) with "
-        "another goes into quarantine; 1: never",
+        description="A day on which a file shares a larger share of the lines (of the smaller one's) "
+        "with another waits; 1: never",
     )
     max_memory: str | None = Field(
         None,
         pattern=MEMORY,
-        description="A file that needs more to be read, such as `2GB`, is refused; null: "
-        "`engine.memory_limit` and 1 GiB",
+        description="A file that needs more, such as `2GB`, is refused; null: `engine.memory_limit` "
+        "and 1 GiB",
     )
     max_seconds: int = Field(
         60,
         ge=1,
         le=86_400,
-        description="CPU seconds that reading a file may take, and again for each 8 MiB of it",
+        description="CPU seconds for reading a file, and again for each 8 MiB of it",
     )
 
 
@@ -187,14 +183,13 @@ class Models(Frozen):
     gates: Gates = Field(Gates(), description="What a candidate must pass to be in force")
     late_data: Literal["flag", "retrain"] = Field(
         "flag",
-        description="When data under fitted months change: `flag` says so; `retrain` fits them and the "
-        "months after again",
+        description="When data under fitted months change: `flag` or `retrain`",
     )
     max_moved_by_model: float = Field(
         0.2,
         ge=0,
         le=1,
-        description="A larger share of customers moved at a month close by the model is amber",
+        description="A larger share of customers moved by the model at a month close is amber",
     )
 
 
@@ -202,7 +197,7 @@ class Report(Frozen):
     """The page of a day."""
 
     shop: str = Field("Our shop", min_length=1, description="The name in the page's title")
-    each_run: bool = Field(True, description="`retail-pipeline run` and the sensor make the last day's page")
+    each_run: bool = Field(True, description="`run` and the sensor make the last day's page")
 
 
 class Alerts(Frozen):
@@ -211,13 +206,10 @@ class Alerts(Frozen):
     ui: str | None = Field(
         None,
         pattern=r"^https?://",
-        description="Address of the Dagster UI, such as `https://dagster.shop.internal`; alerts then carry "
-        "a link",
+        description="Address of the Dagster UI, for links",
     )
     resolved: bool = Field(False, description="Say, too, when a problem is gone")
-    dry_run: OnDisk | None = Field(
-        None, description="Add alerts to this file, a line of JSON each, and send none"
-    )
+    dry_run: OnDisk | None = Field(None, description="A file to which alerts go instead, a line of JSON each")
 
 
 class Sensors(Frozen):
@@ -227,16 +219,14 @@ class Sensors(Frozen):
         30,
         ge=1,
         le=86_400,
-        description="Seconds between two looks of a sensor, at least; a shorter time fills a history faster",
+        description="Least seconds between two looks of a sensor",
     )
 
 
 class Engine(Frozen):
     """What runs the SQL."""
 
-    name: Literal["duckdb", "spark"] = Field(
-        "duckdb", description="What runs the SQL: `duckdb` in process, or `spark`"
-    )
+    name: Literal["duckdb", "spark"] = Field("duckdb", description="`duckdb` (in process) or `spark`")
     memory_limit: str = Field(
         "300MB", pattern=MEMORY, description="DuckDB spills to the lake's `.staging` beyond this"
     )
@@ -270,67 +260,61 @@ class Settings(BaseSettings):
     _file: tuple[Path, str] | None = PrivateAttr(None)
 
     landing: OnDisk = Field(
-        Path("data/landing"), description="Folder where the shop's files arrive, read with its subfolders"
+        Path("data/landing"), description="Folder where files arrive, read with its subfolders"
     )
     lake: OnDisk = Field(
         Path("data/lake"),
-        description="Folder of the tables: a file system with atomic rename, on one machine or shared",
+        description="Folder of the tables, on a file system with atomic rename",
     )
     time_zone: str = Field(
         "UTC",
-        description="Business time zone (IANA name): decides which day a sale belongs to and when schedules"
-        " run",
+        description="Business time zone (IANA name): of a sale's day and of the schedules",
     )
     currency: str | None = Field(
         None,
         pattern=r"^[A-Z]{3}$",
-        description="The lake's currency (ISO 4217); null: that of the first row delivered. Rows in another"
-        " hold their day",
+        description="ISO 4217 code; null: that of the first row delivered. Rows in another hold their day",
     )
-    first_day: date = Field(
-        date(2010, 1, 1), description="First day that can be a partition; rows before it are unreadable"
-    )
+    first_day: date = Field(date(2010, 1, 1), description="Rows before it are unreadable")
     last_day: date | None = Field(
         None,
-        description="Last day that can be a partition, for a closed data set; null: yesterday, moving on",
+        description="For a closed data set; null: yesterday",
     )
     sources: dict[Annotated[str, Field(pattern=NAME)], SourceProfile] = Field(
-        default_factory=dict, description="Source profiles of your own, beside those shipped"
+        default_factory=dict, description="Your source profiles, beside those shipped"
     )
     cleaning: CleaningRules = CleaningRules()
     features: Features = Features()
     model_timing: Literal["previous_month", "same_snapshot"] = Field(
         "previous_month",
-        description="`previous_month`: a day uses its month's model; `same_snapshot`: each day is fitted on"
-        " itself, for studies",
+        description="A day uses its month's model; `same_snapshot`: each day is fitted on itself, for"
+        " studies",
     )
     segmentations: dict[Annotated[str, Field(pattern=NAME)], Parameters] = Field(
         default_factory=lambda: {"behaviour": {}, "rfm_grid": {}},
         validate_default=True,
-        description="The segmentations by name: `behaviour`, `spend_profile`, `value_score`, `rfm_grid`, "
-        "`spend_tiers`; another name says its `method`",
+        description="By name: `behaviour`, `spend_profile`, `value_score`, `rfm_grid`, `spend_tiers`;"
+        " another name says its `method`",
     )
     models: Models = Models()
     restate: Annotated[int | Literal["everything"], BeforeValidator(_days_or_everything)] = Field(
         31,
-        description="Stale snapshots of the last so many days before the last one are made anew with their "
+        description="So many days before the last one, stale snapshots are made anew with their "
         "segments and lists; `everything`: all; 0: none",
     )
     default_campaigns: str | None = Field(
         "behaviour",
-        description="The segmentation whose segments each get a default campaign, and `win_back` for "
-        "`Lapsed`; null, or `behaviour` while it is off: none",
+        description="The segmentation whose segments, and `Lapsed`, each get a default campaign; "
+        "null, or `behaviour` while it is off: none",
     )
     campaigns: dict[Annotated[str, Field(pattern=NAME)], Campaign | None] = Field(
         default_factory=dict,
-        description="Campaigns of your own by name; a default campaign's name replaces it, null drops it",
+        description="By name; a default campaign's name replaces it, null drops it",
     )
     campaign_salt: str = Field(
         "retail_pipeline", min_length=1, description="Another value draws new control arms"
     )
-    suppression: Suppression | None = Field(
-        None, description="The file of customers who objected; null: nobody is taken off the lists"
-    )
+    suppression: Suppression | None = Field(None, description="The file of customers who objected")
     report: Report = Report()
     arrival: Arrival = Arrival()
     readiness: Readiness = Readiness()
@@ -340,14 +324,12 @@ class Settings(BaseSettings):
     engine: Engine = Engine()
     executor: Literal["in_process", "multiprocess"] = Field(
         "in_process",
-        description="Dagster's executor for launched runs: `in_process`, or `multiprocess`, slower by "
-        "seconds a step",
+        description="Dagster's executor: `in_process`, or `multiprocess`, slower by seconds a step",
     )
     code_location: str = Field(
         CODE_LOCATION,
         pattern=r"^[A-Za-z0-9_]+$",
-        description="The code location in `workspace.yaml`; another begins asset keys and alerts, for "
-        "several shops on one instance",
+        description="As in `workspace.yaml`; another begins asset keys and alerts",
     )
 
     @field_validator("time_zone")

@@ -50,11 +50,11 @@ class Campaign(Frozen):
         0.1,
         ge=0,
         lt=1,
-        description="Share of customers in the control arm, 0 up to but not 1",
+        description="Share in the control arm, below 1",
     )
     rank_by: Annotated[str, AfterValidator(_ranking)] = Field(
         "monetary",
-        description="SQL expression over the columns of `rfm_features` and `score`; the highest is rank 1",
+        description="SQL over the columns of `rfm_features` and `score`; the highest is rank 1",
     )
 
 

@@ -67,18 +67,18 @@ class Delivers(Frozen):
 
     weekdays: tuple[Weekday, ...] | None = Field(
         None,
-        description="Days of the week whose sales it delivers, such as `[mon, tue, wed, thu, fri]`; null: "
-        "learned; `[]`: none is expected, for deliveries by the month or days late",
+        description="Days whose sales it delivers, such as `[mon, tue]`; null: learned; `[]`: none is"
+        " expected (deliveries by the month or days late)",
     )
     by: Annotated[time, BeforeValidator(_time)] | None = Field(
         None,
-        description="When a day's delivery must be there on the next morning, in business time; null: "
-        "07:30. `yesterday_is_there` looks half an hour later",
+        description="When it must be there on the next morning; null: 07:30. `yesterday_is_there` "
+        "looks half an hour later",
     )
     lines: Bounds | None = Field(None, description="`[fewest, most]` lines of a day; null: learned")
     value: Bounds | None = Field(
         None,
-        description="`[lowest, highest]` value of a day's kept lines, whole currency units; null: learned",
+        description="`[lowest, highest]` value of a day's kept lines; null: learned",
     )
 
     @model_validator(mode="after")
@@ -98,33 +98,29 @@ class Readiness(Frozen):
         8,
         ge=3,
         le=52,
-        description="How many same weekdays before a day say what is usual; of fewer nothing is learned. At"
-        " most one may lack a delivery for one to be expected",
+        description="So many same weekdays before say what is usual; of fewer nothing is learned. At "
+        "most one may lack a delivery for one to be expected",
     )
     lowest_share: float = Field(
         0.1,
         gt=0,
         le=1,
-        description="Lines or value below this share of the median are odd, however much days vary",
+        description="Lines or value below this share of the median are always odd",
     )
     steady_share: float = Field(
         0.5,
         gt=0,
         le=1,
-        description="Above this share they are not odd, however steady days are; in between it depends on "
-        "how much days vary",
+        description="Above this share they never are; in between it depends on how much days vary",
     )
     early_share: float = Field(
         0.55,
         ge=0,
         le=1,
-        description="A day that ends an hour or more before the usual end is odd below this share of the "
-        "median of lines; 0: never",
+        description="A day that ends an hour early is odd below this share of the median of lines; 0: never",
     )
-    highest_share: float = Field(
-        5, ge=1, description="Up to this many times the median is not odd, however steady days are"
-    )
-    hold: bool = Field(True, description="Missing and odd deliveries hold the day; `false`: they are amber")
+    highest_share: float = Field(5, ge=1, description="Up to so many times the median is never odd")
+    hold: bool = Field(True, description="Missing and odd deliveries hold the day; `false`: amber")
 
     @model_validator(mode="after")
     def _fits(self) -> Readiness:

@@ -45,12 +45,11 @@ class BehaviourParameters(ClusterParameters):
 
     method: Literal["behaviour"] = "behaviour"
     outlier_iqr: float = Field(
-        default=1.5, ge=0, description="Outliers lie this many interquartile ranges above the third quartile"
+        default=1.5, ge=0, description="Outliers lie so many interquartile ranges above the third quartile"
     )
     lower_fence: bool = Field(
         default=False,
-        description="Also count those as far below the first quartile; customers with large refunds would "
-        "then be pampered",
+        description="Also those as far below the first quartile, such as customers with large refunds",
     )
 
 

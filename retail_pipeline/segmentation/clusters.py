@@ -43,21 +43,20 @@ class ClusterParameters(Frozen):
 
     clusters: Annotated[int | Literal["auto"], BeforeValidator(_number_of_clusters)] = Field(
         default=4,
-        description="How many clusters (of `behaviour`: of those who are no outliers), 2 to 10; `auto`: the"
-        " number with the highest silhouette",
+        description="How many clusters, 2 to 10; `auto`: by the highest silhouette",
     )
     cluster_range: tuple[int, int] = Field(
-        default=(2, 8), description="Fewest and most clusters that `auto` and the card's curve look at"
+        default=(2, 8), description="Fewest and most that `auto` and the card's curve look at"
     )
     starts: int = Field(
         default=10,
         ge=1,
         le=1000,
-        description="Random starts of k-means that challenge the deterministic search",
+        description="Random starts of k-means",
     )
     identity_bound: float = Field(default=0.75, ge=0, description=IDENTITY_BOUND)
     grid_above: int = Field(
-        default=200_000, ge=1, description="Above so many customers clusters are found on a weighted grid"
+        default=200_000, ge=1, description="Above so many customers, a weighted grid is clustered"
     )
 
     @field_validator("cluster_range")

@@ -46,7 +46,7 @@ class Gate(Frozen):
     """One gate: how far its figure may go, and what follows when it goes farther."""
 
     limit: FiniteFloat = Field(description="The lowest or highest value that passes")
-    blocks: bool = Field(description="A candidate that fails is not put in force; else the check is amber")
+    blocks: bool = Field(description="A candidate that fails is not put in force; false: the check is amber")
 
 
 class Gates(Frozen):
@@ -54,29 +54,27 @@ class Gates(Frozen):
 
     silhouette: Gate | None = Field(
         Gate(limit=0.2, blocks=True),
-        description="Lowest mean silhouette of the clusters, where the method has clusters",
+        description="Lowest mean silhouette of the clusters",
     )
     smallest_share: Gate | None = Field(
         Gate(limit=0.00001, blocks=True),
-        description="Lowest share of the customers in a segment that has any",
+        description="Lowest share of a segment that has customers",
     )
     stability: Gate | None = Field(
         Gate(limit=0.3, blocks=True),
-        description="Lowest mean adjusted Rand index of ten refits on resampled customers against the "
-        "candidate",
+        description="Lowest mean adjusted Rand index of ten refits",
     )
     feature_drift: Gate | None = Field(
         Gate(limit=0.25, blocks=False),
-        description="Highest population stability index of a feature against the champion's training data",
+        description="Highest population stability index of a feature",
     )
     share_drift: Gate | None = Field(
         Gate(limit=0.25, blocks=False),
-        description="Highest population stability index of the segments' shares against the champion's",
+        description="Highest population stability index of the segments' shares",
     )
     changed: Gate | None = Field(
         Gate(limit=0.3, blocks=True),
-        description="Highest share of customers in a segment where the champion puts them neither now nor "
-        "at the close before",
+        description="Highest share of customers whom the champion put elsewhere",
     )
 
     @field_validator("*", mode="before")

@@ -58,7 +58,7 @@ class Scale(Frozen):
     """How one feature becomes a score: exactly one of ``bins``, ``quantiles`` and ``cuts``."""
 
     bins: int | None = Field(
-        default=None, ge=2, le=MOST_BINS, description="This many bins of equally many customers, 2 to 9"
+        default=None, ge=2, le=MOST_BINS, description="So many bins of equally many customers, 2 to 9"
     )
     quantiles: tuple[float, ...] | None = Field(
         default=None,
@@ -74,13 +74,12 @@ class Scale(Frozen):
     )
     ties: Literal["together", "rank"] = Field(
         default="together",
-        description="Equal customers get equal scores (`together`), or are ranked by ascending customer_id "
-        "(`rank`), to reproduce published tables",
+        description="Equal customers get equal scores (`together`), or are ranked by customer_id (`rank`)",
     )
     on_edge: Literal["below", "above"] | None = Field(
         default=None,
-        description="Where a value on an edge belongs: `below`, (lower, upper], or `above`, [lower, upper);"
-        " null: above `cuts`, below the others",
+        description="Where a value on an edge belongs: `below` or `above`; null: above `cuts`, below "
+        "the others",
     )
 
     @model_validator(mode="after")
@@ -124,18 +123,17 @@ class RfmGridParameters(Frozen):
 
     method: Literal["rfm_grid"] = "rfm_grid"
     recency: Scale = Field(
-        default=Scale(bins=5), description="How recency becomes a score; the fewest days score highest"
+        default=Scale(bins=5), description="The score of recency; the fewest days score highest"
     )
-    frequency: Scale = Field(default=Scale(bins=5), description="How frequency becomes a score")
-    monetary: Scale = Field(default=Scale(bins=5), description="How monetary becomes a score")
+    frequency: Scale = Field(default=Scale(bins=5), description="The score of frequency")
+    monetary: Scale = Field(default=Scale(bins=5), description="The score of monetary")
     pattern_on: Literal["pair", "rfm"] = Field(
         default="pair",
         description="`pair`: rules read two digits, recency and `other`; `rfm`: three",
     )
     other: Literal["frequency", "monetary", "mean_fm"] = Field(
         default="mean_fm",
-        description="Second digit of a pair: `frequency`, `monetary`, or `mean_fm`, the mean of both "
-        "scores, a half rounded up",
+        description="Second digit of a pair: `frequency`, `monetary`, or the mean of both (`mean_fm`)",
     )
     rules: tuple[tuple[str, str], ...] = Field(
         default=RULES,

@@ -45,7 +45,7 @@ class SpendTiersParameters(Frozen):
         default=0.2,
         gt=0,
         lt=1,
-        description="Share of customers with the highest total, and with the highest average, spend",
+        description="Share of customers with the highest total, and the highest average, spend",
     )
     low_share: float = Field(
         default=0.2, gt=0, lt=1, description="Share of customers with the lowest total spend"

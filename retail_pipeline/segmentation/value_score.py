@@ -46,15 +46,14 @@ class ValueScoreParameters(Frozen):
         default=4,
         ge=2,
         le=10,
-        description="Groups of each feature, 2 to 10; the scores go from 0 to one fewer",
+        description="Groups of each feature, 2 to 10",
     )
-    mid_from: int = Field(default=3, ge=1, description="The lowest sum of the three scores that is Mid Value")
+    mid_from: int = Field(default=3, ge=1, description="The lowest sum that is Mid Value")
     high_from: int = Field(default=5, ge=2, description="The lowest sum that is High Value")
     grid_above: int = Field(
         default=200_000,
         ge=one_feature.CELLS,
-        description="A feature with more different values than this is clustered on a weighted grid; at "
-        "least 50000",
+        description="Above so many different values (at least 50000), a weighted grid is clustered",
     )
 
     @model_validator(mode="after")

@@ -43,24 +43,23 @@ class CleaningRules(Frozen):
     """What happens to a readable row. Patterns are regular expressions to be found; null switches off."""
 
     anonymous: Literal["keep", "refuse"] = Field(
-        "keep", description="Sales without a customer: `keep` (they are revenue, never RFM) or `refuse`"
+        "keep", description="Sales without a customer: `keep` (revenue, never RFM) or `refuse`"
     )
     anonymous_ids: AnonymousIds = Field(
         (),
-        description="Customers who are nobody, such as `[0, WALK-IN]`, read as ids are, in any letter case",
+        description="Customers who are nobody, such as `[0, WALK-IN]`, in any letter case",
     )
     invoice_pattern: Pattern | None = Field(None, description="Invoices that do not match are refused")
     product_pattern: Pattern | None = Field(None, description="Product codes that do not match are refused")
     cancellation_pattern: Pattern | None = Field(
         None,
-        description="Invoices that match are cancellations: their lines are returns, as negative lines are "
-        "without it",
+        description="Invoices that match are cancellations: their lines are returns; null: negative "
+        "lines are",
     )
     bad_debt_pattern: Pattern | None = Field(None, description="Invoices that match are bookkeeping: refused")
     adjustment_pattern: Pattern | None = Field(
         None,
-        description="Product codes that match are no products (postage, fees, discounts): kept as "
-        "`adjustment`",
+        description="Product codes that match are postage, fees, discounts: `adjustment`",
     )
     zero_price: Literal["keep", "refuse"] = Field(
         "refuse", description="Lines at price 0 (samples, stock checks): `keep` or `refuse`"
@@ -74,8 +73,7 @@ class CleaningRules(Frozen):
     )
     duplicates: Literal["keep", "drop"] = Field(
         "keep",
-        description="Second and later exact copies of a row in one file: `keep` or `drop`; tills do scan "
-        "twice",
+        description="Further exact copies of a row in one file: `keep` (tills do scan twice) or `drop`",
     )
     tidy_text: bool = Field(True, description="Trim ids and texts, write product codes in capitals")
 

@@ -87,11 +87,11 @@ class Lookup(Frozen):
     """
 
     path: Annotated[str, Field(min_length=1), BeforeValidator(on_disk)] = Field(
-        description="The file, relative to the settings file; with parts of the name of `files` in braces, "
-        "beside the first file"
+        description="The file, relative to the settings file; with parts of the name of `files` in "
+        "braces, beside the first"
     )
-    key: str = Field(description="Its column that tells its rows apart")
-    of: str = Field(description="The first file's column that holds the key")
+    key: str = Field(description="Its key column")
+    of: str = Field(description="The first file's column with the key")
 
     @property
     def parts(self) -> list[str]:
@@ -109,77 +109,64 @@ class SourceProfile(Frozen):
     """
 
     source_system: str = Field(
-        pattern=r"^[^|\s]+$", description="Name of the shop or till system; invoices are counted within it"
+        pattern=r"^[^|\s]+$", description="The shop or till system; invoices are counted within it"
     )
-    columns: dict[str, str] = Field(description="Canonical column: SQL expression over the file's columns")
+    columns: dict[str, str] = Field(description="Canonical column: SQL expression")
     currency: str | None = Field(
         default=None,
         pattern="^[A-Z]{3}$",
-        description="Currency of rows that have no column for it; null: the setting `currency`",
+        description="Currency where no column says it; null: the setting `currency`",
     )
-    time_zone: str | None = Field(
-        None, description="Time zone of times that carry none; null: they are in business time"
-    )
+    time_zone: str | None = Field(None, description="Time zone of times that carry none; null: business time")
     files: str | None = Field(
         default=None,
         min_length=1,
-        description="Names of the files it is for, such as `sales_*.txt` (with a `/`: paths under landing);"
-        " null: any",
+        description="The files it is for, such as `sales_*.txt` (with a `/`: paths under landing); null: any",
     )
     encoding: str | None = Field(
-        None, description="Encoding of text that is not Unicode, such as `cp1252`; null: found out"
+        None, description="Encoding of other text than Unicode, such as `cp1252`; null: found out"
     )
     delimiter: str | None = Field(
-        default=None, pattern=r'^[^"\r\n ]$', description="What separates the fields of text; null: found out"
+        default=None, pattern=r'^[^"\r\n ]$', description="What separates fields; null: found out"
     )
-    decimal_mark: Literal[".", ","] = Field(
-        ".", description="`.` or `,`: decimal mark of numbers in columns by themselves"
-    )
-    thousands_mark: Literal[".", ",", "'", " "] | None = Field(
-        None, description="`.`, `,`, `'` or a blank; null: none"
-    )
+    decimal_mark: Literal[".", ","] = Field(".", description="`.` or `,`")
+    thousands_mark: Literal[".", ",", "'", " "] | None = Field(None, description="`.`, `,`, `'` or a blank")
     date_order: Literal["day_first", "month_first", "year_first"] | None = Field(
-        None, description="`day_first`, `month_first` or `year_first`; null: found out from the whole column"
+        None, description="`day_first`, `month_first` or `year_first`; null: found out"
     )
     skip_rows: int = Field(default=0, ge=0, le=1000, description="Lines before the header")
-    skip_last_rows: int = Field(
-        default=0, ge=0, le=1000, description="Rows at the end that are no data, such as totals"
-    )
+    skip_last_rows: int = Field(default=0, ge=0, le=1000, description="Rows at the end that are no data")
     header: tuple[str, ...] | None = Field(
         default=None,
         min_length=1,
-        description="Names of the columns of a file without a header; needs `files`",
+        description="Column names of a file without a header; needs `files`",
     )
     widths: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
         default=None,
         min_length=1,
-        description="Characters of each column of `header`, where no delimiter parts them",
+        description="Characters of each column of `header`",
     )
     sheet: str | None = Field(
         None,
-        description="The only sheet of a workbook to read; null: all that are shown and have the columns",
+        description="The only sheet to read; null: all shown that have the columns",
     )
-    fill_down: FillDown | None = Field(
-        None, description="Columns that are filled on an order's first line only"
-    )
-    keep_rows: str | None = Field(None, description="A condition; rows for which it is not true are left out")
+    fill_down: FillDown | None = Field(None, description="What is filled on an order's first line only")
+    keep_rows: str | None = Field(None, description="A condition; other rows are left out")
     order_total: str | None = Field(
-        None, description="What the lines of an order come to together; null: the sum of its lines"
+        None, description="What an order's lines come to together; null: their sum"
     )
     lookups: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Lookup] = Field(
         default={}, description="Second files, by name"
     )
     cleaning: CleaningRules | None = Field(
-        None, description="Cleaning rules that this shop needs; those under `cleaning` beat them"
+        None, description="Cleaning rules of this shop; those under `cleaning` beat them"
     )
     replaces: Literal["same_name", "same_days"] | None = Field(
         None,
         description="`same_name` or `same_days`: what a corrected file takes the place of; null: nothing, "
         "it adds",
     )
-    delivers: Delivers | None = Field(
-        None, description="What this source should deliver; null: all of it is learned"
-    )
+    delivers: Delivers | None = Field(None, description="What it should deliver; null: learned")
 
     @field_validator("columns")
     @classmethod
