@@ -91,6 +91,7 @@ def _table(table: Table) -> str:
         *([f"key {', '.join(table.key)}"] if table.key else []),
         *([f"made from {made_from}"] if made_from else []),
         *([f"written with {table.beside}"] if table.beside else []),
+        *([f"kept {table.kept}"] if table.kept != "for good" else []),
     ]
     # what another table before this one has alike is told there
     names = list(TABLES)

@@ -40,7 +40,8 @@ def list_lists(
     settings: SettingsFile = None,
 ) -> None:
     """A line a list: how many customers, handed over by whom, and what it would be today."""
-    from retail_pipeline.lake.state import read_list_releases
+    from retail_pipeline.lake.records import records
+    from retail_pipeline.planning.decisions import ListRelease
     from retail_pipeline.planning.plan import release_notes
 
     with expected_errors():
@@ -54,7 +55,7 @@ def list_lists(
         if wanted is None:
             refuse("no lists are made yet: `retail-pipeline run` first")
         _refuse_without_lists(state, wanted)
-        said = {(r.day, r.campaign): f" by {r.by}: {r.why}" for r in read_list_releases(pipeline.lake)}
+        said = {(r.day, r.campaign): f" by {r.by}: {r.why}" for r in records(pipeline.lake, ListRelease)}
     notes = release_notes(state, wanted)
     grid = Grid("list", "customers", "control", "", title=f"lists of {wanted}")
     for name, made in sorted(state["campaign_lists"][wanted].items()):
@@ -81,7 +82,7 @@ def release(
 ) -> None:
     """Say that lists went to a campaign: they stay as they are; what they would be later goes beside them."""
     from retail_pipeline.lake.lock import writing
-    from retail_pipeline.lake.state import write_list_release
+    from retail_pipeline.lake.records import record
     from retail_pipeline.planning.decisions import ListRelease
 
     with expected_errors():
@@ -97,9 +98,7 @@ def release(
             chosen = sorted(set(campaigns or lists) - state.released_lists(wanted))
             for name in chosen:
                 content = lists[name].content
-                write_list_release(
-                    pipeline.lake, ListRelease(day=wanted, campaign=name, content=content, why=why, by=by)
-                )
+                record(pipeline.lake, ListRelease(day=wanted, campaign=name, content=content, why=why, by=by))
     if not chosen:
         out.print(f"the lists of {wanted} were released before")
         return

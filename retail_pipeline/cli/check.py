@@ -15,30 +15,12 @@ from retail_pipeline.lake.partitions import (
     entries,
     manifests,
 )
-from retail_pipeline.lake.set_aside import apart, raw_path, read_refusals
-from retail_pipeline.lake.state import (
-    read_file_decisions,
-    read_list_releases,
-    read_model_decisions,
-    read_releases,
-    read_retrains,
-)
+from retail_pipeline.lake.records import KINDS, records
+from retail_pipeline.lake.set_aside import apart, raw_path
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
 from retail_pipeline.planning.manifests import Manifest, fingerprint
 from retail_pipeline.settings import Settings
 from retail_pipeline.tables import TABLES
-
-# every kind of record whose reader finds fault with a damaged one
-DECISIONS = (
-    read_refusals,
-    read_file_decisions,
-    read_releases,
-    read_list_releases,
-    read_model_decisions,
-    read_retrains,
-)
-# tables that come into being with another, whose manifest the planner compares
-MADE_WITH = {"rejected_rows": "transactions", "unreadable_rows": "landed_files"}
 
 
 def problems(settings: Settings) -> Iterator[str]:
@@ -58,8 +40,8 @@ def problems(settings: Settings) -> Iterator[str]:
         yield f"lake: {lake.root} does not exist yet; `retail-pipeline run` makes it"
         return
     try:
-        for read in DECISIONS:
-            read(lake)
+        for kind in KINDS:
+            records(lake, kind)
         for table in TABLES.values():
             for home in (lake, apart(lake)):
                 for manifest in manifests(home, table):
@@ -69,16 +51,19 @@ def problems(settings: Settings) -> Iterator[str]:
 
 
 def _damaged(lake: Lake, home: Lake, manifest: Manifest) -> Iterator[str]:
-    folder = home.partition(manifest.table, manifest.partition)
-    whole = home.partition(MADE_WITH.get(manifest.table, manifest.table), manifest.partition)
+    table = TABLES[manifest.table]
+    folder = whole = home.partition(table.name, manifest.partition)
+    if table.beside and not table.planned and TABLES[table.beside].partition_keys == table.partition_keys:
+        # the manifest that the planner compares is that of the table it comes into being with
+        whole = home.partition(table.beside, manifest.partition)
     remedy = f"remove {whole} and run again, it is made anew from its inputs"
-    if TABLES[manifest.table].file.endswith(".json"):
+    if table.file.endswith(".json"):
         found = contents(entries(folder, "[!_]*.json"))
         texts = {path.stem: text.decode("utf-8", "replace") for path, text in found}
         if fingerprint(texts) != manifest.content:
             yield f"lake: {folder} is not what its manifest says: {remedy}"
         return
-    files = [(folder / TABLES[manifest.table].file, manifest.content)]
+    files = [(folder / table.file, manifest.content)]
     for day, part in manifest.parts.items():
         files.append((raw_path(lake, day, manifest.partition["file"]), part.content))
     for path, content in files:

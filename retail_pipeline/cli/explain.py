@@ -23,8 +23,8 @@ from retail_pipeline.engine.duckdb import connect
 from retail_pipeline.lake.partitions import Lake, LakeError
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
 from retail_pipeline.planning.calendar import close_before
-from retail_pipeline.planning.inputs import BOOTSTRAP, SAME_SNAPSHOT, features_inputs
-from retail_pipeline.planning.plan import odd_ids_that_hold, plan
+from retail_pipeline.planning.inputs import BOOTSTRAP, SAME_SNAPSHOT
+from retail_pipeline.planning.plan import is_current, odd_ids_that_hold, plan
 from retail_pipeline.planning.state import State
 from retail_pipeline.settings import Settings, recipe
 from retail_pipeline.tables import TABLES
@@ -229,9 +229,7 @@ def _is_stale(search: _Search) -> bool:
         work.days
         or work.months
         or (day in work.snapshots and state["campaign_lists"].get(day))
-        or not state["rfm_features"][day].is_current(
-            TABLES["rfm_features"], features_inputs(state, settings, day)
-        )
+        or not is_current(state, settings, "rfm_features", day)
     )
 
 

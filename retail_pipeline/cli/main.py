@@ -201,7 +201,7 @@ def release(
     """Use a held day's rows all the same. The decision holds for these rows; other rows are checked anew."""
     from retail_pipeline.defs.resources import Pipeline
     from retail_pipeline.lake.lock import writing
-    from retail_pipeline.lake.state import write_release
+    from retail_pipeline.lake.records import record
     from retail_pipeline.planning.decisions import DayRelease
 
     with expected_errors():
@@ -213,7 +213,7 @@ def release(
                 held = ", ".join(map(str, state.held_days(date.min, date.max))) or "none"
                 refuse(f"{wanted} is not held; held days: {held}")
             content = state["transactions"][wanted].content
-            path = write_release(pipeline.lake, DayRelease(day=wanted, content=content, why=why, by=by))
+            path = record(pipeline.lake, DayRelease(day=wanted, content=content, why=why, by=by))
     out.print(f"{wanted} is released ({path}); `retail-pipeline run` now makes what waited for it")
 
 

@@ -173,7 +173,7 @@ def retrain(
 ) -> None:
     """Fit months anew on the data as they are now: promoted models do not change by themselves."""
     from retail_pipeline.lake.lock import writing
-    from retail_pipeline.lake.state import write_retrain
+    from retail_pipeline.lake.records import record
     from retail_pipeline.planning.calendar import close_before
     from retail_pipeline.planning.decisions import ModelRetrain
     from retail_pipeline.planning.inputs import rests_on_other_data
@@ -190,7 +190,7 @@ def retrain(
             for chosen in wanted:
                 _refuse_unknown(state, chosen)
                 content = state["rfm_features"][close_before(chosen)].content
-                write_retrain(pipeline.lake, ModelRetrain(month=chosen, rfm_features=content, why=why, by=by))
+                record(pipeline.lake, ModelRetrain(month=chosen, rfm_features=content, why=why, by=by))
     if not wanted:
         out.print("no month rests on data that have changed")
         return
@@ -207,7 +207,7 @@ def _decide(
     lake: LakeFolder,
 ) -> None:
     from retail_pipeline.lake.lock import writing
-    from retail_pipeline.lake.state import write_model_decision
+    from retail_pipeline.lake.records import record
     from retail_pipeline.segmentation.gates import ModelDecision
 
     with expected_errors():
@@ -222,7 +222,7 @@ def _decide(
                 why=why,
                 by=by,
             )
-            path = write_model_decision(pipeline.lake, decision)
+            path = record(pipeline.lake, decision)
     done = "is promoted" if word == "promote" else "is rejected"
     out.print(
         f"the candidate of {month} for {escape(segmentation)} {done} ({path}); `retail-pipeline run` now "

@@ -125,16 +125,17 @@ def retry(
 ) -> None:
     """Take back what was said of files; the next run reads again those that could not be read."""
     from retail_pipeline.lake.lock import writing
-    from retail_pipeline.lake.set_aside import forget_refusals
-    from retail_pipeline.lake.state import forget_file_decision
+    from retail_pipeline.lake.records import forget
+    from retail_pipeline.planning.arrivals import Refusal
+    from retail_pipeline.planning.decisions import FileDecision
 
     with expected_errors():
         pipeline = _pipeline(settings, landing, lake)
         with writing(pipeline.lake, err.print):
             state = _state(pipeline)
             for source_id in [_find(state, file, _decidable(state)) for file in files]:
-                forget_refusals(pipeline.lake, [source_id])
-                forget_file_decision(pipeline.lake, source_id)
+                for kind in (Refusal, FileDecision):
+                    forget(pipeline.lake, kind, source_id)
                 out.print(
                     f"{escape(_path(state, source_id))}: the next `retail-pipeline run` looks at it anew"
                 )
@@ -144,7 +145,7 @@ def _decide(
     pipeline: Pipeline, files: list[str], verdict: str, why: str, by: str, whole: bool = False
 ) -> None:
     from retail_pipeline.lake.lock import writing
-    from retail_pipeline.lake.state import write_file_decision
+    from retail_pipeline.lake.records import record
     from retail_pipeline.planning.decisions import FileDecision
 
     with expected_errors(), writing(pipeline.lake, err.print):
@@ -162,7 +163,7 @@ def _decide(
             decision = FileDecision.model_validate(
                 {"source_id": source_id, "verdict": verdict, "days": days, "why": why, "by": by}
             )
-            path = write_file_decision(pipeline.lake, decision)
+            path = record(pipeline.lake, decision)
             name, done = escape(_path(state, source_id)), DONE[verdict]
             of_days = f" for {len(days):,} days, its others count (`--whole`: all of it)" if days else ""
             out.print(f"{name}: {done}{of_days} ({path}); `retail-pipeline run` does the rest")

@@ -171,6 +171,7 @@ def _shape(table: Table) -> dict[str, Any]:
         "dagster/column_schema": _column_schema(table),
         "partitioned by": ", ".join(table.partition_keys),
         "primary key": ", ".join((*table.partition_keys, *table.key)),
+        "kept": table.kept,
     }
 
 

@@ -22,23 +22,19 @@ class EngineError(Exception):
 
 
 class EngineOptions(Protocol):
-    """The settings an engine needs."""
+    """The settings an engine needs: the first two but for the name are DuckDB's, ``remote`` is Spark's."""
 
     @property
-    def name(self) -> str:
-        """Duckdb or spark."""
+    def name(self) -> str: ...
 
     @property
-    def memory_limit(self) -> str:
-        """Beyond it DuckDB spills to disk."""
+    def memory_limit(self) -> str: ...
 
     @property
-    def threads(self) -> int:
-        """DuckDB's threads."""
+    def threads(self) -> int: ...
 
     @property
-    def remote(self) -> str | None:
-        """Spark Connect URL."""
+    def remote(self) -> str | None: ...
 
 
 class Engine(Protocol):
@@ -56,7 +52,7 @@ class Engine(Protocol):
 
 @contextmanager
 def open_engine(options: EngineOptions, lake: Lake) -> Iterator[Engine]:
-    """Open the engine that the settings name; back ends are loaded only when they are used."""
+    # back ends are loaded only when they are used
     if options.name == "spark":
         from retail_pipeline.engine.spark import connect as connect_spark
 

@@ -24,13 +24,11 @@ class DuckDB:
     connection: duckdb.DuckDBPyConnection
 
     def keep(self, name: str, sql: str, inputs: Mapping[str, Input], **parameters: Any) -> None:
-        """Run a statement and keep its result as the temporary table ``name`` for later statements."""
         text = f'create or replace temp table "{name}" as {text_of(sql)}'
         with self._ready(text, inputs, parameters) as used:
             self.connection.execute(text, used)
 
     def run(self, sql: str, inputs: Mapping[str, Input] | None = None, **parameters: Any) -> pa.Table:
-        """Run a statement (its text, or the name of a file in ``tables``) and return its rows."""
         text = text_of(sql)
         with self._ready(text, inputs or {}, parameters) as used:
             return self.connection.sql(text, params=used).to_arrow_table()

@@ -42,7 +42,6 @@ class Spark:
     session: Any
 
     def keep(self, name: str, sql: str, inputs: Mapping[str, Input], **parameters: Any) -> None:
-        """Run a statement and keep its result as the temporary table ``name`` for later statements."""
         with _named_errors():
             rows = self._rows(sql, inputs, parameters)
             self.session.catalog.dropTempView(name)
@@ -50,7 +49,6 @@ class Spark:
             self.session.catalog.cacheTable(name)
 
     def run(self, sql: str, inputs: Mapping[str, Input] | None = None, **parameters: Any) -> pa.Table:
-        """Run a statement (its text, or the name of a file in ``tables``) and return its rows."""
         with _named_errors():
             rows = self._rows(sql, inputs or {}, parameters).toArrow()
         return rows.cast(pa.schema([pa.field(f.name, _nullable(f.type)) for f in rows.schema]))

@@ -104,7 +104,6 @@ def _sample(row: Mapping[Any, Any], table: Table) -> dict[str, str]:
 def _together(
     partitions: Mapping[Partition, pa.Table], table: Table, suite: Sequence[Expectation]
 ) -> pa.Table:
-    """All rows in the columns that ``suite`` looks at, with hive keys."""
     names = table.needed(suite)
     pieces = []
     for partition, rows in partitions.items():
@@ -162,7 +161,6 @@ def _session() -> duckdb.DuckDBPyConnection:
 
 @contextmanager
 def _over(rows: pa.Table) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A session that knows ``rows``."""
     session = _session()
     session.register("rows", rows)
     try:
@@ -200,7 +198,6 @@ def _broken(expectation: Expectation, expressions: Mapping[str, exp.Expression])
 
 
 def _frame(rows: pa.Table, suite: Sequence[Expectation]) -> pd.DataFrame:
-    """The rows and the derived columns as Great Expectations reads them."""
     selected = [exp.alias_(e, name, quoted=True) for name, e in _expressions(rows, suite).items()]
     with _over(rows) as connection:
         arrow = connection.sql(exp.select(*selected).from_("rows").sql(dialect="duckdb")).to_arrow_table()
@@ -211,7 +208,6 @@ def _frame(rows: pa.Table, suite: Sequence[Expectation]) -> pd.DataFrame:
 
 
 def _unexpected(frame: pd.DataFrame, suite: Sequence[Expectation]) -> Iterator[tuple[Expectation, list[int]]]:
-    """Each expectation that some rows break, with those rows' positions in ``frame``."""
     with _great_expectations() as gx:
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}

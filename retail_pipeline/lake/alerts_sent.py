@@ -39,11 +39,6 @@ def read_told(lake: Lake) -> Mapping[str, Told]:
 
 
 def write_told(lake: Lake, told: Told) -> None:
-    """Record that a problem was told.
-
-    Raises:
-        LakeError: the lake cannot be written.
-    """
     path = lake.root / FOLDER / _name(told.key)
     staged = path.with_suffix(f".{os.getpid()}")
     try:
@@ -58,7 +53,6 @@ def write_told(lake: Lake, told: Told) -> None:
 
 
 def forget_told(lake: Lake, keys: Iterable[str]) -> None:
-    """Forget problems that are gone."""
     for key in keys:
         (lake.root / FOLDER / _name(key)).unlink(missing_ok=True)
 

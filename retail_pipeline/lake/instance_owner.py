@@ -23,11 +23,7 @@ class Owner(Frozen):
 
 
 def read_owner(lake: Lake) -> Owner | None:
-    """The instance that the lake belongs to, if any has written to it.
-
-    Raises:
-        LakeError: the record is not readable.
-    """
+    """The instance that the lake belongs to, if any has written to it."""
     path = lake.root / OWNER_FILE
     try:
         return Owner.model_validate_json(path.read_bytes())
@@ -40,11 +36,7 @@ def read_owner(lake: Lake) -> Owner | None:
 
 
 def refuse_stranger(lake: Lake, me: Owner | None) -> None:
-    """Refuse an instance that the lake does not belong to; None, an instance that will not last, never is.
-
-    Raises:
-        LakeError: the lake belongs to another.
-    """
+    """Refuse an instance that the lake does not belong to; None, one that will not last, never is."""
     owner = read_owner(lake) if me else None
     if me and owner and owner.instance != me.instance:
         raise LakeError(
@@ -55,20 +47,12 @@ def refuse_stranger(lake: Lake, me: Owner | None) -> None:
 
 
 def claim(lake: Lake, me: Owner | None) -> None:
-    """Make the lake this instance's, if it is nobody's. The lake's lock must be held.
-
-    Raises:
-        LakeError: the lake belongs to another, or cannot be written.
-    """
+    """Make the lake this instance's, if it is nobody's. The lake's lock must be held."""
     refuse_stranger(lake, me)
     if me and read_owner(lake) is None:
         adopt(lake, me)
 
 
 def adopt(lake: Lake, me: Owner) -> None:
-    """Make the lake this instance's, whosesoever it was. The lake's lock must be held.
-
-    Raises:
-        LakeError: the lake cannot be written.
-    """
+    """Make the lake this instance's, whosesoever it was. The lake's lock must be held."""
     replace_file(lake, lake.root / OWNER_FILE, (me.model_dump_json(indent=1) + "\n").encode())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from retail_pipeline.lake.partitions import Lake, LakeError
+from retail_pipeline.lake.partitions import Lake, not_writable
 
 LOCK_FILE = ".lock"
 # held beside the lock, and by the children that write under it: a parent that is killed frees the lock at
@@ -26,11 +26,7 @@ def _lock(lake: Lake) -> FileLock:
 
 @contextmanager
 def writing(lake: Lake, on_wait: Callable[[str], None] = lambda message: None) -> Iterator[None]:
-    """Hold the lake's lock; say so once when another process holds it, and wait.
-
-    Raises:
-        LakeError: the lake's folder cannot be created or written.
-    """
+    """Hold the lake's lock; say so once when another process holds it, and wait."""
     try:
         lake.root.mkdir(parents=True, exist_ok=True)
         lock = _lock(lake)
@@ -40,10 +36,7 @@ def writing(lake: Lake, on_wait: Callable[[str], None] = lambda message: None) -
             on_wait(f"another process is writing to {lake.root}; waiting for it to finish")
             lock.acquire()
     except OSError as error:
-        raise LakeError(
-            f"the lake {lake.root} cannot be written ({error.strerror}): give its folder to the user that "
-            "runs the pipeline, or name another with --lake or the setting `lake`"
-        ) from error
+        raise not_writable(lake, error) from error
     try:
         with _with_children(lake):
             yield
@@ -70,19 +63,14 @@ def _with_children(lake: Lake) -> Iterator[None]:
 
 
 def shared_hold(lake: Lake) -> int | None:
-    """A file descriptor for child processes to inherit, so that the lock is held until they are gone, too.
-
-    None when this process does not hold the lock.
-    """
+    """A file descriptor for children to inherit, so that the lock is held until they are gone, too."""
     return _held.get(lake.root.resolve())
 
 
 def is_held(lake: Lake) -> bool:
     """True while another process writes to the lake (a sensor then skips its tick)."""
-    if not (lake.root / LOCK_FILE).exists():
-        return False
     lock = _lock(lake)
-    if lock.is_locked:
+    if not (lake.root / LOCK_FILE).exists() or lock.is_locked:
         return False
     try:
         lock.acquire(timeout=0)

@@ -7,10 +7,10 @@ from datetime import date
 from pathlib import Path
 
 from retail_pipeline.lake.partitions import Lake, LakeError, contents, entries, replace_file, write_manifest
-from retail_pipeline.lake.state import read_model_decisions
+from retail_pipeline.lake.records import records
 from retail_pipeline.planning.manifests import Manifest, fingerprint, schema_fingerprint
 from retail_pipeline.segmentation import FittedSegmentation, from_json
-from retail_pipeline.segmentation.gates import Candidate, Verdict, candidate_from_json, verdict
+from retail_pipeline.segmentation.gates import Candidate, ModelDecision, Verdict, candidate_from_json, verdict
 from retail_pipeline.tables import TABLES
 from retail_pipeline.tables.table import Table
 
@@ -19,40 +19,26 @@ OWN_MODEL_FILE = "_model.json"
 
 
 def own_model_path(lake: Lake, day: date, segmentation: str) -> Path:
-    """Where the model lies that was fitted on a snapshot itself."""
     keys = {"snapshot_date": str(day), "segmentation": segmentation}
     return lake.partition("segment_assignments", keys) / OWN_MODEL_FILE
 
 
 def read_model(lake: Lake, month: str, segmentation: str) -> FittedSegmentation:
-    """The model in force in a month.
-
-    Raises:
-        LakeError: the file is missing, damaged, edited or of a newer version.
-    """
+    """The model in force in a month; LakeError when it is missing, damaged, edited or of a newer version."""
     return _model(lake.partition(MODELS.name, {"month": month}) / f"{segmentation}.json")
 
 
 def read_own_model(lake: Lake, day: date, segmentation: str) -> FittedSegmentation:
-    """The model that a snapshot was fitted with on itself.
-
-    Raises:
-        LakeError: the file is missing, damaged, edited or of a newer version.
-    """
+    """The model that a snapshot was fitted with on itself; LakeError as above."""
     return _model(own_model_path(lake, day, segmentation))
 
 
 def model_names(lake: Lake, month: str) -> list[str]:
-    """The segmentations that have a model in a month."""
     return [path.stem for path in entries(lake.partition(MODELS.name, {"month": month}), "[!_]*.json")]
 
 
 def read_candidates(lake: Lake, month: str) -> Mapping[str, Candidate]:
-    """The candidates of a month, by segmentation.
-
-    Raises:
-        LakeError: a file is damaged, edited or of a newer version.
-    """
+    """The candidates of a month, by segmentation; LakeError as above."""
     found = {}
     for path, text in contents(entries(lake.partition(CANDIDATES.name, {"month": month}), "[!_]*.json")):
         try:
@@ -63,12 +49,8 @@ def read_candidates(lake: Lake, month: str) -> Mapping[str, Candidate]:
 
 
 def judged(lake: Lake, month: str) -> Mapping[str, tuple[Candidate, Verdict]]:
-    """The candidates of a month, by segmentation, with what their gates and people's decisions make of them.
-
-    Raises:
-        LakeError: a file is damaged, edited or of a newer version.
-    """
-    decisions = {d.segmentation: d for d in read_model_decisions(lake) if d.month == month}
+    """The candidates of a month, with what their gates and people's decisions make of them."""
+    decisions = {d.segmentation: d for d in records(lake, ModelDecision) if d.month == month}
     return {
         name: (candidate, verdict(candidate, decisions.get(name)))
         for name, candidate in read_candidates(lake, month).items()

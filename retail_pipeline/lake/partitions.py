@@ -38,17 +38,21 @@ class LakeError(Exception):
     """The lake cannot be read or written; the message names the path and what to do."""
 
 
+def not_writable(lake: Lake, error: OSError) -> LakeError:
+    return LakeError(
+        f"the lake {lake.root} cannot be written ({error.strerror}): give its folder to the user that "
+        "runs the pipeline, or name another with --lake or the setting `lake`"
+    )
+
+
 def disk_is_full(error: BaseException) -> bool:
     """True when an error, or what caused it, is that there is no room left."""
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, OSError) and found.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        # DuckDB and Arrow say so in words alone
-        if "No space left" in str(found):
-            return True
-        found = found.__cause__ or found.__context__
-    return False
+    # DuckDB and Arrow say so in words alone
+    says_so = "No space left" in str(error) or (
+        isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    )
+    cause = error.__cause__ or error.__context__
+    return says_so or (cause is not None and disk_is_full(cause))
 
 
 @dataclass(frozen=True)
@@ -62,16 +66,11 @@ class Lake:
         return self.root.joinpath(table, *(f"{k}={v}" for k, v in keys.items()))
 
     def data(self, table: str, keys: Mapping[str, str]) -> Path:
-        """The data file of one partition."""
         return self.partition(table, keys) / DATA_FILE
 
 
 def prepare(lake: Lake) -> None:
-    """Create the lake's folder and clear what a killed run left in staging. The lake's lock must be held.
-
-    Raises:
-        LakeError: the folder cannot be created or written.
-    """
+    """Create the lake's folder and clear what a killed run left in staging. The lake's lock must be held."""
     staging = lake.root / STAGING
     try:
         shutil.rmtree(staging, ignore_errors=True)
@@ -80,10 +79,7 @@ def prepare(lake: Lake) -> None:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        raise LakeError(
-            f"the lake {lake.root} cannot be written ({error.strerror}): give its folder to the user that "
-            "runs the pipeline, or name another with --lake or the setting `lake`"
-        ) from error
+        raise not_writable(lake, error) from error
 
 
 def entries(folder: Path, pattern: str) -> list[Path]:
@@ -104,9 +100,7 @@ def entries(folder: Path, pattern: str) -> list[Path]:
 
 
 def contents(paths: Iterable[Path]) -> Iterator[tuple[Path, bytes]]:
-    """Files of the lake with what they hold, but those that are not there.
-
-    A run takes partitions away and replaces them while others read: what is gone is gone for them, too.
+    """Files of the lake with what they hold, but those that a run has taken away meanwhile.
 
     Raises:
         LakeError: one is there and cannot be read.
@@ -124,11 +118,7 @@ def contents(paths: Iterable[Path]) -> Iterator[tuple[Path, bytes]]:
 
 
 def replace_file(lake: Lake, path: Path, content: bytes | pa.Buffer) -> None:
-    """Put ``content`` at ``path`` in one step: readers see the old file or the new one, never half of it.
-
-    Raises:
-        LakeError: the disk is full or the folder cannot be written; what was there before is untouched.
-    """
+    """Put ``content`` at ``path`` in one step: readers see the old file or the new one, never half of it."""
     staged = lake.root / STAGING / f"{os.getpid()}-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
     try:
         staged.parent.mkdir(parents=True, exist_ok=True)
@@ -145,12 +135,9 @@ def replace_file(lake: Lake, path: Path, content: bytes | pa.Buffer) -> None:
 
 
 def parquet_bytes(data: pa.Table) -> tuple[pa.Buffer, str]:
-    """Serialise a table to Parquet: the bytes and their sha256. Same table, same bytes.
-
-    Ids, money and moments of time repeat too seldom for a dictionary: making one and giving it up takes twice
-    as long as writing them, and more room.
-    """
+    """Serialise a table to Parquet: the bytes and their sha256. Same table, same bytes."""
     sink = pa.BufferOutputStream()
+    # ids, money and moments repeat too seldom: making a dictionary and giving it up takes twice as long
     repeating = [f.name for f in data.schema if f.name not in PLAIN and not _is_plain(f.type)]
     pq.write_table(
         data,
@@ -170,12 +157,7 @@ def _is_plain(kind: pa.DataType) -> bool:
 
 
 def write_partition(
-    lake: Lake,
-    table: Table,
-    keys: Mapping[str, str],
-    data: pa.Table,
-    inputs: Mapping[str, str],
-    **facts: Any,
+    lake: Lake, table: Table, keys: Mapping[str, str], data: pa.Table, inputs: Mapping[str, str], **facts: Any
 ) -> Manifest:
     """Write one partition atomically and return its manifest.
 
@@ -216,7 +198,6 @@ def write_partitions(
 
 
 def write_manifest(lake: Lake, manifest: Manifest) -> None:
-    """Write a partition's manifest: the last step of making it."""
     path = lake.partition(manifest.table, manifest.partition) / MANIFEST_FILE
     replace_file(lake, path, (manifest.model_dump_json(indent=1, exclude_defaults=True) + "\n").encode())
 
@@ -232,7 +213,7 @@ def manifests(lake: Lake, table: Table) -> Iterator[Manifest]:
     """Every manifest of a table, ordered by partition.
 
     Raises:
-        LakeError: a manifest is not readable (edited by hand, or cut by a failing disk).
+        LakeError: one is not readable (edited by hand, or cut by a failing disk).
     """
     for path, content in contents(f / MANIFEST_FILE for f in folders(lake, table)):
         try:
@@ -242,11 +223,7 @@ def manifests(lake: Lake, table: Table) -> Iterator[Manifest]:
 
 
 def folders(lake: Lake, table: Table) -> list[Path]:
-    """The folders of a table's partitions, in order, be they whole or not.
-
-    Raises:
-        LakeError: a folder cannot be read.
-    """
+    """The folders of a table's partitions, in order, be they whole or not."""
     found = [lake.root / table.name]
     for key in table.partition_keys:
         found = [path for folder in found for path in entries(folder, f"{key}=*")]
@@ -264,11 +241,7 @@ def bytes_a_row(lake: Lake, made: Iterable[Manifest]) -> float | None:
 
 
 def read_partition(lake: Lake, table: Table, keys: Mapping[str, str]) -> pa.Table:
-    """Read one partition's rows.
-
-    Raises:
-        LakeError: the data file is missing or damaged.
-    """
+    """One partition's rows; LakeError when the file is missing or damaged."""
     path = lake.data(table.name, keys)
     try:
         return pq.read_table(path, partitioning=None)

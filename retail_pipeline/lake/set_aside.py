@@ -1,46 +1,30 @@
-"""What landed and does not count: refusals, and the rows of files that are replaced or held back.
+"""What landed and does not count: the rows of files that are replaced or held back.
 
 Under ``set_aside/`` files lie as they would in the tables, so that the tables hold nothing that must not be
-summed, nothing is lost, and what counts again goes back by a rename. Under ``quarantine/`` there is a record
-for each file that could not be read.
+summed, nothing is lost, and what counts again goes back by a rename.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from retail_pipeline.lake.partitions import (
-    MANIFEST_FILE,
-    Lake,
-    LakeError,
-    contents,
-    entries,
-    manifests,
-    replace_file,
-)
-from retail_pipeline.planning.arrivals import Refusal
+from retail_pipeline.lake.partitions import MANIFEST_FILE, Lake, LakeError, manifests
 from retail_pipeline.planning.deliveries import Deliveries
 from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.tables import TABLES
 
 SET_ASIDE = "set_aside"
-QUARANTINE = "quarantine"
 FILES, RAW, UNREADABLE = (TABLES[t] for t in ("landed_files", "raw_transactions", "unreadable_rows"))
 
 
 def apart(lake: Lake) -> Lake:
-    """Where the rows that do not count lie, laid out like the lake."""
     return Lake(lake.root / SET_ASIDE)
 
 
 def read_landed(lake: Lake) -> tuple[Mapping[str, Manifest], frozenset[str]]:
-    """The manifests of all landed files by source_id, and which of the files are set aside as a whole.
-
-    Raises:
-        LakeError: a manifest is not readable.
-    """
+    """The manifests of all landed files by source_id, and which of the files are set aside as a whole."""
     counting = {m.partition["file"]: m for m in manifests(lake, FILES)}
     aside = {m.partition["file"]: m for m in manifests(apart(lake), FILES)}
     return {**aside, **counting}, frozenset(aside.keys() - counting.keys())
@@ -61,9 +45,6 @@ def settle(lake: Lake, landed: Mapping[str, Manifest], found: Deliveries) -> lis
     """Put every landed file's rows where they belong; the files that changed their place as a whole.
 
     The lake's lock must be held. Each step is a rename: a crash in between is mended by the next call.
-
-    Raises:
-        LakeError: something cannot be moved.
     """
     try:
         return [s for s, manifest in landed.items() if _settle(lake, s, manifest, found)]
@@ -113,32 +94,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def read_refusals(lake: Lake) -> Mapping[str, Refusal]:
-    """The files that could not be read, by source_id.
-
-    Raises:
-        LakeError: a record is not readable.
-    """
-    return {refusal.source_id: refusal for refusal in _refusals(lake)}
-
-
-def _refusals(lake: Lake) -> Iterator[Refusal]:
-    for path, content in contents(entries(lake.root / QUARANTINE, "*.json")):
-        try:
-            yield Refusal.model_validate_json(content)
-        except ValueError as error:
-            raise LakeError(f"{path} is no record of a refused file: remove it ({error})") from error
-
-
-def write_refusal(lake: Lake, refusal: Refusal) -> None:
-    """Record that a file could not be read."""
-    content = (refusal.model_dump_json(indent=1) + "\n").encode()
-    replace_file(lake, lake.root / QUARANTINE / f"{refusal.source_id}.json", content)
-
-
-def forget_refusals(lake: Lake, source_ids: Collection[str]) -> None:
-    """Take refusals away: the files landed, or shall be tried again."""
-    for source_id in source_ids:
-        (lake.root / QUARANTINE / f"{source_id}.json").unlink(missing_ok=True)

@@ -19,15 +19,13 @@ class SuppressionError(Exception):
 
 
 class SuppressionFile(Protocol):
-    """The settings of a suppression file."""
+    """The settings of a suppression file: CSV or Parquet, and how old it may be on the day of a list."""
 
     @property
-    def path(self) -> Path:
-        """A CSV or Parquet file with a column customer_id."""
+    def path(self) -> Path: ...
 
     @property
-    def max_age_days(self) -> int:
-        """How old the file may be on the day of a list."""
+    def max_age_days(self) -> int: ...
 
 
 def read_suppressed(file: SuppressionFile | None, day: date) -> pa.Table:

@@ -39,13 +39,11 @@ class Account:
 
     @property
     def says(self) -> str:
-        """The sum in words."""
         parts = [f"{name} {rows:,}" for name, rows in self.became.items() if rows or name in ALWAYS]
         return f"files {self.files:,}, rows read {self.rows_read:,}: {', '.join(parts)}"
 
 
 def account(state: State) -> Account:
-    """Account for every row of the files that count or wait."""
     became = Counter[str]()
     waiting = state.landed.keys() & state.quarantined.keys()
     files = {**state.counting, **{source_id: state.landed[source_id] for source_id in sorted(waiting)}}

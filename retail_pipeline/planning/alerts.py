@@ -135,7 +135,6 @@ class Problem:
 
     @property
     def remedy(self) -> str:
-        """What to do, with the command."""
         return KINDS[self.kind].remedy.format(it=self.it)
 
 
@@ -180,7 +179,6 @@ def of_days(state: State) -> Iterator[Problem]:
 
 
 def of_lists(state: State) -> Iterator[Problem]:
-    """The lists that were handed over and have another beside them."""
     for day, lists in sorted(state["restated_lists"].items()):
         for campaign, restated in sorted(lists.items()):
             page = f"/assets/campaign_lists?view=partitions&partition={day}"
@@ -189,7 +187,6 @@ def of_lists(state: State) -> Iterator[Problem]:
 
 
 def of_ids(state: State, recipe: Recipe) -> Iterator[Problem]:
-    """What is odd about the customer ids of the last snapshot."""
     if day := max(state["rfm_features"], default=None):
         kind = "ids_hold" if recipe.ids == "hold" else "ids_odd"
         page = f"/assets/rfm_features?view=partitions&partition={day}"
@@ -198,7 +195,6 @@ def of_ids(state: State, recipe: Recipe) -> Iterator[Problem]:
 
 
 def of_work(failed: Iterable[FailedWork]) -> Iterator[Problem]:
-    """The work that is not tried again."""
     for one in failed:
         what = f"{one.named}: {one.why}"
         yield Problem("work_failed", f"work_failed.{one.work}", what, one.named, f"/runs/{one.run_id}")

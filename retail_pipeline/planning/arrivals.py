@@ -55,7 +55,6 @@ class Refusal(Frozen):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every path under which the content was tried."""
         return (self.path, *self.also)
 
     @property
@@ -71,7 +70,6 @@ def partition_key(path: str, source_id: str) -> str:
 
 
 def source_of(key: str) -> str:
-    """The source_id in a partition key."""
     return key.rpartition("@")[2]
 
 

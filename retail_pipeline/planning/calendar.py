@@ -8,7 +8,6 @@ from itertools import groupby
 
 
 def month_of(day: date) -> str:
-    """``2011-12-09`` -> ``2011-12``."""
     return f"{day:%Y-%m}"
 
 
@@ -18,7 +17,6 @@ def close_before(month: str) -> date:
 
 
 def last_of_month(day: date) -> date:
-    """``2011-12-09`` -> ``2011-12-31``."""
     return (day.replace(day=1) + timedelta(days=31)).replace(day=1) - timedelta(days=1)
 
 
@@ -32,7 +30,6 @@ def months_in_force(first_day: date, through: date) -> list[str]:
 
 
 def every_day(first: date, last: date) -> list[date]:
-    """The days from the first to the last, both included."""
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 

@@ -45,7 +45,6 @@ class FileDecision(Frozen):
 
     @property
     def leaves_all_out(self) -> bool:
-        """True when nothing of the file shall ever count."""
         return self.verdict == "reject" and not self.days
 
 

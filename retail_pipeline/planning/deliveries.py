@@ -61,7 +61,6 @@ class Deliveries:
     held: Mapping[str, Held] = field(default_factory=dict)
 
     def counts(self, source_id: str) -> bool:
-        """True when the file counts, be it on some of its days only."""
         held = self.held.get(source_id)
         return source_id not in self.replaced and (held is None or held.days is not None)
 

@@ -1,32 +1,161 @@
-"""What each partition is made from, by fingerprint: the inputs that its manifest records."""
+"""What each partition is made from, by fingerprint: the inputs that its manifest records.
+
+A table's declaration names them (``Table.made_from``); here stands how each is found.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-from retail_pipeline.planning.calendar import (
-    close_before,
-    month_of,
-    months_in_force,
-)
-from retail_pipeline.planning.manifests import Manifest, fingerprint, schema_fingerprint
+from retail_pipeline.planning.calendar import close_before, month_of, months_in_force
+from retail_pipeline.planning.manifests import Manifest, content_of, fingerprint, schema_fingerprint
 from retail_pipeline.planning.state import Recipe, State
 from retail_pipeline.tables import TABLES
-from retail_pipeline.tables.table import SAME, UP_TO, Reads
+from retail_pipeline.tables import table as over
+from retail_pipeline.tables.table import SAME, UP_TO, Over, Reads
 
 BOOTSTRAP = "bootstrap"
 SAME_SNAPSHOT = "same_snapshot"
 
 
-def transactions_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
-    """What a day of transactions is made from."""
-    delivered = state.raw.get(day, {})
-    return {
-        "raw_transactions": fingerprint([(s, m.parts[day].content) for s, m in delivered.items()]),
-        "cleaning": fingerprint([recipe.cleaning_of(manifest) for manifest in delivered.values()]),
-        "checks": recipe.checks,
+@dataclass(frozen=True)
+class _Partition:
+    """A partition of a table: its day or month, and its segmentation or campaign if it has one."""
+
+    state: State
+    recipe: Recipe
+    table: str
+    key: Any
+    name: str
+
+    @property
+    def close(self) -> date:
+        return close_before(self.key if isinstance(self.key, str) else month_of(self.key))
+
+    @property
+    def delivered(self) -> Mapping[str, Manifest]:
+        return self.state.raw.get(self.key, {})
+
+    def content(self, table: str, key: date | str) -> str:
+        """Names what a table holds of a day or month; empty when there is nothing.
+
+        Where days have names it is that of this name (a campaign's segmentation), or all that the day has.
+        """
+        made, names = self.state[table].get(key), TABLES[table].partition_keys[1:]
+        if names and self.name:
+            is_other = names != TABLES[self.table].partition_keys[1:]
+            made = (made or {}).get(self.recipe.campaigns[self.name][0] if is_other else self.name)
+        elif names:
+            made = made or {}
+        return content_of(made)
+
+
+_READ: Mapping[Over, Callable[[_Partition, str], str]] = {
+    over.SAME: lambda at, table: at.content(table, at.key),
+    over.EVERY_FILE: lambda at, table: fingerprint(
+        [(source_id, landed.parts[at.key].content) for source_id, landed in at.delivered.items()]
+    ),
+    over.UP_TO: lambda at, table: at.state.history_fingerprint(at.key, table),
+    over.DAYS_BEFORE: lambda at, table: earlier_invoices(at.state, at.recipe, at.key),
+    over.MONTH_CLOSE: lambda at, table: at.content(table, at.close),
+    over.MONTH_BEFORE: lambda at, table: at.content(table, month_of(at.close)),
+    over.MONTH_IN_FORCE: lambda at, table: _model_in_force(at, table),
+}
+
+
+def _model_in_force(at: _Partition, table: str) -> str:
+    source = model_source(at.state, at.recipe, at.key)
+    return at.content(table, source) or source
+
+
+# how the report's own tables are made; the page alone has a manifest that is compared
+_SHAPES = {
+    name: [table.code_version, schema_fingerprint(table.arrow)]
+    for name, table in TABLES.items()
+    if table.layer == "reports"
+}
+
+
+def _days_reported(at: _Partition) -> str:
+    made, first = at.state["transactions"], at.state.first_day or at.key
+    days = [(day, m.content, m.counts) for day, m in sorted(made.items()) if first <= day <= at.key]
+    return fingerprint(days, sorted(at.state.counting))
+
+
+def _models_reported(at: _Partition) -> str:
+    made, first = at.state["segmentation_models"], at.state.first_day or at.key
+    months = [] if at.recipe.model_timing == SAME_SNAPSHOT else months_in_force(first, at.key)
+    models = {month: made[month].content for month in months if month in made}
+    return fingerprint(models, sorted(at.state.model_decisions.items()))
+
+
+def _features_before(at: _Partition) -> str:
+    # only a champion is compared on them
+    month = month_of(at.close)
+    return at.content("rfm_features", close_before(month)) if at.content("segmentation_models", month) else ""
+
+
+# what is no table: settings and what people decided; None is left out
+_FACTS: Mapping[str, Callable[[_Partition], str | None]] = {
+    "cleaning": lambda at: fingerprint([at.recipe.cleaning_of(m) for m in at.delivered.values()]),
+    "checks": lambda at: at.recipe.checks,
+    "sums": lambda at: at.recipe.customer_days,
+    "features": lambda at: at.recipe.features,
+    "features and sums": lambda at: fingerprint(at.recipe.features, at.recipe.customer_days),
+    "features before": _features_before,
+    # a month that is complete is made from what there is
+    "last day awaited": lambda at: str(at.close) if lacks_last_day(at.state, at.key) else None,
+    "segmentations": lambda at: fingerprint(dict(at.recipe.segmentations)),
+    "gates": lambda at: at.recipe.gates,
+    "decisions": lambda at: at.state.model_decisions.get(at.key, ""),
+    "segmentation": lambda at: at.recipe.segmentations[at.name],
+    "campaign": lambda at: at.recipe.campaigns[at.name][1],
+    "suppression": lambda at: at.state.suppression,
+    "how lists are made": lambda at: TABLES["campaign_lists"].code_version,
+    "days reported": _days_reported,
+    "models reported": _models_reported,
+    "report": lambda at: at.recipe.report,
+    "how reports are made": lambda at: fingerprint(_SHAPES),
+}
+
+
+def inputs_of(
+    state: State, recipe: Recipe, table: str, partition: date | str, name: str = ""
+) -> dict[str, str]:
+    """What a partition of a table is made from: of a day or month, and of a segmentation or campaign."""
+    declared, at = TABLES[table], _Partition(state, recipe, table, partition, name)
+    if declared.made_from is None:
+        parameters = {"parameters": fingerprint(recipe.parameters[table])} if declared.parameters else {}
+        return {r.table: _READ[by_statement(r).over](at, r.table) for r in declared.reads} | parameters
+    found = {
+        named: _READ[made.over](at, made.table) if isinstance(made, Reads) else _FACTS[made](at)
+        for named, made in declared.made_from.items()
     }
+    return {named: value for named, value in found.items() if value is not None}
+
+
+def partitions_read(state: State, reads: Reads, day: date) -> dict[date, Manifest | Mapping[str, Manifest]]:
+    """The partitions that a statement alone reads for a day, by day (and name); of held days none.
+
+    Raises:
+        ValueError: a statement alone cannot read the table so.
+    """
+    made = state[by_statement(reads).table]
+    days = [d for d in sorted(made) if d <= day] if reads.over == UP_TO else [day] if day in made else []
+    return {d: made[d] for d in days if state.may_be_read(reads.table, d)}
+
+
+def by_statement(reads: Reads) -> Reads:
+    """The same, if a statement alone can read it; ValueError if not."""
+    if not TABLES[reads.table].of_days or reads.over not in (SAME, UP_TO):
+        raise ValueError(
+            f"{reads.table} ({reads.over}) cannot be read by a statement alone: a table made from it needs "
+            "code of its own in defs/assets"
+        )
+    return reads
 
 
 def read_by_no_profile(state: State, recipe: Recipe) -> dict[str, Manifest]:
@@ -37,52 +166,9 @@ def read_by_no_profile(state: State, recipe: Recipe) -> dict[str, Manifest]:
     return {s: landed for s, landed in state.counting.items() if landed.read_by not in recipe.profiles}
 
 
-def customer_days_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
-    """What a day of customer_days is made from."""
-    return {
-        "transactions": state["transactions"][day].content,
-        "earlier": earlier_invoices(state, recipe, day),
-        "features": recipe.customer_days,
-    }
-
-
 def earlier_invoices(state: State, recipe: Recipe, day: date) -> str:
     """Names the transactions of the days before in which an invoice of the day may have begun."""
     return fingerprint(state.sold_before(day, recipe.invoice_days))
-
-
-def features_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
-    """What a snapshot of rfm_features is made from."""
-    return {"customer_days": state.history_fingerprint(day), "features": recipe.features}
-
-
-def candidate_inputs(state: State, recipe: Recipe, month: str) -> dict[str, str]:
-    """What a month's candidates are made from."""
-    close = close_before(month)
-    champion, before = (
-        state["segmentation_models"].get(month_of(close)),
-        state["rfm_features"].get(close_before(month_of(close))),
-    )
-    # named only where it is so: a month that is complete is made from what there is
-    lacks = {"lacks": str(close)} if lacks_last_day(state, month) else {}
-    return lacks | {
-        "rfm_features": state["rfm_features"][close].content,
-        "rfm_features_before": before.content if champion and before else "",
-        "features": fingerprint(recipe.features, recipe.customer_days),
-        "segmentations": fingerprint(dict(recipe.segmentations)),
-        "gates": recipe.gates,
-        "champion": champion.content if champion else "",
-    }
-
-
-def model_inputs(state: State, month: str) -> dict[str, str]:
-    """What a month's models are chosen from."""
-    champion = state["segmentation_models"].get(month_of(close_before(month)))
-    return {
-        "candidates": state["model_candidates"][month].content,
-        "champion": champion.content if champion else "",
-        "decisions": state.model_decisions.get(month, ""),
-    }
 
 
 def candidates_are_current(state: State, recipe: Recipe, month: str) -> bool:
@@ -94,7 +180,7 @@ def candidates_are_current(state: State, recipe: Recipe, month: str) -> bool:
     made: Manifest | None = state["model_candidates"].get(month)
     if made is None:
         return False
-    inputs = candidate_inputs(state, recipe, month)
+    inputs = inputs_of(state, recipe, "model_candidates", month)
     has_come = "lacks" in made.inputs and "lacks" not in inputs
     if recipe.late_data == "flag" and not has_come and state.retrained.get(month) != inputs["rfm_features"]:
         inputs |= {name: made.inputs.get(name, "") for name in ("rfm_features", "rfm_features_before")}
@@ -114,117 +200,8 @@ def rests_on_other_data(state: State, month: str) -> bool:
 
 
 def model_source(state: State, recipe: Recipe, day: date) -> str:
-    """Where a day's model comes from.
-
-    ``bootstrap``, ``same_snapshot``, or the month whose model is in force.
-    """
+    """``bootstrap``, ``same_snapshot``, or the month whose model is in force on a day."""
     if recipe.model_timing == SAME_SNAPSHOT:
         return SAME_SNAPSHOT
     first = state.first_day
     return BOOTSTRAP if first is None or month_of(day) <= month_of(first) else month_of(day)
-
-
-def assignments_inputs(state: State, recipe: Recipe, day: date, segmentation: str) -> dict[str, str]:
-    """What a snapshot of segment_assignments is made from."""
-    source = model_source(state, recipe, day)
-    previous = state["segment_assignments"].get(close_before(month_of(day)), {}).get(segmentation)
-    return {
-        "rfm_features": state["rfm_features"][day].content,
-        "model": state["segmentation_models"][source].content
-        if source in state["segmentation_models"]
-        else source,
-        "segmentation": recipe.segmentations[segmentation],
-        "previous": previous.content if previous else "",
-    }
-
-
-def list_inputs(state: State, recipe: Recipe, day: date, campaign: str) -> dict[str, str]:
-    """What a campaign list is made from."""
-    segmentation, settings = recipe.campaigns[campaign]
-    return {
-        "segment_assignments": state["segment_assignments"][day][segmentation].content,
-        "rfm_features": state["rfm_features"][day].content,
-        "campaign": settings,
-        "suppression": state.suppression,
-    }
-
-
-def restated_inputs(state: State, recipe: Recipe, day: date, campaign: str) -> dict[str, str]:
-    """What the restatement of a released list is made from."""
-    return {
-        **list_inputs(state, recipe, day, campaign),
-        "released": state["campaign_lists"][day][campaign].content,
-        "campaign_lists": TABLES["campaign_lists"].code_version,
-    }
-
-
-# how the report's own tables are made; the page alone has a manifest that is compared
-_SHAPES = {
-    name: [table.code_version, schema_fingerprint(table.arrow)]
-    for name, table in TABLES.items()
-    if table.layer == "reports"
-}
-
-
-def report_inputs(state: State, recipe: Recipe, day: date) -> dict[str, str]:
-    """What the report of a day is made from."""
-    first = state.first_day or day
-    months = [] if recipe.model_timing == SAME_SNAPSHOT else months_in_force(first, day)
-    models = {m: state["segmentation_models"][m].content for m in months if m in state["segmentation_models"]}
-    days = [(d, m.content, m.counts) for d, m in sorted(state["transactions"].items()) if first <= d <= day]
-    return {
-        "rfm_features": state["rfm_features"][day].content,
-        "segment_assignments": fingerprint(
-            {n: m.content for n, m in state["segment_assignments"][day].items()}
-        ),
-        "campaign_lists": fingerprint(
-            {n: m.content for n, m in state["campaign_lists"].get(day, {}).items()}
-        ),
-        "transactions": fingerprint(days, sorted(state.counting)),
-        "customer_days": state.history_fingerprint(day),
-        "models": fingerprint(models, sorted(state.model_decisions.items())),
-        "settings": recipe.report,
-        "tables": fingerprint(_SHAPES),
-    }
-
-
-# tables that are made from more than what they read as a whole
-_SPECIAL: Mapping[str, Callable[[State, Recipe, date], dict[str, str]]] = {
-    "transactions": transactions_inputs,
-    "customer_days": customer_days_inputs,
-    "rfm_features": features_inputs,
-    "report": report_inputs,
-}
-
-
-def inputs_of(state: State, recipe: Recipe, table: str, day: date) -> dict[str, str]:
-    """What a day of a table is made from: by its declaration, unless it is one of a kind."""
-    if table in _SPECIAL:
-        return _SPECIAL[table](state, recipe, day)
-    parameters = {"parameters": fingerprint(recipe.parameters[table])} if TABLES[table].parameters else {}
-    return {reads.table: _contents(state, reads, day) for reads in TABLES[table].reads} | parameters
-
-
-def partitions_read(state: State, reads: Reads, day: date) -> dict[date, Manifest | Mapping[str, Manifest]]:
-    """The partitions that a statement alone reads for a day, by day (and name); of held days none.
-
-    Raises:
-        ValueError: a statement alone cannot read the table so.
-    """
-    table = TABLES[reads.table]
-    if not table.of_days or reads.over not in (SAME, UP_TO):
-        raise ValueError(
-            f"{table.name} ({reads.over}) cannot be read by a statement alone: a table made from it needs "
-            "code of its own in defs/assets"
-        )
-    made = state[table.name]
-    days = [d for d in sorted(made) if d <= day] if reads.over == UP_TO else [day] if day in made else []
-    return {d: made[d] for d in days if table.partition_keys != ("date",) or state.stands(d)}
-
-
-def _contents(state: State, reads: Reads, day: date) -> str:
-    found = []
-    for read, made in partitions_read(state, reads, day).items():
-        named = made if isinstance(made, Mapping) else {"": made}
-        found.append((read, {name: manifest.content for name, manifest in named.items()}))
-    return fingerprint(found)

@@ -65,7 +65,6 @@ class Overlap(Frozen):
     days: dict[date, tuple[int, int]] = {}
 
     def on(self, day: date) -> Overlap:
-        """What they have in common on one of their common days."""
         lines, of = self.days.get(day, (0, 0)) if self.days else (self.lines, self.of)
         return Overlap(lines=lines, of=of)
 
@@ -121,7 +120,6 @@ class Manifest(Frozen):
 
     @property
     def blocked(self) -> bool:
-        """True when a blocking expectation did not hold."""
         return any(f.blocking for f in self.failures)
 
     @property
@@ -142,6 +140,13 @@ def fingerprint(*parts: Any) -> str:
     """Name a value by 16 hex digits: equal values, equal names. Takes what JSON can hold, and dates."""
     text = json.dumps(parts, sort_keys=True, default=str, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def content_of(made: Manifest | Mapping[str, Manifest] | None) -> str:
+    """Names what a partition holds, or those of a day together; empty when there is none."""
+    if isinstance(made, Mapping):
+        return fingerprint({name: manifest.content for name, manifest in made.items()})
+    return made.content if made else ""
 
 
 @cache

@@ -47,7 +47,6 @@ def shown_columns(header: Sequence[str]) -> str:
 
 
 def shown_names(names: Sequence[str]) -> str:
-    """Names of sheets or columns, those that look like values as ``***``."""
     return ", ".join(name if looks_like_name(name) else "***" for name in names[:MOST_NAMES])
 
 

@@ -11,13 +11,7 @@ from datetime import date, timedelta
 from itertools import groupby
 
 from retail_pipeline.planning.calendar import close_before, every_day, month_of, ranges
-from retail_pipeline.planning.inputs import (
-    earlier_invoices,
-    features_inputs,
-    model_source,
-    report_inputs,
-    transactions_inputs,
-)
+from retail_pipeline.planning.inputs import earlier_invoices, inputs_of, model_source
 from retail_pipeline.planning.plan import (
     DAY_TABLES,
     RANGE_TABLES,
@@ -63,7 +57,6 @@ class Goal:
     again: bool = False
 
     def work(self, state: State, recipe: Recipe, given_up: Collection[date] = ()) -> Work:
-        """What must run for it, without the days that are given up."""
         if self.first is None:
             return plan(state, recipe, self.last, given_up)
         return plan_range(state, recipe, self.first, self.last, self.table, self.again, given_up)
@@ -155,19 +148,19 @@ def made_from(state: State, recipe: Recipe, piece: Piece) -> list[object]:
             shared = [dict(recipe.segmentations), dict(recipe.campaigns), state.suppression]
             shared += [recipe.ids, recipe.max_customer_share]
             return [*shared, *(_snapshot_made_from(state, recipe, day) for day in piece.partitions)]
-    return [report_inputs(state, recipe, piece.last)]
+    return [inputs_of(state, recipe, "report", piece.last)]
 
 
 def _day_made_from(state: State, recipe: Recipe, day: date) -> object:
     summed = [recipe.customer_days, earlier_invoices(state, recipe, day), state.released.get(day)]
-    return [transactions_inputs(state, recipe, day), *summed, *map(str, state.readiness.of(day))]
+    return [inputs_of(state, recipe, "transactions", day), *summed, *map(str, state.readiness.of(day))]
 
 
 def _snapshot_made_from(state: State, recipe: Recipe, day: date) -> object:
     model = state["segmentation_models"].get(model_source(state, recipe, day))
     before = state["segment_assignments"].get(close_before(month_of(day)), {})
     return [
-        features_inputs(state, recipe, day),
+        inputs_of(state, recipe, "rfm_features", day),
         state.held_lately(day),
         model.content if model else "",
         {name: manifest.content for name, manifest in before.items()},

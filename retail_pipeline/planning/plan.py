@@ -7,7 +7,7 @@ decides. Does not belong here: reading the lake (``lake/state.py``) or doing the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -20,22 +20,9 @@ from retail_pipeline.planning.arrivals import (
     new_files,
     reading,
 )
-from retail_pipeline.planning.calendar import (
-    close_before,
-    every_day,
-    month_of,
-    months_in_force,
-)
+from retail_pipeline.planning.calendar import close_before, every_day, month_of, months_in_force
 from retail_pipeline.planning.customer_checks import said
-from retail_pipeline.planning.inputs import (
-    SAME_SNAPSHOT,
-    assignments_inputs,
-    candidates_are_current,
-    inputs_of,
-    list_inputs,
-    model_inputs,
-    restated_inputs,
-)
+from retail_pipeline.planning.inputs import SAME_SNAPSHOT, candidates_are_current, inputs_of
 from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.planning.state import Recipe, State
 from retail_pipeline.tables import TABLES
@@ -176,7 +163,13 @@ def _stale_months(state: State, recipe: Recipe, through: date, days: Sequence[da
         redone = bool(months) or (days and days[0] <= close)
         if redone or not (
             all(is_current(state, recipe, name, close) for name in MONTH_CLOSE_TABLES)
-            and _models_are_current(state, recipe, month)
+            and (
+                recipe.model_timing == SAME_SNAPSHOT
+                or (
+                    candidates_are_current(state, recipe, month)
+                    and is_current(state, recipe, "segmentation_models", month)
+                )
+            )
         ):
             months.append(month)
     return tuple(months)
@@ -220,7 +213,6 @@ def difference(restated: Manifest) -> str:
 
 
 def tables_of(state: State, day: date) -> tuple[str, ...]:
-    """The tables up to the last one that a day's snapshot has."""
     made = [n for n, name in enumerate(SNAPSHOT_TABLES) if day in state[name]]
     return SNAPSHOT_TABLES[: max(made, default=0) + 1]
 
@@ -274,18 +266,22 @@ def landed_file(manifest: Manifest) -> FileSeen:
     )
 
 
-def is_current(state: State, recipe: Recipe, table: str, day: date, objections: bool = True) -> bool:
-    """True when a table's partitions of a day are there and made from what there is now.
+def is_current(
+    state: State, recipe: Recipe, table: str, partition: date | str, objections: bool = True
+) -> bool:
+    """True when a table's partitions of a day or month are there and made from what there is now.
 
     Without ``objections`` lists need not know who has objected since.
     """
-    match table:
-        case "segment_assignments":
-            return _segments_are_current(state, recipe, day)
-        case "campaign_lists":
-            return _lists_are_current(state, recipe, day, objections)
-    made: Manifest | None = state[table].get(day)
-    return bool(made and made.is_current(TABLES[table], inputs_of(state, recipe, table, day)))
+    if table == "campaign_lists" and isinstance(partition, date):
+        return _lists_are_current(state, recipe, partition, objections)
+    made = state[table].get(partition, {})
+    named = made if isinstance(made, Mapping) else {"": made}
+    wanted = {*recipe.segmentations} if TABLES[table].partition_keys[1:] else {""}
+    return named.keys() == wanted and all(
+        manifest.is_current(TABLES[table], inputs_of(state, recipe, table, partition, name))
+        for name, manifest in named.items()
+    )
 
 
 def _day_is_current(state: State, recipe: Recipe, day: date) -> bool:
@@ -294,29 +290,6 @@ def _day_is_current(state: State, recipe: Recipe, day: date) -> bool:
     if state.is_held(day):
         return not any(day in state[name] for name in DAY_TABLES[1:])
     return all(is_current(state, recipe, name, day) for name in DAY_TABLES[1:])
-
-
-def _segments_are_current(state: State, recipe: Recipe, day: date) -> bool:
-    made = state["segment_assignments"].get(day, {})
-    return (
-        day in state["rfm_features"]
-        and set(made) == set(recipe.segmentations)
-        and all(
-            manifest.is_current(TABLES["segment_assignments"], assignments_inputs(state, recipe, day, name))
-            for name, manifest in made.items()
-        )
-    )
-
-
-def _models_are_current(state: State, recipe: Recipe, month: str) -> bool:
-    if recipe.model_timing == SAME_SNAPSHOT:
-        return True
-    made = state["segmentation_models"].get(month)
-    return bool(
-        made
-        and candidates_are_current(state, recipe, month)
-        and made.is_current(TABLES["segmentation_models"], model_inputs(state, month))
-    )
 
 
 def odd_ids(state: State, recipe: Recipe, day: date) -> dict[str, str]:
@@ -344,11 +317,10 @@ def _lists_are_current(state: State, recipe: Recipe, day: date, objections: bool
 def _list_is_current(state: State, recipe: Recipe, day: date, campaign: str, objections: bool) -> bool:
     table = TABLES["campaign_lists"]
     made: Manifest = state[table.name][day][campaign]
-    inputs = list_inputs(state, recipe, day, campaign)
     if restated := state["restated_lists"].get(day, {}).get(campaign):
         # a released list stands for what it was made from; the one beside it stands for what there is now
         made, table = restated, TABLES["restated_lists"]
-        inputs = restated_inputs(state, recipe, day, campaign)
+    inputs = inputs_of(state, recipe, table.name, day, campaign)
     if not objections:
         inputs["suppression"] = made.inputs["suppression"]
     return made.is_current(table, inputs)

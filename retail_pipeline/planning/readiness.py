@@ -1,12 +1,8 @@
 """What each source should have delivered of a day, and what is amiss with what it did deliver.
 
-Belongs here: what is expected of a source system (learned from the same weekdays before, or set) and the
-verdict on every day. Does not belong here: which files count (``deliveries.py``), what follows from a verdict
-(``plan.py``), and the clock: whether a delivery is overdue this morning is asked in ``freshness.py``.
-
 A verdict rests on what landed, never on the order in which it came. What is usual on a day comes from the
-days before it; of later days it matters only whether anything was delivered for one. Until then the day's
-deliveries may still come: it waits.
+same weekdays before it; of later days it matters only whether anything was delivered for one. Until then the
+day's deliveries may still come: it waits. Whether one is overdue this morning is asked in ``freshness.py``.
 """
 
 from __future__ import annotations
@@ -18,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from functools import lru_cache
+from statistics import median
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -43,13 +40,10 @@ _FAR, _DAYS_BEFORE = timedelta(days=31), 28
 _SCALE, _DEVIATIONS = 1.4826, 4
 
 
-def _clock(value: Any) -> Any:
-    # YAML reads an unquoted 18:30 as a number in base 60
-    return f"{value // 60:02}:{value % 60:02}" if isinstance(value, int) else value
-
-
 def _time(value: Any) -> Any:
-    value = _clock(value)
+    if isinstance(value, int):
+        # YAML reads an unquoted 18:30 as a number in base 60
+        value = f"{value // 60:02}:{value % 60:02}"
     if not isinstance(value, str):
         return value
     # with seconds, as it stands in JSON
@@ -174,13 +168,12 @@ class Finding:
 
     @property
     def fails(self) -> bool:
-        """True when it holds the day and will not mend itself."""
         return self.holds and not self.waits
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """The findings of every day that has any, up to the last day delivered, and what is expected after it.
+    """The findings of every day that has any, and what is expected by weekday after the last day delivered.
 
     ``strays`` are days after it with so few lines that they do not say that a later delivery came.
     """
@@ -195,42 +188,46 @@ class Verdicts:
         """The findings of a day; of one after the last delivery that something is awaited, if it is."""
         if self.last is None or day <= self.last or day in self.strays:
             return self.found.get(day, ())
-        systems = self.later[day.weekday()]
-        return (_late(systems, day, self.hold),) if systems else ()
+        if not (systems := self.later[day.weekday()]):
+            return ()
+        says = (
+            f"the {NAMES[day.weekday()]}'s delivery of {_and(systems)} has not come, nor any of a later day"
+        )
+        return (Finding("late", says, self.hold, waits=True),)
 
 
-@dataclass
+def _weekdays(rules: Readiness) -> list[deque[Any]]:
+    return [deque(maxlen=rules.minimum_history) for _ in WEEKDAYS]
+
+
 class _Figure:
     """Lines or value of the last same weekdays, and how far each of the last days was off their median."""
 
-    rules: Readiness
-    by_weekday: list[deque[int]]
-    errors: deque[float]
+    def __init__(self, rules: Readiness) -> None:
+        self.rules, self.by_weekday = rules, _weekdays(rules)
+        self.errors = deque[float](maxlen=rules.minimum_history * len(WEEKDAYS))
 
     def usual(self, weekday: int) -> tuple[int, int] | None:
         """The lowest and highest usual figure; None when there is too little history."""
         history, enough = self.by_weekday[weekday], self.rules.minimum_history
         if not self.rules.learn or len(history) < enough or len(self.errors) < enough:
             return None
-        return usual_range(_median(history), self.errors, self.rules)
+        return usual_range(median(history), self.errors, self.rules)
 
     def remember(self, weekday: int, figure: int) -> None:
         history = self.by_weekday[weekday]
-        if len(history) >= _FEWEST and (median := _median(history)) >= 1:
-            self.errors.append(abs(math.log(max(1, figure) / median)))
+        if len(history) >= _FEWEST and (middle := median(history)) >= 1:
+            self.errors.append(abs(math.log(max(1, figure) / middle)))
         history.append(figure)
 
 
-@dataclass
 class _Source:
     """What is known of one source system up to the day before."""
 
-    expects: Delivers
-    rules: Readiness
-    came: list[deque[bool]]
-    lines: _Figure
-    value: _Figure
-    lasts: list[deque[int]]
+    def __init__(self, expects: Delivers, rules: Readiness) -> None:
+        self.expects, self.rules = expects, rules
+        self.came, self.lasts = _weekdays(rules), _weekdays(rules)
+        self.lines, self.value = _Figure(rules), _Figure(rules)
 
     def is_expected(self, weekday: int) -> bool:
         if self.expects.weekdays is not None:
@@ -245,21 +242,21 @@ class _Source:
         lines, lasts = self.lines.by_weekday[weekday], self.lasts[weekday]
         if not rules.learn or today.last is None or len(lasts) < rules.minimum_history or not lines:
             return None
-        usual, median = sorted(lasts)[_EARLY_ENDS], _median(lines)
-        if median < _FEWEST_LINES or today.last >= usual - _EARLY or today.lines >= _NOTABLE_SHARE * median:
+        usual, middle = sorted(lasts)[_EARLY_ENDS], median(lines)
+        if middle < _FEWEST_LINES or today.last >= usual - _EARLY or today.lines >= _NOTABLE_SHARE * middle:
             return None
         says = (
             f"{today.system} delivered {today.lines:,} lines up to {_of_day(today.last)}, where the last "
-            f"{rules.minimum_history} {NAMES[weekday]}s have {median:,.0f} and go on to {_of_day(usual)} or "
+            f"{rules.minimum_history} {NAMES[weekday]}s have {middle:,.0f} and go on to {_of_day(usual)} or "
             "later: is the file whole?"
         )
-        return says, today.lines < rules.early_share * median
+        return says, today.lines < rules.early_share * middle
 
     def oddities(self, today: Delivered) -> Iterator[tuple[str, bool]]:
         """What is odd, in words, and whether it is too little."""
         weekday, set_by = today.day.weekday(), self.expects
         history = self.lines.by_weekday[weekday]
-        is_large = bool(history) and _median(history) >= _FEWEST_LINES
+        is_large = bool(history) and median(history) >= _FEWEST_LINES
         for what, figure, bounds, known in (
             ("{:,} lines", today.lines, set_by.lines, self.lines),
             ("lines worth {:,}", today.value, set_by.value, self.value),
@@ -284,33 +281,27 @@ class _Source:
 
 
 def usual_range(
-    median: float, errors: Sequence[float] | deque[float], rules: Readiness
+    middle: float, errors: Sequence[float] | deque[float], rules: Readiness
 ) -> tuple[int, int] | None:
-    """The lowest and highest usual figure; None when the median is no measure.
+    """The lowest and highest usual figure around a weekday's median; None when that is no measure.
 
     ``errors`` say by how much (as logarithms) the last days were off the medians of their weekdays. Too low
     is what lies four standard deviations below (estimated by the median error, which odd days do not move),
     but nothing above ``steady_share`` of the median and all below ``lowest_share``; too high as many times
     the median, at least ``highest_share`` times.
     """
-    if median < 1:
+    if middle < 1:
         return None
-    share = math.exp(-_DEVIATIONS * _SCALE * _median(errors))
+    share = math.exp(-_DEVIATIONS * _SCALE * median(errors))
     share = min(max(share, rules.lowest_share), rules.steady_share)
-    return math.ceil(share * median), math.floor(max(rules.highest_share, 1 / share) * median)
-
-
-def _median(figures: Sequence[float] | deque[int] | deque[float]) -> float:
-    ordered, half = sorted(figures), len(figures) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+    return math.ceil(share * middle), math.floor(max(rules.highest_share, 1 / share) * middle)
 
 
 @lru_cache(maxsize=4)
 def judge(delivered: tuple[Delivered, ...], expected: Expected) -> Verdicts:
     """Judge every day from the first to the last delivery, in one pass.
 
-    Of a source nothing is expected before its own first delivery. Days that a stray line lies ahead are not
-    gone through.
+    Of a source nothing is expected before its own first delivery. Days before a stray are not gone through.
     """
     by_day: dict[date, dict[str, Delivered]] = {}
     for entry in delivered:
@@ -323,7 +314,7 @@ def judge(delivered: tuple[Delivered, ...], expected: Expected) -> Verdicts:
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)
         today = by_day.get(day, {})
-        sources |= {s: _source(expected.of(s), rules) for s in today.keys() - sources.keys()}
+        sources |= {s: _Source(expected.of(s), rules) for s in today.keys() - sources.keys()}
         if findings := _findings(day, today, sources, day == last, rules.hold):
             found[day] = findings
         for system, source in sources.items():
@@ -331,7 +322,7 @@ def judge(delivered: tuple[Delivered, ...], expected: Expected) -> Verdicts:
     later = {weekday: _expected(sources, weekday) for weekday in range(7)}
     strays = frozenset(day for day in by_day if day > last)
     for day in strays:
-        new = {s: _source(expected.of(s), rules) for s in by_day[day].keys() - sources.keys()}
+        new = {s: _Source(expected.of(s), rules) for s in by_day[day].keys() - sources.keys()}
         if findings := _findings(day, by_day[day], sources | new, True, rules.hold):
             found[day] = findings
     return Verdicts(found, last, later, rules.hold, strays)
@@ -350,20 +341,10 @@ def _last_sure_day(by_day: Mapping[date, Mapping[str, Delivered]], rules: Readin
         before = [lines[day] for day in days[-1 - _DAYS_BEFORE : -1]]
         share = rules.steady_share if is_far else rules.lowest_share
         enough = len(before) >= (_FEWEST if is_far else rules.minimum_history)
-        if not enough or lines[days[-1]] >= min(min(before), share * _median(before)):
+        if not enough or lines[days[-1]] >= min(min(before), share * median(before)):
             break
         days.pop()
     return days[-1]
-
-
-def _source(expects: Delivers, rules: Readiness) -> _Source:
-    def weekdays() -> list[deque[Any]]:
-        return [deque(maxlen=rules.minimum_history) for _ in WEEKDAYS]
-
-    def figure() -> _Figure:
-        return _Figure(rules, weekdays(), deque(maxlen=rules.minimum_history * len(WEEKDAYS)))
-
-    return _Source(expects, rules, weekdays(), figure(), figure(), weekdays())
 
 
 def _expected(sources: Mapping[str, _Source], weekday: int) -> tuple[str, ...]:
@@ -373,39 +354,28 @@ def _expected(sources: Mapping[str, _Source], weekday: int) -> tuple[str, ...]:
 def _findings(
     day: date, today: Mapping[str, Delivered], sources: Mapping[str, _Source], is_last: bool, hold: bool
 ) -> tuple[Finding, ...]:
+    weekday = NAMES[day.weekday()]
     missing = [system for system in _expected(sources, day.weekday()) if system not in today]
     if not today:
-        return (_closed(missing, day),) if missing else ()
-    absent = [_missing(system, day, is_last, hold) for system in missing]
+        says = (
+            f"nobody delivered anything, though {_and(missing)} should on a {weekday}; "
+            "later days came, so it counts as a day on which the shop was closed"
+        )
+        return (Finding("closed", says, holds=False),) if missing else ()
+    says = "{} delivered nothing, as it does on {}s, though others did"
+    absent = [Finding("missing", says.format(s, weekday), hold, waits=is_last) for s in missing]
+    each = [(sources[system], today[system]) for system in sorted(today)]
     odd = [
         Finding("odd", says, hold, waits=is_last and too_little)
-        for system in sorted(today)
-        for says, too_little in sources[system].oddities(today[system])
+        for source, came in each
+        for says, too_little in source.oddities(came)
     ]
     early = [
         Finding("odd", says, hold and is_odd, waits=is_last and is_odd)
-        for system in sorted(today)
-        for says, is_odd in filter(None, [sources[system].ends_early(today[system])])
+        for source, came in each
+        for says, is_odd in filter(None, [source.ends_early(came)])
     ]
     return (*absent, *odd, *early)
-
-
-def _late(systems: Sequence[str], day: date, hold: bool) -> Finding:
-    says = f"the {NAMES[day.weekday()]}'s delivery of {_and(systems)} has not come, nor any of a later day"
-    return Finding("late", says, hold, waits=True)
-
-
-def _missing(system: str, day: date, is_last: bool, hold: bool) -> Finding:
-    says = f"{system} delivered nothing, as it does on {NAMES[day.weekday()]}s, though others did"
-    return Finding("missing", says, hold, waits=is_last)
-
-
-def _closed(systems: Sequence[str], day: date) -> Finding:
-    says = (
-        f"nobody delivered anything, though {_and(systems)} should on a {NAMES[day.weekday()]}; "
-        "later days came, so it counts as a day on which the shop was closed"
-    )
-    return Finding("closed", says, holds=False)
 
 
 def _of_day(minute: int) -> str:
@@ -413,4 +383,4 @@ def _of_day(minute: int) -> str:
 
 
 def _and(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))

@@ -37,12 +37,10 @@ class Figures(Frozen):
     customers: int | None = 0
 
     def of(self, name: str) -> Lines:
-        """The lines of that name in the tally; none when it has none."""
         return self.tally.get(name, NOTHING)
 
     @property
     def lines(self) -> int:
-        """The lines that count, of any kind."""
         return sum(self.of(kind).lines for kind in KINDS)
 
     @property
@@ -76,12 +74,10 @@ class Shares(Protocol):
     """The settings that say what a day may be like: see ``checks`` in the settings."""
 
     @property
-    def max_rejected_share(self) -> float:
-        """A day with a larger share of refused rows is held."""
+    def max_rejected_share(self) -> float: ...
 
     @property
-    def max_anonymous_share(self) -> float:
-        """A day with a larger share of anonymous lines is reported."""
+    def max_anonymous_share(self) -> float: ...
 
 
 def tallies(found: Iterable[Mapping[str, Any]]) -> dict[date, dict[str, Lines]]:
@@ -112,7 +108,6 @@ def _sum(one: Lines, other: Lines) -> Lines:
 
 
 def together(some: Iterable[Tally]) -> dict[str, Lines]:
-    """One tally of several, its names in order."""
     found: dict[str, Lines] = {}
     for tally in some:
         for name, lines in tally.items():
@@ -133,7 +128,6 @@ def till(by_day: Mapping[date, Tally], counts: Iterable[Mapping[str, Any]]) -> T
 
 
 def uncounted(days: Iterable[Tally]) -> Figures:
-    """The figures of days whose orders and customers nobody counted."""
     return Figures(tally=together(days), orders=None, customers=None)
 
 
@@ -152,7 +146,6 @@ def refusals(tally: Tally) -> list[tuple[str, Lines]]:
 
 
 def refused_lines(tally: Tally, currency: str) -> list[str]:
-    """A line of text for each rule that refused rows: how many, and their money."""
     rules = refusals(tally)
     said = [
         f"  refused by {rule}: {found.lines:,}, {money(found.amount)} {currency}" for rule, found in rules
@@ -199,7 +192,6 @@ def spans(figures: Till) -> list[tuple[str, Figures]]:
 
 
 def counted(number: int, thing: str) -> str:
-    """``1 row``, ``2 rows``."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 

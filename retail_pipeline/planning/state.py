@@ -15,13 +15,10 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, Literal
 
-from retail_pipeline.planning.arrivals import (
-    FileSeen,
-    Refusal,
-)
+from retail_pipeline.planning.arrivals import FileSeen, Refusal
 from retail_pipeline.planning.decisions import FileDecision
 from retail_pipeline.planning.deliveries import NO_LIMITS, Deliveries, Limits, deliveries
-from retail_pipeline.planning.manifests import Manifest, fingerprint
+from retail_pipeline.planning.manifests import Manifest, content_of, fingerprint
 from retail_pipeline.planning.readiness import LEARNED, Delivered, Expected, Verdicts, judge
 from retail_pipeline.tables import TABLES
 
@@ -100,7 +97,6 @@ class State:
         return self.made.get(table, {})
 
     def partitions(self, table: str) -> list[Manifest]:
-        """The manifests of all of a table's partitions."""
         return [
             manifest
             for of_day in self[table].values()
@@ -109,7 +105,6 @@ class State:
 
     @cached_property
     def deliveries(self) -> Deliveries:
-        """Which landed files count, and why others do not."""
         return deliveries(self.landed, self.file_decisions, self.limits)
 
     @property
@@ -147,7 +142,6 @@ class State:
         }
 
     def is_rejected(self, source_id: str) -> bool:
-        """True when somebody said that the file shall never count."""
         decision = self.file_decisions.get(source_id)
         return decision is not None and decision.leaves_all_out
 
@@ -175,7 +169,6 @@ class State:
 
     @cached_property
     def first_day(self) -> date | None:
-        """The first day of which anything was delivered."""
         return min(self.raw, default=None)
 
     @property
@@ -185,7 +178,6 @@ class State:
 
     @cached_property
     def delivered(self) -> Mapping[date, tuple[Delivered, ...]]:
-        """What each source system delivered for each day."""
         lines, last = Counter[tuple[date, str]](), dict[tuple[date, str], int]()
         for day, files in self.raw.items():
             for manifest in files.values():
@@ -203,7 +195,6 @@ class State:
 
     @cached_property
     def readiness(self) -> Verdicts:
-        """What is amiss with each day's deliveries."""
         return judge(tuple(chain.from_iterable(self.delivered.values())), self.expected)
 
     def is_held(self, day: date) -> bool:
@@ -220,7 +211,6 @@ class State:
         return stands_against and self.released.get(day) != made.content and self._is_delivered(day)
 
     def fails(self, day: date, made: Manifest) -> bool:
-        """True when it would be held, and not only for deliveries that may still come."""
         return self.holds(day, made) and (made.blocked or any(f.fails for f in self.readiness.of(day)))
 
     def is_awaited(self, day: date) -> bool:
@@ -228,23 +218,22 @@ class State:
         return self.is_held(day) and not self.fails(day, self["transactions"][day])
 
     def is_released(self, day: date) -> bool:
-        """True when somebody released the day's rows as they are."""
         made = self["transactions"].get(day)
         return made is not None and self.released.get(day) == made.content
 
     def why_held(self, day: date) -> str:
-        """What stands against a held day, in words."""
         failed = self["transactions"][day].said_blocking
         missing = [finding.says for finding in self.readiness.of(day) if finding.holds]
         return "; ".join(filter(None, (failed, *missing)))
 
     def usable(self, day: date) -> bool:
-        """True when the day's customer_days may be read: made, and the day is not held."""
-        return day in self["customer_days"] and self.stands(day)
+        """True when the day's customer_days are made and may be read."""
+        return day in self["customer_days"] and self.may_be_read("customer_days", day)
 
-    def stands(self, day: date) -> bool:
-        """True when the day's rows may be read: it was delivered, and is not held."""
-        return self._is_delivered(day) and not self.is_held(day)
+    def may_be_read(self, table: str, day: date) -> bool:
+        """True but for what a table of days holds of a day that is held, or was not delivered."""
+        is_snapshot = TABLES[table].partition_keys != ("date",)
+        return is_snapshot or (self._is_delivered(day) and not self.is_held(day))
 
     @cached_property
     def _sold(self) -> tuple[list[date], list[str]]:
@@ -270,7 +259,6 @@ class State:
         return [d for d in sorted(self["customer_days"]) if d <= day and self.usable(d)]
 
     def held_days(self, first: date, last: date) -> list[date]:
-        """The held days in a range."""
         return [d for d in sorted(self["transactions"]) if first <= d <= last and self.is_held(d)]
 
     def held_lately(self, day: date) -> list[date]:
@@ -286,27 +274,29 @@ class State:
             if (day, name) in self.list_markers or self.list_releases.get((day, name)) == made.content
         )
 
-    @cached_property
-    def _histories(self) -> tuple[list[date], list[str]]:
-        chain, days, chains = "", sorted(self["customer_days"]), []
-        for day in days:
-            if self.usable(day):
-                chain = fingerprint(chain, day, self["customer_days"][day].content)
-            chains.append(chain)
-        return days, chains
-
     def having(self, **made: Mapping[Any, Any]) -> State:
         """The state once tables have these manifests; what it knows of deliveries is not worked out anew."""
         after = replace(self, made={**self.made, **made})
         kept = {"deliveries", "quarantined", "first_day"}
-        kept |= set() if "transactions" in made else {"delivered", "readiness"}
-        kept |= set() if made.keys() & {"transactions", "customer_days"} else {"_histories"}
-        kept |= set() if "transactions" in made else {"_sold"}
+        kept |= set() if "transactions" in made else {"delivered", "readiness", "_sold"}
         after.__dict__.update({name: self.__dict__[name] for name in kept & self.__dict__.keys()})
+        if "transactions" not in made:
+            after._histories.update({name: of for name, of in self._histories.items() if name not in made})
         return after
 
-    def history_fingerprint(self, day: date) -> str:
-        """Names everything that a snapshot of ``day`` reads."""
-        days, chains = self._histories
+    def history_fingerprint(self, day: date, table: str = "customer_days") -> str:
+        """Names all that is read of a table's days up to ``day``."""
+        if table not in self._histories:
+            chain, days, chains = "", sorted(self[table]), []
+            for each in days:
+                if self.may_be_read(table, each):
+                    chain = fingerprint(chain, each, content_of(self[table][each]))
+                chains.append(chain)
+            self._histories[table] = (days, chains)
+        days, chains = self._histories[table]
         known = bisect_right(days, day)
         return chains[known - 1] if known else ""
+
+    @cached_property
+    def _histories(self) -> dict[str, tuple[list[date], list[str]]]:
+        return {}

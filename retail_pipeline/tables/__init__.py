@@ -40,7 +40,6 @@ TABLES: Mapping[str, Table] = MappingProxyType({table.name: table for table in _
 
 @cache
 def statement(name: str) -> str:
-    """The text of ``<name>.sql``."""
     return resources.files(__name__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
 
 

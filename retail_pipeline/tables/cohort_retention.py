@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from retail_pipeline.tables.columns import FRACTION, INTEGER, STRING
-from retail_pipeline.tables.expectations import Expectation, Rules, at_least, true
+from retail_pipeline.tables.expectations import at_least, true
 from retail_pipeline.tables.table import UP_TO, Column, Reads, Table
-
-
-def _expects(rules: Rules) -> tuple[Expectation, ...]:
-    return (
-        at_least("a cohort has at least the customers who bought", "cohort_customers", "customers"),
-        true("all of a cohort bought in its first month", "months_since > 0 or customers = cohort_customers"),
-    )
-
 
 TABLE = Table(
     __name__,
@@ -30,5 +22,8 @@ TABLE = Table(
         Column("customers", INTEGER, "Those of them who bought in the month", "customers", minimum=0),
         Column("rate", FRACTION, "customers / cohort_customers", "1"),
     ),
-    expects=_expects,
+    expects=lambda rules: (
+        at_least("a cohort has at least the customers who bought", "cohort_customers", "customers"),
+        true("all of a cohort bought in its first month", "months_since > 0 or customers = cohort_customers"),
+    ),
 )

@@ -13,6 +13,7 @@ STRING = pa.string()
 INTEGER = pa.int64()
 DAY = pa.date32()
 FRACTION = pa.float64()
+FILES_KEPT = "for good, under set_aside/ while the file does not count"
 
 RAW = (
     Column("source_id", STRING, "First 16 hex digits of the sha256 of the file the row came in"),
@@ -45,7 +46,6 @@ RAW = (
 
 
 def with_columns(columns: tuple[Column, ...], **replaced: Column) -> tuple[Column, ...]:
-    """The columns, some of them replaced by name."""
     return tuple(replaced.get(c.name, c) for c in columns)
 
 

@@ -67,18 +67,15 @@ def _columns_of(sql: str) -> tuple[str, ...]:
 
 
 def known_segment(segments: Collection[str], column: str = "segment") -> tuple[Expectation, ...]:
-    """The column holds a segment that there is, where they are known."""
     known = tuple(sorted(segments))
     return (one_of(f"{column} is one of {', '.join(known)}", column, known),) if known else ()
 
 
 def sold_on_its_day() -> Expectation:
-    """A row lies in the partition of the day on which it was sold."""
     return true("sold_at lies within the partition's day", "cast(sold_at as date) = cast(date as date)")
 
 
 def first_before_last() -> Expectation:
-    """The first sale is not after the last."""
     return true("first_sold_at is not after last_sold_at", "first_sold_at <= last_sold_at")
 
 
@@ -95,18 +92,15 @@ def zero(states: str, name: str, difference: str) -> Expectation:
 
 
 def between(states: str, column: str, *, blocking: bool = True, **limits: int) -> Expectation:
-    """A column's values lie within limits, both included."""
     return Expectation(states, "expect_column_values_to_be_between", {"column": column, **limits}, blocking)
 
 
 def one_of(states: str, column: str, values: Collection[str]) -> Expectation:
-    """A column's values are of these."""
     kwargs = {"column": column, "value_set": list(values)}
     return Expectation(states, "expect_column_values_to_be_in_set", kwargs)
 
 
 def at_least(states: str, larger: str, smaller: str) -> Expectation:
-    """A column is never below another."""
     kwargs = {
         "column_A": larger,
         "column_B": smaller,
@@ -117,12 +111,10 @@ def at_least(states: str, larger: str, smaller: str) -> Expectation:
 
 
 def never_null(column: str) -> Expectation:
-    """A column is known for every row."""
     return Expectation(f"{column} is never null", "expect_column_values_to_not_be_null", {"column": column})
 
 
 def at_least_minimum(column: str, minimum: int) -> Expectation:
-    """A column is never below its minimum."""
     return between(f"{column} is at least {minimum}", column, min_value=minimum)
 
 

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from retail_pipeline.tables.columns import DAY, INTEGER, STRING
-from retail_pipeline.tables.expectations import Expectation, Rules, zero
+from retail_pipeline.tables.columns import DAY, FILES_KEPT, INTEGER, STRING
+from retail_pipeline.tables.expectations import zero
 from retail_pipeline.tables.table import Column, Table
-
-
-def _expects(rules: Rules) -> tuple[Expectation, ...]:
-    return (
-        zero(
-            "rows read are rows accepted, rows rejected and rows left out",
-            "rows_unaccounted_for",
-            "rows_read - rows_accepted - rows_rejected - rows_left_out",
-        ),
-    )
-
 
 TABLE = Table(
     __name__,
@@ -48,6 +37,13 @@ TABLE = Table(
         Column("last_day", DAY, "Last business day in the file", nullable=True),
         Column("days_touched", pa.list_(DAY), "Every business day in the file, ascending"),
     ),
-    expects=_expects,
+    expects=lambda rules: (
+        zero(
+            "rows read are rows accepted, rows rejected and rows left out",
+            "rows_unaccounted_for",
+            "rows_read - rows_accepted - rows_rejected - rows_left_out",
+        ),
+    ),
+    kept=FILES_KEPT,
     code_version="3",
 )

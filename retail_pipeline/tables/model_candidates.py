@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from retail_pipeline.tables.columns import STRING
-from retail_pipeline.tables.table import MONTH_BEFORE, Check, Column, Reads, Table
+from retail_pipeline.tables.table import MONTH_BEFORE, MONTH_CLOSE, Check, Column, Reads, Table
 
 TABLE = Table(
     __name__,
@@ -12,6 +12,15 @@ TABLE = Table(
     partition_keys=("month",),
     key=("segmentation",),
     reads=(Reads("customer_days", MONTH_BEFORE),),
+    made_from={
+        "lacks": "last day awaited",
+        "rfm_features": Reads("rfm_features", MONTH_CLOSE),
+        "rfm_features_before": "features before",
+        "features": "features and sums",
+        "segmentations": "segmentations",
+        "gates": "gates",
+        "champion": Reads("segmentation_models", MONTH_BEFORE),
+    },
     file="<segmentation>.json",
     columns=(
         Column("segmentation", STRING, "Name of the segmentation"),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from retail_pipeline.tables.columns import RAW
+from retail_pipeline.tables.columns import FILES_KEPT, RAW
 from retail_pipeline.tables.expectations import Expectation, Rules, sold_on_its_day, true
 from retail_pipeline.tables.table import Check, Table
 
 
 def expects(rules: Rules) -> tuple[Expectation, ...]:
-    """What must hold for a row in canonical types, judged or not."""
     return (
         sold_on_its_day(),
         true("unit_price or amount is known", "coalesce(unit_price, amount) is not null"),
@@ -30,5 +29,6 @@ TABLE = Table(
         Check("rows_are_readable", "Few or no rows of the file are unreadable."),
         Check("deliveries_do_not_overlap", "The file shares few or no lines with another file that counts."),
     ),
+    kept=FILES_KEPT,
     code_version="2",
 )

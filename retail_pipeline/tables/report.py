@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from retail_pipeline.tables.table import MONTH_IN_FORCE, Reads, Table
+from retail_pipeline.tables.table import MONTH_IN_FORCE, UP_TO, Reads, Table
 
 _TABLES = (
     "segment_profiles",
@@ -26,6 +26,16 @@ TABLE = Table(
         Reads("campaign_lists"),
         Reads("segmentation_models", MONTH_IN_FORCE),
     ),
+    made_from={
+        "rfm_features": Reads("rfm_features"),
+        "segment_assignments": Reads("segment_assignments"),
+        "campaign_lists": Reads("campaign_lists"),
+        "transactions": "days reported",
+        "customer_days": Reads("customer_days", UP_TO),
+        "models": "models reported",
+        "settings": "report",
+        "tables": "how reports are made",
+    },
     columns=(),
     file="index.html",
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from retail_pipeline.tables.campaign_lists import LIST_MADE_FROM
 from retail_pipeline.tables.columns import CUSTOMER, INTEGER, ON_LIST, STRING
-from retail_pipeline.tables.table import Column, Table
+from retail_pipeline.tables.table import Column, Reads, Table
 
 TABLE = Table(
     __name__,
@@ -12,6 +13,8 @@ TABLE = Table(
     partition_keys=("snapshot_date", "campaign"),
     key=("customer_id",),
     beside="campaign_lists",
+    made_from={**LIST_MADE_FROM, "released": Reads("campaign_lists"), "campaign_lists": "how lists are made"},
+    kept="until the list would again be what was handed over, or may not be made",
     columns=(
         CUSTOMER,
         Column(

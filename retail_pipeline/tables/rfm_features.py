@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 from retail_pipeline.tables.columns import CUSTOMER, INTEGER, MONEY, TIMESTAMP
-from retail_pipeline.tables.expectations import (
-    Expectation,
-    Rules,
-    at_least,
-    between,
-    first_before_last,
-    true,
-    zero,
-)
+from retail_pipeline.tables.expectations import at_least, between, first_before_last, true, zero
 from retail_pipeline.tables.table import UP_TO, Check, Column, Cost, Reads, Table
 
+_SINCE_LAST_SALE = "date_diff('day', cast(last_sold_at as date), cast(snapshot_date as date))"
 
-def _expects(rules: Rules) -> tuple[Expectation, ...]:
-    since_last_sale = "date_diff('day', cast(last_sold_at as date), cast(snapshot_date as date))"
-    recency = (
+TABLE = Table(
+    __name__,
+    __doc__,
+    layer="features",
+    partition_keys=("snapshot_date",),
+    key=("customer_id",),
+    expects=lambda rules: (
         true(
             "recency_days is not above the days since the last sale, and nothing is known of later days",
-            f"recency_days <= {since_last_sale}",
+            f"recency_days <= {_SINCE_LAST_SALE}",
         )
         if rules.returns_are_visits
         else zero(
             "recency_days counts from the last sale to the snapshot, and nothing is known of later days",
             "recency_days_off",
-            f"{since_last_sale} - recency_days",
-        )
-    )
-    return (
-        recency,
+            f"{_SINCE_LAST_SALE} - recency_days",
+        ),
         at_least("recency_days is at most tenure_days", "tenure_days", "recency_days"),
         true("who has an active day has an order", "(frequency = 0) = (active_days = 0)"),
         between("avg_order_value is at least 0", "avg_order_value", min_value=0),
@@ -39,16 +33,9 @@ def _expects(rules: Rules) -> tuple[Expectation, ...]:
             "(frequency = 0) = (avg_order_value is null)",
         ),
         first_before_last(),
-    )
-
-
-TABLE = Table(
-    __name__,
-    __doc__,
-    layer="features",
-    partition_keys=("snapshot_date",),
-    key=("customer_id",),
+    ),
     reads=(Reads("customer_days", UP_TO),),
+    made_from={"customer_days": Reads("customer_days", UP_TO), "features": "features"},
     columns=(
         CUSTOMER,
         Column("recency_days", INTEGER, "Snapshot day minus the day of the last sale", "days", minimum=0),
@@ -64,19 +51,10 @@ TABLE = Table(
         Column("tenure_days", INTEGER, "Snapshot day minus the day of the first sale", "days", minimum=0),
         Column("active_days", INTEGER, "Days with a sale in the window", "days", minimum=0),
         Column(
-            "first_sold_at",
-            TIMESTAMP,
-            "First sale over all history; null if only returns",
-            nullable=True,
+            "first_sold_at", TIMESTAMP, "First sale over all history; null if only returns", nullable=True
         ),
-        Column(
-            "last_sold_at",
-            TIMESTAMP,
-            "Last sale over all history; null if only returns",
-            nullable=True,
-        ),
+        Column("last_sold_at", TIMESTAMP, "Last sale over all history; null if only returns", nullable=True),
     ),
-    expects=_expects,
     checks=(
         Check(
             "customers_are_told_apart",

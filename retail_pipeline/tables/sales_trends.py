@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from retail_pipeline.tables.columns import INTEGER, MONEY, STRING
-from retail_pipeline.tables.expectations import Expectation, Rules, at_least
+from retail_pipeline.tables.expectations import at_least
 from retail_pipeline.tables.table import UP_TO, Column, Reads, Table
-
-
-def _expects(rules: Rules) -> tuple[Expectation, ...]:
-    return (at_least("no more orders than invoices", "invoices", "orders"),)
-
 
 TABLE = Table(
     __name__,
@@ -20,12 +15,7 @@ TABLE = Table(
     reads=(Reads("transactions", UP_TO),),
     planned=False,
     columns=(
-        Column(
-            "dimension",
-            STRING,
-            "What the rows are by",
-            values=("weekday", "month", "season", "hour"),
-        ),
+        Column("dimension", STRING, "What the rows are by", values=("weekday", "month", "season", "hour")),
         Column(
             "position",
             INTEGER,
@@ -36,11 +26,8 @@ TABLE = Table(
         Column("invoices", INTEGER, "Distinct invoices of any kind, returns too", "invoices", minimum=0),
         Column("orders", INTEGER, "Distinct invoices with a sale", "orders", minimum=0),
         Column(
-            "revenue",
-            MONEY,
-            "Sales less returns of these invoices (+ adjustments if set so)",
-            "currency",
+            "revenue", MONEY, "Sales less returns of these invoices (+ adjustments if set so)", "currency"
         ),
     ),
-    expects=_expects,
+    expects=lambda rules: (at_least("no more orders than invoices", "invoices", "orders"),),
 )

@@ -5,19 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from retail_pipeline.tables.columns import CUSTOMER, DAY, STRING
-from retail_pipeline.tables.expectations import Expectation, Rules, known_segment, true
-from retail_pipeline.tables.table import MONTH_IN_FORCE, Column, Cost, Reads, Table
-
-
-def _expects(rules: Rules) -> tuple[Expectation, ...]:
-    return (
-        *known_segment(rules.segments),
-        true(
-            "segment_since is not after the snapshot",
-            "cast(segment_since as date) <= cast(snapshot_date as date)",
-        ),
-    )
-
+from retail_pipeline.tables.expectations import known_segment, true
+from retail_pipeline.tables.table import MONTH_CLOSE, MONTH_IN_FORCE, Column, Cost, Reads, Table
 
 TABLE = Table(
     __name__,
@@ -25,29 +14,31 @@ TABLE = Table(
     layer="segments",
     partition_keys=("snapshot_date", "segmentation"),
     key=("customer_id",),
-    reads=(
-        Reads("rfm_features"),
-        Reads("segmentation_models", MONTH_IN_FORCE),
-    ),
+    reads=(Reads("rfm_features"), Reads("segmentation_models", MONTH_IN_FORCE)),
+    made_from={
+        "rfm_features": Reads("rfm_features"),
+        "model": Reads("segmentation_models", MONTH_IN_FORCE),
+        "segmentation": "segmentation",
+        "previous": Reads("segment_assignments", MONTH_CLOSE),
+    },
+    kept="for good, taken away when the segmentation is switched off and the day made again",
     columns=(
         CUSTOMER,
         Column("segment", STRING, "Segment name; `Lapsed` when nothing was bought in the window"),
         Column("score", pa.float64(), "The method's own score (docs/segmentations.md)", nullable=True),
         Column("reason", STRING, "Why this segment, in figures"),
+        Column("previous_segment", STRING, "Segment at the last month close before the day", nullable=True),
         Column(
-            "previous_segment",
-            STRING,
-            "Segment at the last month close before the day",
-            nullable=True,
-        ),
-        Column(
-            "segment_since",
-            DAY,
-            "First month close of the unbroken spell in this segment",
-            nullable=True,
+            "segment_since", DAY, "First month close of the unbroken spell in this segment", nullable=True
         ),
         Column("model_month", STRING, "Month whose model was in force; `bootstrap` or `same_snapshot`"),
     ),
-    expects=_expects,
+    expects=lambda rules: (
+        *known_segment(rules.segments),
+        true(
+            "segment_since is not after the snapshot",
+            "cast(segment_since as date) <= cast(snapshot_date as date)",
+        ),
+    ),
     cost=Cost(6e-06, 22.0),
 )

@@ -3,21 +3,8 @@
 from __future__ import annotations
 
 from retail_pipeline.tables.columns import DAY, INTEGER, MONEY, STRING
-from retail_pipeline.tables.expectations import Expectation, Rules, known_segment, zero
+from retail_pipeline.tables.expectations import known_segment, zero
 from retail_pipeline.tables.table import MONTH_IN_FORCE, UP_TO, Column, Reads, Table
-
-
-def _expects(rules: Rules) -> tuple[Expectation, ...]:
-    return (
-        *known_segment(rules.segments, "to_segment"),
-        zero(
-            "who moved did so by behaviour or by the model, and nobody else is counted as moved",
-            "moves_unaccounted_for",
-            "by_behaviour + by_model "
-            "- case when from_segment = 'New' or from_segment = to_segment then 0 else customers end",
-        ),
-    )
-
 
 TABLE = Table(
     __name__,
@@ -60,5 +47,13 @@ TABLE = Table(
             minimum=0,
         ),
     ),
-    expects=_expects,
+    expects=lambda rules: (
+        *known_segment(rules.segments, "to_segment"),
+        zero(
+            "who moved did so by behaviour or by the model, and nobody else is counted as moved",
+            "moves_unaccounted_for",
+            "by_behaviour + by_model "
+            "- case when from_segment = 'New' or from_segment = to_segment then 0 else customers end",
+        ),
+    ),
 )

@@ -5,13 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from retail_pipeline.tables.columns import FRACTION, INTEGER, MONEY, STRING
-from retail_pipeline.tables.expectations import Expectation, Rules, between, known_segment
+from retail_pipeline.tables.expectations import between, known_segment
 from retail_pipeline.tables.table import UP_TO, Column, Reads, Table
-
-
-def _expects(rules: Rules) -> tuple[Expectation, ...]:
-    return (*known_segment(rules.segments), between("share is at most 1", "share", max_value=1))
-
 
 TABLE = Table(
     __name__,
@@ -19,11 +14,7 @@ TABLE = Table(
     layer="reports",
     partition_keys=("snapshot_date",),
     key=("segmentation", "segment"),
-    reads=(
-        Reads("rfm_features"),
-        Reads("segment_assignments"),
-        Reads("transactions", UP_TO),
-    ),
+    reads=(Reads("rfm_features"), Reads("segment_assignments"), Reads("transactions", UP_TO)),
     planned=False,
     columns=(
         Column("segmentation", STRING, "Name of the segmentation"),
@@ -50,5 +41,8 @@ TABLE = Table(
         ),
         Column("top_country_shares", pa.list_(FRACTION), "Their shares of the segment's customers", "1"),
     ),
-    expects=_expects,
+    expects=lambda rules: (
+        *known_segment(rules.segments),
+        between("share is at most 1", "share", max_value=1),
+    ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from retail_pipeline.tables.columns import STRING
-from retail_pipeline.tables.table import Check, Column, Reads, Table
+from retail_pipeline.tables.table import MONTH_BEFORE, Check, Column, Reads, Table
 
 TABLE = Table(
     __name__,
@@ -12,6 +12,11 @@ TABLE = Table(
     partition_keys=("month",),
     key=("segmentation",),
     reads=(Reads("model_candidates"),),
+    made_from={
+        "candidates": Reads("model_candidates"),
+        "champion": Reads("segmentation_models", MONTH_BEFORE),
+        "decisions": "decisions",
+    },
     file="<segmentation>.json",
     columns=(
         Column("segmentation", STRING, "Name of the segmentation"),

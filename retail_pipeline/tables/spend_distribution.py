@@ -5,16 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from retail_pipeline.tables.columns import INTEGER, MONEY
-from retail_pipeline.tables.expectations import Expectation, Rules, at_least, true
+from retail_pipeline.tables.expectations import at_least, true
 from retail_pipeline.tables.table import Column, Reads, Table
-
-
-def _expects(rules: Rules) -> tuple[Expectation, ...]:
-    return (
-        at_least("orders_to is at least orders_from", "orders_to", "orders_from"),
-        true("spend_to is above spend_from", "spend_to > spend_from"),
-    )
-
 
 TABLE = Table(
     __name__,
@@ -37,5 +29,8 @@ TABLE = Table(
             "In the smallest rectangle of cells that holds at least half of the customers",
         ),
     ),
-    expects=_expects,
+    expects=lambda rules: (
+        at_least("orders_to is at least orders_from", "orders_to", "orders_from"),
+        true("spend_to is above spend_from", "spend_to > spend_from"),
+    ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -18,11 +18,15 @@ from retail_pipeline.tables.expectations import (
     unique,
 )
 
-Over: TypeAlias = Literal["same", "every file", "up to", "month before", "month in force"]
+Over: TypeAlias = Literal[
+    "same", "every file", "up to", "days before", "month before", "month close", "month in force"
+]
 SAME: Over = "same"
 EVERY_FILE: Over = "every file"
 UP_TO: Over = "up to"
+DAYS_BEFORE: Over = "days before"
 MONTH_BEFORE: Over = "month before"
+MONTH_CLOSE: Over = "month close"
 MONTH_IN_FORCE: Over = "month in force"
 DATA_FILE = "part-0.parquet"
 LAYERS = ("landing", "transactions", "features", "segments", "campaigns", "reports")
@@ -49,8 +53,8 @@ class Column:
 class Reads:
     """A table that another is made from, and which of its partitions.
 
-    The same day's (or month's), those of every file, of all days up to the day, of the month before, or of
-    the month whose models are in force.
+    The same day's (or month's), those of every file, of all days up to the day, of the days before in which
+    an invoice may have begun, of the month before or its last day, or of the month whose models are in force.
     """
 
     table: str
@@ -83,9 +87,11 @@ class Table:
     partition, ``file`` the name of a partition's data file. A table ``beside`` another is written with it and
     has no asset of its own; one that is not ``planned`` is made with another, or by what lies in landing.
     Of one that ``stands_empty`` a day without partitions is there, too: it should have some and may not yet.
-    ``parameters`` are settings, with dots, that the statement knows by their last name. A partition is stale
-    when one of them has another value, or when ``code_version`` rose, as it does whenever the same inputs
-    would give other rows.
+    ``parameters`` are settings, with dots, that the statement knows by their last name. ``made_from`` are the
+    inputs that a manifest records, by name: partitions, settings and decisions (``planning/inputs.py`` finds
+    them); without it they are all that it ``reads``, and the parameters. A partition is stale when one of
+    them is another, or when ``code_version`` rose, as it does whenever the same inputs would give other rows.
+    ``kept`` says until when a partition stays; nothing that is kept for good is ever removed.
     """
 
     module: str
@@ -96,6 +102,7 @@ class Table:
     columns: tuple[Column, ...]
     reads: tuple[Reads, ...] = ()
     parameters: tuple[str, ...] = ()
+    made_from: Mapping[str, Reads | str] | None = None
     expects: Callable[[Rules], Sequence[Expectation]] = lambda rules: ()
     checks: tuple[Check, ...] = ()
     cost: Cost = Cost(0, 0)
@@ -103,16 +110,15 @@ class Table:
     file: str = DATA_FILE
     planned: bool = True
     stands_empty: bool = False
+    kept: str = "for good"
     code_version: str = "1"
 
     @property
     def name(self) -> str:
-        """The table's name."""
         return self.module.rpartition(".")[2]
 
     @property
     def meaning(self) -> str:
-        """What it holds, in a sentence."""
         return self.doc or ""
 
     @property
@@ -137,7 +143,6 @@ class Table:
 
     @property
     def names(self) -> list[str]:
-        """The column names, in file order."""
         return [c.name for c in self.columns]
 
     def needed(self, suite: Iterable[Expectation]) -> list[str]:

@@ -5,37 +5,12 @@ from __future__ import annotations
 from retail_pipeline.tables.columns import MONEY, RAW, STRING, with_columns
 from retail_pipeline.tables.expectations import (
     LARGEST_PLAUSIBLE_QUANTITY,
-    Expectation,
-    Rules,
     between,
     one_of,
     sold_on_its_day,
     true,
 )
 from retail_pipeline.tables.table import EVERY_FILE, Check, Column, Cost, Reads, Table
-
-
-def _expects(rules: Rules) -> tuple[Expectation, ...]:
-    return (
-        sold_on_its_day(),
-        one_of(f"currency is {rules.currency}", "currency", (rules.currency,)),
-        true("the amount of a sale is not negative", "line_kind <> 'sale' or amount >= 0"),
-        true("the amount of a return is not positive", "line_kind <> 'return' or amount <= 0"),
-        # A unit price made from a line total is rounded to four decimals: the gap grows with the quantity.
-        true(
-            "amount is quantity x unit_price to half a cent",
-            "abs(amount - quantity * unit_price) <= 0.005 + abs(quantity) * 0.00005",
-            blocking=False,
-        ),
-        between(
-            f"quantity is plausible (at most {LARGEST_PLAUSIBLE_QUANTITY:,} either way)",
-            "quantity",
-            min_value=-LARGEST_PLAUSIBLE_QUANTITY,
-            max_value=LARGEST_PLAUSIBLE_QUANTITY,
-            blocking=False,
-        ),
-    )
-
 
 TABLE = Table(
     __name__,
@@ -44,6 +19,11 @@ TABLE = Table(
     partition_keys=("date",),
     key=("source_id", "source_row"),
     reads=(Reads("raw_transactions", EVERY_FILE),),
+    made_from={
+        "raw_transactions": Reads("raw_transactions", EVERY_FILE),
+        "cleaning": "cleaning",
+        "checks": "checks",
+    },
     columns=(
         *with_columns(
             RAW,
@@ -72,7 +52,25 @@ TABLE = Table(
             values=("sale", "return", "adjustment"),
         ),
     ),
-    expects=_expects,
+    expects=lambda rules: (
+        sold_on_its_day(),
+        one_of(f"currency is {rules.currency}", "currency", (rules.currency,)),
+        true("the amount of a sale is not negative", "line_kind <> 'sale' or amount >= 0"),
+        true("the amount of a return is not positive", "line_kind <> 'return' or amount <= 0"),
+        # A unit price made from a line total is rounded to four decimals: the gap grows with the quantity.
+        true(
+            "amount is quantity x unit_price to half a cent",
+            "abs(amount - quantity * unit_price) <= 0.005 + abs(quantity) * 0.00005",
+            blocking=False,
+        ),
+        between(
+            f"quantity is plausible (at most {LARGEST_PLAUSIBLE_QUANTITY:,} either way)",
+            "quantity",
+            min_value=-LARGEST_PLAUSIBLE_QUANTITY,
+            max_value=LARGEST_PLAUSIBLE_QUANTITY,
+            blocking=False,
+        ),
+    ),
     checks=(
         Check("no_row_is_lost", "Raw rows = transactions + rejected rows."),
         Check(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from retail_pipeline.tables.columns import INTEGER, STRING
+from retail_pipeline.tables.columns import FILES_KEPT, INTEGER, STRING
 from retail_pipeline.tables.table import Column, Table
 
 TABLE = Table(
@@ -13,7 +13,7 @@ TABLE = Table(
     layer="landing",
     partition_keys=("file",),
     key=("source_id", "source_row"),
-    beside="raw_transactions",
+    beside="landed_files",
     planned=False,
     columns=(
         Column("source_id", STRING, "First 16 hex digits of the file's sha256"),
@@ -21,5 +21,6 @@ TABLE = Table(
         Column("reasons", pa.list_(STRING), "Everything that is wrong with the row"),
         Column("payload", STRING, "The row's text as it stood", personal=True),
     ),
+    kept=FILES_KEPT,
     code_version="2",
 )

@@ -22,7 +22,7 @@ from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.ingest.listing import list_files
 from retail_pipeline.lake.partitions import write_manifest
 from retail_pipeline.planning.arrivals import FileSeen
-from retail_pipeline.planning.inputs import customer_days_inputs, transactions_inputs
+from retail_pipeline.planning.inputs import inputs_of
 from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.planning.state import State
 from retail_pipeline_tests.defs.support import land, make_days, open_pipeline
@@ -74,11 +74,11 @@ def make_all_days(pipeline: Pipeline, state: State) -> None:
     recipe, lake = pipeline.recipe, pipeline.lake
     transactions, summed = state["transactions"][FIRST], state["customer_days"][FIRST]
     for day in state.raw:
-        made = {"partition": {"date": str(day)}, "inputs": transactions_inputs(state, recipe, day)}
+        made = {"partition": {"date": str(day)}, "inputs": inputs_of(state, recipe, "transactions", day)}
         write_manifest(lake, transactions.model_copy(update=made))
     state = pipeline.state()
     for day in state.raw:
-        made = {"partition": {"date": str(day)}, "inputs": customer_days_inputs(state, recipe, day)}
+        made = {"partition": {"date": str(day)}, "inputs": inputs_of(state, recipe, "customer_days", day)}
         write_manifest(lake, summed.model_copy(update=made))
 
 

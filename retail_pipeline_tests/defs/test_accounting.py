@@ -14,7 +14,7 @@ from rich.console import Console
 
 from retail_pipeline.cli import status as show
 from retail_pipeline.defs.resources import Pipeline
-from retail_pipeline.lake.state import write_file_decision
+from retail_pipeline.lake.records import record
 from retail_pipeline.planning.accounting import Account, account
 from retail_pipeline.planning.decisions import FileDecision
 from retail_pipeline_tests.defs.support import land, make_days, open_pipeline
@@ -73,7 +73,7 @@ def test_a_file_that_somebody_accepts_is_read_and_its_rest_unreadable(
     land(pipeline, instance)
     (source_id,) = pipeline.state().landed
     decision = FileDecision(source_id=source_id, verdict="accept", why="one was a test", by="anna")
-    write_file_decision(pipeline.lake, decision)
+    record(pipeline.lake, decision)
     make_days(pipeline, instance, [DAYS[1]])
     assert some(accounted(pipeline)) == {"transactions": 1, "unreadable": 1}
 

@@ -11,8 +11,8 @@ import pytest
 
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import bring_up_to_date
+from retail_pipeline.lake.records import record
 from retail_pipeline.lake.set_aside import SET_ASIDE
-from retail_pipeline.lake.state import write_file_decision
 from retail_pipeline.planning.decisions import FileDecision
 from retail_pipeline.planning.plan import files_to_land, plan
 from retail_pipeline_tests.defs.support import evaluations, land, make_days, open_pipeline, said
@@ -52,7 +52,7 @@ def decide(pipeline: Pipeline, name: str, verdict: str, *days: date) -> None:
     state = pipeline.state()
     (source_id,) = [s for s, m in state.landed.items() if m.arrival.path == name]
     decision = {"source_id": source_id, "verdict": verdict, "days": days, "why": "seen", "by": "me"}
-    write_file_decision(pipeline.lake, FileDecision.model_validate(decision))
+    record(pipeline.lake, FileDecision.model_validate(decision))
 
 
 def test_a_corrected_file_takes_the_place_of_its_namesake(tmp_path: Path, instance: dg.DagsterInstance):

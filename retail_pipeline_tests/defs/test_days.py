@@ -12,7 +12,7 @@ import pytest
 from retail_pipeline.cli.status import without_profile
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.lake.partitions import read_partition
-from retail_pipeline.lake.state import write_release
+from retail_pipeline.lake.records import record
 from retail_pipeline.planning.decisions import DayRelease
 from retail_pipeline.planning.inputs import read_by_no_profile
 from retail_pipeline.planning.plan import plan
@@ -118,7 +118,7 @@ def test_a_released_day_counts_until_other_rows_come(
 ) -> None:
     make_days(delivered, instance, DAYS)
     content = delivered.state()["transactions"][BAD].content
-    write_release(delivered.lake, DayRelease(day=BAD, content=content, why="our Geneva till", by="ana"))
+    record(delivered.lake, DayRelease(day=BAD, content=content, why="our Geneva till", by="ana"))
     assert not delivered.state().is_held(BAD)
     assert make_days(delivered, instance, [BAD]).success
     assert statuses(delivered, instance, "customer_days", [BAD]) == {BAD: "MATERIALIZED"}

@@ -13,7 +13,8 @@ import pytest
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import bring_up_to_date
 from retail_pipeline.lake.partitions import read_partition
-from retail_pipeline.lake.state import RELEASED_FILE, write_list_release
+from retail_pipeline.lake.records import record
+from retail_pipeline.lake.state import RELEASED_FILE
 from retail_pipeline.planning.decisions import ListRelease
 from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.command import touched, tree
@@ -65,7 +66,7 @@ def lists_of(pipeline: Pipeline, table: str, day: date, campaign: str) -> list[d
 def hand_over(pipeline: Pipeline, day: date, campaign: str) -> None:
     content = pipeline.state()["campaign_lists"][day][campaign].content
     release = ListRelease(day=day, campaign=campaign, content=content, why="mailing", by="anna")
-    write_list_release(pipeline.lake, release)
+    record(pipeline.lake, release)
 
 
 def list_files(pipeline: Pipeline) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ import pytest
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import bring_up_to_date, look
 from retail_pipeline.lake.models import judged, read_model
-from retail_pipeline.lake.state import write_model_decision, write_retrain
+from retail_pipeline.lake.records import record
 from retail_pipeline.planning.decisions import ModelRetrain
 from retail_pipeline.planning.inputs import rests_on_other_data
 from retail_pipeline.planning.pieces import Goal
@@ -75,7 +75,7 @@ def decide(pipeline: Pipeline, month: str, verdict: Any) -> None:
     decision = ModelDecision(
         month=month, segmentation="behaviour", verdict=verdict, content=candidate.content, why="seen", by="me"
     )
-    write_model_decision(pipeline.lake, decision)
+    record(pipeline.lake, decision)
 
 
 def test_models_fitted_before_their_last_day_came_know_it_and_are_fitted_again_when_it_comes(
@@ -176,7 +176,7 @@ def test_late_data_flag_a_months_models_and_a_person_has_them_fitted_anew(
     assert not rests_on_other_data(ours.state(), FEBRUARY)
 
     features = ours.state()["rfm_features"][date(2024, 2, 29)].content
-    write_retrain(ours.lake, ModelRetrain(month=MARCH, rfm_features=features, why="seen", by="me"))
+    record(ours.lake, ModelRetrain(month=MARCH, rfm_features=features, why="seen", by="me"))
     make(ours, instance)
     assert model(ours, FEBRUARY, "rfm_grid") == before[FEBRUARY]
     assert model(ours, MARCH, "rfm_grid") != before[MARCH]

@@ -12,7 +12,7 @@ from retail_pipeline.defs.partitions import days
 from retail_pipeline.defs.requests import range_tags
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import QUIET
-from retail_pipeline.lake.state import write_release
+from retail_pipeline.lake.records import record
 from retail_pipeline.planning.decisions import DayRelease
 from retail_pipeline_tests.defs.support import Result, evaluations, land, make_days, open_pipeline
 from retail_pipeline_tests.shop import FIRST, deliver, span
@@ -101,7 +101,7 @@ def test_a_red_check_holds_back_what_comes_after_it_until_somebody_releases_the_
     check = evaluations(instance, "transactions", "transactions_are_valid")[str(held)]
     assert (check.passed, check.severity, check.blocking) == (False, dg.AssetCheckSeverity.ERROR, True)
     content = pipeline.state()["transactions"][held].content
-    write_release(pipeline.lake, DayRelease(day=held, content=content, why="ours", by="ana"))
+    record(pipeline.lake, DayRelease(day=held, content=content, why="ours", by="ana"))
     assert materialize(pipeline, instance, held, (*DAILY, "mailing"), sent).success
     assert sent == [str(held)]
     check = evaluations(instance, "transactions", "transactions_are_valid")[str(held)]

@@ -19,7 +19,7 @@ from retail_pipeline.defs.jobs import DELIVERIES, YESTERDAY
 from retail_pipeline.defs.report_data import quality
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import Outcome, bring_up_to_date, look
-from retail_pipeline.lake.state import write_release
+from retail_pipeline.lake.records import record
 from retail_pipeline.planning.decisions import DayRelease
 from retail_pipeline.planning.pieces import Goal
 from retail_pipeline.planning.readiness import Delivered
@@ -185,7 +185,7 @@ def test_what_a_source_should_deliver_can_be_set_and_released(
     says = f"corner_shop delivered {len(sales(FIRST))} lines, where 900 to 1,000 are set"
     assert completeness(instance, FIRST).description == says
     content = expecting.state()["transactions"][FIRST].content
-    write_release(expecting.lake, DayRelease(day=FIRST, content=content, why="a quiet day", by="ana"))
+    record(expecting.lake, DayRelease(day=FIRST, content=content, why="a quiet day", by="ana"))
     assert make_days(expecting, instance, [FIRST]).success
 
 

@@ -22,7 +22,7 @@ from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import QUIET
 from retail_pipeline.defs.schedules import last_due
 from retail_pipeline.defs.sensors import MANY_FILES, look_at_days
-from retail_pipeline.lake.state import write_release
+from retail_pipeline.lake.records import record
 from retail_pipeline.planning.decisions import DayRelease
 from retail_pipeline.planning.state import State
 from retail_pipeline.settings import load_settings
@@ -348,7 +348,7 @@ def test_a_held_day_is_not_tried_again_until_it_is_released(
     assert state.is_held(held[0])
     assert ("daily_job", *map(str, held)) not in asked(finished, instance, MAKES)
     content = state["transactions"][held[0]].content
-    write_release(finished.lake, DayRelease(day=held[0], content=content, why="ours", by="ana"))
+    record(finished.lake, DayRelease(day=held[0], content=content, why="ours", by="ana"))
     # and the days after it, whose orders may have begun on it
     assert asked(finished, instance, MAKES) == [("daily_job", str(held[0]), str(DAYS[5]))]
 

@@ -7,16 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from retail_pipeline.lake.partitions import Lake, LakeError, replace_file, write_manifest
-from retail_pipeline.lake.set_aside import (
-    apart,
-    forget_refusals,
-    read_landed,
-    read_refusals,
-    settle,
-    write_refusal,
-)
-from retail_pipeline.planning.arrivals import Refusal
+from retail_pipeline.lake.partitions import Lake, replace_file, write_manifest
+from retail_pipeline.lake.set_aside import apart, read_landed, settle
 from retail_pipeline.planning.deliveries import Deliveries, Held
 from retail_pipeline.planning.manifests import Manifest, Part
 from retail_pipeline_tests.command import tree
@@ -122,17 +114,3 @@ def test_a_file_that_landed_again_is_the_one_that_stays(lake: Lake):
     put_right(lake, held)
     assert tree(apart(lake).root)[f"raw_transactions/date={DAYS[0]}/{ONE}.parquet"] == b"read anew"
     assert not raw.exists()
-
-
-def test_a_refusal_is_remembered_until_it_is_forgotten(lake: Lake):
-    refusal = Refusal(path="a.csv", size_bytes=3, sha256="a" * 64, reason="is empty", tried_with="profiles")
-    write_refusal(lake, refusal)
-    assert read_refusals(lake) == {"a" * 16: refusal}
-    forget_refusals(lake, ["a" * 16, "b" * 16])
-    assert not read_refusals(lake)
-
-
-def test_a_damaged_refusal_is_named(lake: Lake):
-    replace_file(lake, lake.root / "quarantine" / "x.json", b"{")
-    with pytest.raises(LakeError, match=r"x\.json is no record of a refused file: remove it"):
-        read_refusals(lake)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -11,20 +12,16 @@ from pathlib import Path
 import pytest
 
 from retail_pipeline.lake.partitions import Lake, LakeError, write_manifest
-from retail_pipeline.lake.state import (
-    RELEASED_FILE,
-    read_releases,
-    read_state,
-    write_list_release,
-    write_release,
-)
-from retail_pipeline.planning.arrivals import FileSeen
+from retail_pipeline.lake.records import forget, record, records
+from retail_pipeline.lake.state import RELEASED_FILE, read_state
+from retail_pipeline.planning.arrivals import FileSeen, Refusal
 from retail_pipeline.planning.decisions import DayRelease, ListRelease
-from retail_pipeline.planning.manifests import Manifest, Part
+from retail_pipeline.planning.manifests import Frozen, Manifest, Part
 from retail_pipeline.planning.state import State
 
 DAY = date(2011, 3, 5)
 RELEASE = DayRelease(day=DAY, content="abc", why="the till was closed for stocktaking", by="anne")
+REFUSAL = Refusal(path="a.csv", size_bytes=3, sha256="a" * 64, reason="is empty", tried_with="profiles")
 LIST_RELEASE = ListRelease(day=DAY, campaign="pamper", content="c", why="the spring mailing", by="anne")
 
 
@@ -65,8 +62,8 @@ def test_every_table_is_found_under_its_keys(lake: Lake):
     ]
     for one in made:
         write_manifest(lake, one)
-    write_release(lake, RELEASE)
-    write_list_release(lake, LIST_RELEASE)
+    record(lake, RELEASE)
+    record(lake, LIST_RELEASE)
     (lake.partition("campaign_lists", made[7].partition) / RELEASED_FILE).touch()
     (lake.root / "campaign_lists" / "snapshot_date=2011-03-06").mkdir()  # held back
     seen = (FileSeen(path="f.csv", size_bytes=1, sha256=sha256(b"x").hexdigest()),)
@@ -88,24 +85,38 @@ def test_every_table_is_found_under_its_keys(lake: Lake):
     )
 
 
-def test_a_release_is_kept_and_a_later_one_of_the_same_day_replaces_it(lake: Lake):
-    path = write_release(lake, RELEASE)
+def test_the_last_record_of_a_thing_counts_until_it_is_forgotten(lake: Lake):
+    path = record(lake, RELEASE)
     assert path == lake.root / "decisions" / "released_days" / "2011-03-05.json"
-    assert read_releases(lake) == [RELEASE]
     later = RELEASE.model_copy(update={"content": "def"})
-    write_release(lake, later)
-    assert read_releases(lake) == [later]
+    record(lake, later)
+    record(lake, REFUSAL)
+    assert records(lake, DayRelease) == [later]
+    assert records(lake, Refusal) == [REFUSAL]
+    for source_id in ("a" * 16, "b" * 16):
+        forget(lake, Refusal, source_id)
+    assert not records(lake, Refusal)
+    assert records(lake, DayRelease) == [later]
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{}", '{"day": "2011-03-05", "content": "a", "why": "", "by": "anne"}']
+    ("kept", "content", "says"),
+    [
+        (RELEASE, "", "is not a decision: restore or remove it"),
+        (RELEASE, "{}", "is not a decision: restore or remove it"),
+        (
+            RELEASE,
+            '{"day": "2011-03-05", "content": "a", "why": "", "by": "a"}',
+            "is not a decision: restore",
+        ),
+        (REFUSAL, "{", "is no record of a refused file: remove it"),
+    ],
 )
-def test_a_damaged_decision_is_named_with_what_to_do(lake: Lake, content: str):
-    path = write_release(lake, RELEASE)
+def test_a_damaged_record_is_named_with_what_to_do(lake: Lake, kept: Frozen, content: str, says: str):
+    path = record(lake, kept)
     path.write_text(content)
-    with pytest.raises(LakeError, match="is not a decision: restore or remove it") as raised:
+    with pytest.raises(LakeError, match=f"{re.escape(str(path))} {says}"):
         read_state(lake)
-    assert str(path) in str(raised.value)
 
 
 def test_the_suppression_file_is_named_by_its_content(lake: Lake, tmp_path: Path):
@@ -127,7 +138,7 @@ def test_a_folder_that_may_not_be_read_is_not_taken_for_an_empty_one(
     lake: Lake, folder: str, monkeypatch: pytest.MonkeyPatch
 ):
     """As a folder is that another user made under a strict umask; root may read all, so it is acted."""
-    write_list_release(lake, LIST_RELEASE)
+    record(lake, LIST_RELEASE)
     listed, shut = os.listdir, lake.root / folder
     shut.mkdir(parents=True, exist_ok=True)
 

@@ -204,7 +204,7 @@ def test_a_released_list_is_stale_until_what_it_would_be_today_lies_beside_it():
 
 def restated(state: State, day: date, campaign: str, recipe: Recipe = EVERYTHING) -> State:
     keys = {"snapshot_date": str(day), "campaign": campaign}
-    made = manifest("restated_lists", keys, inputs.restated_inputs(state, recipe, day, campaign))
+    made = manifest("restated_lists", keys, inputs.inputs_of(state, recipe, "restated_lists", day, campaign))
     return state.having(
         restated_lists={
             **state["restated_lists"],

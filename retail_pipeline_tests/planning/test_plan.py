@@ -124,17 +124,22 @@ def make_day(state: State, recipe: Recipe, day: date) -> State:
         for m in state.raw.get(day, {}).values()
     )
     made = manifest(
-        "transactions", keys, inputs.transactions_inputs(state, recipe, day), (BROKEN,) if broken else ()
+        "transactions",
+        keys,
+        inputs.inputs_of(state, recipe, "transactions", day),
+        (BROKEN,) if broken else (),
     )
     state = state.having(transactions={**state["transactions"], day: made})
     summed = {d: m for d, m in state["customer_days"].items() if d != day}
     if not state.is_held(day):
-        summed[day] = manifest("customer_days", keys, inputs.customer_days_inputs(state, recipe, day))
+        summed[day] = manifest("customer_days", keys, inputs.inputs_of(state, recipe, "customer_days", day))
     return state.having(customer_days=summed)
 
 
 def make_features(state: State, recipe: Recipe, day: date) -> State:
-    made = manifest("rfm_features", {"snapshot_date": str(day)}, inputs.features_inputs(state, recipe, day))
+    made = manifest(
+        "rfm_features", {"snapshot_date": str(day)}, inputs.inputs_of(state, recipe, "rfm_features", day)
+    )
     return state.having(rfm_features={**state["rfm_features"], day: made})
 
 
@@ -143,7 +148,7 @@ def make_assignments(state: State, recipe: Recipe, day: date) -> State:
         name: manifest(
             "segment_assignments",
             {"snapshot_date": str(day), "segmentation": name},
-            inputs.assignments_inputs(state, recipe, day, name),
+            inputs.inputs_of(state, recipe, "segment_assignments", day, name),
         )
         for name in recipe.segmentations
     }
@@ -155,9 +160,13 @@ def make_month(state: State, recipe: Recipe, month: str) -> State:
     state = make_features(state, recipe, close)
     keys = {"month": month}
     if not inputs.candidates_are_current(state, recipe, month):
-        fitted = manifest("model_candidates", keys, inputs.candidate_inputs(state, recipe, month))
+        fitted = manifest(
+            "model_candidates", keys, inputs.inputs_of(state, recipe, "model_candidates", month)
+        )
         state = state.having(model_candidates={**state["model_candidates"], month: fitted})
-    model = manifest("segmentation_models", keys, inputs.model_inputs(state, month))
+    model = manifest(
+        "segmentation_models", keys, inputs.inputs_of(state, recipe, "segmentation_models", month)
+    )
     return make_assignments(
         state.having(segmentation_models={**state["segmentation_models"], month: model}), recipe, close
     )
@@ -170,7 +179,7 @@ def make_lists(state: State, recipe: Recipe, day: date) -> State:
         name: manifest(
             "campaign_lists",
             {"snapshot_date": str(day), "campaign": name},
-            inputs.list_inputs(state, recipe, day, name),
+            inputs.inputs_of(state, recipe, "campaign_lists", day, name),
         )
         for name in recipe.campaigns
     }
@@ -178,7 +187,7 @@ def make_lists(state: State, recipe: Recipe, day: date) -> State:
 
 
 def make_report(state: State, recipe: Recipe, day: date) -> State:
-    made = manifest("report", {"snapshot_date": str(day)}, inputs.report_inputs(state, recipe, day))
+    made = manifest("report", {"snapshot_date": str(day)}, inputs.inputs_of(state, recipe, "report", day))
     return state.having(report={**state["report"], day: made})
 
 

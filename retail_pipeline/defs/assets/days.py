@@ -17,7 +17,7 @@ from retail_pipeline.engine.validation import Failure, counted, validate
 from retail_pipeline.ingest.profiles.cleaning import parameters
 from retail_pipeline.lake.partitions import read_partition, remove_partition, write_partition
 from retail_pipeline.lake.slices import slices
-from retail_pipeline.planning.inputs import customer_days_inputs, transactions_inputs
+from retail_pipeline.planning.inputs import inputs_of
 from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.planning.plan import BY_STATEMENT, DAY_TABLES
 from retail_pipeline.planning.reconciliation import Tally, odd_shares, tallies
@@ -90,7 +90,7 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
     # with the values of these days it is known whether they are usual
     coming = state.having(transactions={**state["transactions"], **_to_come(values)})
     for day in days:
-        keys, inputs = {"date": str(day)}, transactions_inputs(state, run.pipeline.recipe, day)
+        keys, inputs = {"date": str(day)}, inputs_of(state, run.pipeline.recipe, "transactions", day)
         rejected = write_partition(lake, TABLES["rejected_rows"], keys, refused[day], inputs)
         counts = {
             "raw": raw_rows(state, day),
@@ -206,7 +206,7 @@ def make_customer_days(run: Run, clean: Mapping[date, pa.Table]) -> Bad[date]:
             bad[day] = f"customer_days: {blocking(found)}"
             remove_partition(lake, "customer_days", keys)
         else:
-            inputs = customer_days_inputs(state, run.pipeline.recipe, day)
+            inputs = inputs_of(state, run.pipeline.recipe, "customer_days", day)
             made[day] = write_partition(lake, TABLES["customer_days"], keys, summed, inputs)
             log_made(run.log, "customer_days", str(day), made[day].rows)
         run.pipeline.on_made("customer_days", str(day))

@@ -14,7 +14,8 @@ from retail_pipeline.ingest.isolation import allowance_of, land_apart
 from retail_pipeline.ingest.landing import Landed, Refused
 from retail_pipeline.lake.lock import shared_hold
 from retail_pipeline.lake.partitions import prepare, read_partition
-from retail_pipeline.lake.set_aside import forget_refusals, home_of, settle, write_refusal
+from retail_pipeline.lake.records import forget, record
+from retail_pipeline.lake.set_aside import home_of, settle
 from retail_pipeline.planning.arrivals import FileSeen, Refusal, reading, source_of
 from retail_pipeline.planning.deliveries import unfit
 from retail_pipeline.planning.manifests import Manifest
@@ -79,7 +80,7 @@ def land_all(pipeline: Pipeline, state: State, files: Sequence[FileSeen], log: L
     ):
         file = outcome.file
         if isinstance(outcome, Landed):
-            forget_refusals(pipeline.lake, [file.source_id])
+            forget(pipeline.lake, Refusal, file.source_id)
             log_landed(pipeline, state, outcome.manifest, log)
         else:
             bad[file.partition_key] = outcome.reason
@@ -91,7 +92,7 @@ def land_all(pipeline: Pipeline, state: State, files: Sequence[FileSeen], log: L
             also = known.names if known and known.tried_with == tried else ()
             also = tuple(name for name in also if name != file.path)
             refusal = Refusal(**identity, also=also, reason=outcome.reason, tried_with=tried)
-            write_refusal(pipeline.lake, refusal)
+            record(pipeline.lake, refusal)
         pipeline.on_made("raw_transactions", file.partition_key)
     return bad
 

@@ -33,14 +33,13 @@ from retail_pipeline.lake.models import (
     write_texts,
 )
 from retail_pipeline.lake.partitions import read_partition
-from retail_pipeline.lake.state import read_model_decisions
+from retail_pipeline.lake.records import records
 from retail_pipeline.planning.calendar import close_before, month_of
 from retail_pipeline.planning.inputs import (
     SAME_SNAPSHOT,
-    candidate_inputs,
     candidates_are_current,
+    inputs_of,
     lacks_last_day,
-    model_inputs,
     rests_on_other_data,
 )
 from retail_pipeline.planning.masking import as_markdown
@@ -54,6 +53,7 @@ from retail_pipeline.segmentation import (
 )
 from retail_pipeline.segmentation.gates import (
     Candidate,
+    ModelDecision,
     Verdict,
     assess,
     candidate_to_json,
@@ -94,7 +94,7 @@ def train(run: Run, months: Sequence[str]) -> Bad[str]:
     """
     closes = {close_before(month): month for month in months}
     bad = make_all(batches(run, list(closes)), lambda batch: make_features(run, batch)[1])
-    decisions = {(d.month, d.segmentation): d for d in read_model_decisions(run.pipeline.lake)}
+    decisions = {(d.month, d.segmentation): d for d in records(run.pipeline.lake, ModelDecision)}
     own = run.pipeline.recipe.model_timing == SAME_SNAPSHOT
     for close, month in closes.items():
         if own or close in bad:
@@ -133,7 +133,7 @@ def make_candidates(run: Run, month: str, close: date) -> Mapping[str, Candidate
                 settings.models.gates, earlier=before,
             )  # fmt: skip
             texts[name] = candidate_to_json(measured)
-        inputs = candidate_inputs(run.state, run.pipeline.recipe, month)
+        inputs = inputs_of(run.state, run.pipeline.recipe, CANDIDATES.name, month)
         made = write_texts(lake, CANDIDATES, month, texts, inputs)
         run.state = run.state.having(model_candidates={**run.state["model_candidates"], month: made})
     return read_candidates(lake, month)
@@ -161,7 +161,9 @@ def make_models(
     for name, candidate in candidates.items():
         champion = champion_of(run, month, name) if verdicts[name].in_force == "champion" else None
         texts[name] = to_json(champion or candidate.model)
-    made = write_texts(lake, MODELS, month, texts, model_inputs(run.state, month))
+    made = write_texts(
+        lake, MODELS, month, texts, inputs_of(run.state, run.pipeline.recipe, MODELS.name, month)
+    )
     run.state = run.state.having(segmentation_models={**run.state["segmentation_models"], month: made})
     models = {name: from_json(text) for name, text in texts.items()}
     lines = ["| segmentation | in force | trained through | customers | why |", "|---|---|---|---:|---|"]

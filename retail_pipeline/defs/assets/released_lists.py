@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from retail_pipeline.defs.runner import Run
 from retail_pipeline.lake.partitions import read_partition, remove_partition, write_manifest, write_partition
 from retail_pipeline.lake.state import RELEASED_FILE
-from retail_pipeline.planning.inputs import list_inputs, restated_inputs
+from retail_pipeline.planning.inputs import inputs_of
 from retail_pipeline.planning.manifests import Manifest, schema_fingerprint
 from retail_pipeline.tables import TABLES
 
@@ -21,7 +21,7 @@ def write_list(run: Run, day: date, campaign: str, rows: pa.Table) -> Manifest:
     if _is_released(run, day, campaign):
         return _restate(run, day, campaign, rows)
     _remove_restated(run, day, campaign)
-    inputs = list_inputs(run.state, run.pipeline.recipe, day, campaign)
+    inputs = inputs_of(run.state, run.pipeline.recipe, LISTS.name, day, campaign)
     controls = pc.sum(pc.equal(rows["arm"], "control")).as_py() or 0
     keys = _keys(day, campaign)
     return write_partition(run.pipeline.lake, LISTS, keys, rows, inputs, counts={"control": controls})
@@ -50,13 +50,13 @@ def _restate(run: Run, day: date, campaign: str, rows: pa.Table) -> Manifest:
     compared = run.engine.run(RESTATED.name, {"restated": rows, "released": handed_over})
     tallied = {entry["values"]: entry["counts"] for entry in pc.value_counts(compared["change"]).to_pylist()}
     if tallied.keys() <= {"same"} and released.schema_fingerprint == schema_fingerprint(LISTS.arrow):
-        inputs = list_inputs(run.state, run.pipeline.recipe, day, campaign)
+        inputs = inputs_of(run.state, run.pipeline.recipe, LISTS.name, day, campaign)
         # the rows are those of these inputs too, which only the manifest must learn
         released = released.model_copy(update={"inputs": inputs, "code_version": LISTS.code_version})
         write_manifest(lake, released)
         _remove_restated(run, day, campaign)
         return released
-    inputs = restated_inputs(run.state, run.pipeline.recipe, day, campaign)
+    inputs = inputs_of(run.state, run.pipeline.recipe, RESTATED.name, day, campaign)
     counts = {change: tallied.get(change, 0) for change in ("added", "removed", "changed", "same")}
     made = write_partition(lake, RESTATED, keys, compared, inputs, counts=counts)
     of_day = {**run.state["restated_lists"].get(day, {}), campaign: made}

@@ -42,7 +42,7 @@ from retail_pipeline.lake.partitions import (
     write_manifest,
     write_partition,
 )
-from retail_pipeline.planning.inputs import model_source, report_inputs
+from retail_pipeline.planning.inputs import inputs_of, model_source
 from retail_pipeline.planning.manifests import Manifest, schema_fingerprint
 from retail_pipeline.report import small_tables as small
 from retail_pipeline.segmentation import FittedSegmentation, fit
@@ -228,7 +228,7 @@ def write_tables(run: Run, day: date, tables: Mapping[str, pa.Table], data: "Rep
     """Write every table and say so, with its figures."""
     from retail_pipeline.report.figures import figures_of
 
-    inputs = report_inputs(run.state, run.pipeline.recipe, day)
+    inputs = inputs_of(run.state, run.pipeline.recipe, REPORT.name, day)
     for name, rows in tables.items():
         made = write_partition(run.pipeline.lake, TABLES[name], {"snapshot_date": str(day)}, rows, inputs)
         log_made(run.log, name, str(day), made.rows, **as_metadata(figures_of(name, data)))
@@ -247,7 +247,7 @@ def write_page(run: Run, day: date, data: "ReportData") -> None:
         partition=keys,
         rows=1,
         content=hashlib.sha256(content).hexdigest(),
-        inputs=report_inputs(run.state, run.pipeline.recipe, day),
+        inputs=inputs_of(run.state, run.pipeline.recipe, REPORT.name, day),
         code_version=REPORT.code_version,
         schema_fingerprint=schema_fingerprint(REPORT.arrow),
     )

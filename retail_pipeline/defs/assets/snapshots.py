@@ -28,13 +28,7 @@ from retail_pipeline.planning.customer_checks import (
     Oddities,
     oddities,
 )
-from retail_pipeline.planning.inputs import (
-    BOOTSTRAP,
-    SAME_SNAPSHOT,
-    assignments_inputs,
-    features_inputs,
-    model_source,
-)
+from retail_pipeline.planning.inputs import BOOTSTRAP, SAME_SNAPSHOT, inputs_of, model_source
 from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.planning.plan import (
     BY_STATEMENT,
@@ -59,7 +53,6 @@ Snapshots: TypeAlias = Mapping[Any, pa.Table]  # the rows of one table, by day o
 
 
 def make_snapshots(run: Run, days: Sequence[date]) -> Bad[date]:
-    """Make the selected tables of the snapshots of some days; return the bad days with what is wrong."""
     run.days = (min(days), max(days))
     return make_all(batches(run, days), lambda batch: make_batch(run, batch))
 
@@ -99,13 +92,12 @@ def make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
 
 
 def make_features(run: Run, days: Sequence[date]) -> tuple[Snapshots, Bad[date]]:
-    """Make the RFM features of a batch of days from customer_days; return those made, and the bad days."""
     lake = run.pipeline.lake
     by_day = features_of(run, days)
     suite = run.pipeline.suite(FEATURES.name, run.state)
     failures = validate({str(day): rows for day, rows in by_day.items()}, FEATURES, suite)
     good = [day for day in days if not blocking(failures[str(day)])]
-    inputs = {day: features_inputs(run.state, run.pipeline.recipe, day) for day in good}
+    inputs = {day: inputs_of(run.state, run.pipeline.recipe, FEATURES.name, day) for day in good}
     written = write_partitions(
         lake,
         FEATURES,
@@ -143,7 +135,6 @@ def log_odd_ids(run: Run, day: date) -> None:
 
 
 def read_features(run: Run, days: Iterable[date]) -> Snapshots:
-    """The features of those days that have been made."""
     lake, made = run.pipeline.lake, run.state["rfm_features"]
     return {day: read_partition(lake, FEATURES, {"snapshot_date": str(day)}) for day in days if day in made}
 
@@ -195,7 +186,6 @@ def _keep_changes(run: Run, first: date, last: date) -> None:
 
 
 def _odd_ids(run: Run, first: date, last: date) -> dict[date, Oddities]:
-    """What is odd about the customers of the snapshots of a range, by its days."""
     days = every_day(first, last)
     files = _history(run, last, since=first - timedelta(days=USUAL_DAYS))
     # read once: opening so many small files costs more than what is asked of them
@@ -259,7 +249,6 @@ def make_assignments(
 def _assign(
     run: Run, features: Snapshots, source: str, name: str, made: Mapping[tuple[str, str], pa.Table]
 ) -> Snapshots:
-    """The rows of one segmentation on some days of one month."""
     some_day = min(features)
     if len(features) == 1 or source in OWN_MODEL:
         assigned = [
@@ -309,11 +298,10 @@ def _written(run: Run, close: str, name: str) -> pa.Table:
 
 
 def write_assignments(run: Run, day: date, source: str, tables: Mapping[str, pa.Table]) -> None:
-    """Write a day's assignments; take away those of segmentations that are switched off."""
     lake, partitions = run.pipeline.lake, []
     for name, rows in tables.items():
         keys = {"snapshot_date": str(day), "segmentation": name}
-        inputs = assignments_inputs(run.state, run.pipeline.recipe, day, name)
+        inputs = inputs_of(run.state, run.pipeline.recipe, ASSIGNMENTS.name, day, name)
         own_model = own_model_path(lake, day, name)
         if source in OWN_MODEL:
             replace_file(lake, own_model, to_json(run.fitted[name, inputs["rfm_features"]]).encode())
@@ -344,7 +332,6 @@ def fit_on(run: Run, day: date, name: str, features: pa.Table) -> FittedSegmenta
 
 
 def dated(fitted: FittedSegmentation, day: date) -> FittedSegmentation:
-    """The model with the day on its card that it was trained through."""
     return fitted.model_copy(update={"card": fitted.card.model_copy(update={"trained_through": day})})
 
 
@@ -463,7 +450,6 @@ def _lists(
     assignments: Mapping[date, Snapshots],
     objected: pa.Table,
 ) -> dict[tuple[str, str], pa.Table]:
-    """The lists of some days by day and campaign."""
     lists: dict[tuple[str, str], pa.Table] = {}
     known = _together({day: features[day] for day in days})
     campaigns = run.pipeline.settings.campaigns_in_force
