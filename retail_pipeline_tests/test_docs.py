@@ -85,22 +85,31 @@ def tables() -> str:
 
 def _table(table: Table) -> str:
     folders = "/".join(f"{key}=…" for key in table.partition_keys)
-    made_from = ", ".join(f"{r.table}{'' if r.over == 'same' else f' ({r.over})'}" for r in table.reads)
     facts = [
         f"`{table.name}/{folders}/{table.file}`",
         *([f"key {', '.join(table.key)}"] if table.key else []),
-        *([f"made from {made_from}"] if made_from else []),
-        *([f"written with {table.beside}"] if table.beside else []),
         *([f"kept {table.kept}"] if table.kept != "for good" else []),
     ]
-    # what another table before this one has alike is told there
+    # what another table before this one has alike is told there; of a key the name says it
     names = list(TABLES)
     before = names[: names.index(table.name)] if TABLES.get(table.name) is table else []
-    told = {column: name for name in reversed(before) for column in TABLES[name].columns}
+    told = {_said(column): name for name in reversed(before) for column in TABLES[name].columns}
     alike: dict[str, list[str]] = {}
+    own: dict[str, list[str]] = {}
     for column in table.columns:
-        if column in told:
-            alike.setdefault(told[column], []).append(column.name)
+        said, nullable = _said(column), "?" if column.nullable else ""
+        if said in told and column.name in table.key:
+            continue
+        if said in told:
+            alike.setdefault(told[said], []).append(f"{column.name}{nullable}")
+        else:
+            unit = (
+                column.unit
+                if column.unit and column.unit not in f"currency 1 {column.name} {column.meaning}"
+                else ""
+            )
+            kind = ", ".join(filter(None, (f"{_arrow(column.type)}{nullable}", unit)))
+            own.setdefault(f"{kind}: {column.meaning}", []).append(f"`{column.name}`")
     return "\n".join(
         [
             f"### {table.name}",
@@ -108,14 +117,13 @@ def _table(table: Table) -> str:
             f"{table.meaning} {'; '.join(facts)}.",
             *(f"As in [{name}](#{name}): {', '.join(columns)}." for name, columns in alike.items()),
             "",
-            *(_column(column) for column in table.columns if column not in told),
+            *(f"- {', '.join(columns)} {meaning}" for meaning, columns in own.items()),
         ]
     ).rstrip()
 
 
-def _column(column: Column) -> str:
-    kind = f"{_arrow(column.type)}{'?' if column.nullable else ''}"
-    return f"- `{column.name}` {', '.join(filter(None, (kind, column.unit)))}: {column.meaning}"
+def _said(column: Column) -> tuple[str, pa.DataType, str]:
+    return column.name, column.type, column.meaning
 
 
 def _arrow(kind: pa.DataType) -> str:

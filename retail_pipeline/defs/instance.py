@@ -84,7 +84,7 @@ def connections_kept_open(storage: Any) -> Iterator[None]:
 
     Dagster opens an engine two or three times an event, so that SQLAlchemy compiles every statement anew and
     the disk is waited for each time: some 9 ms an event instead of 2, most of a run's time over a year of
-    days (benchmarks/events.py). With ``synchronous = normal`` the write-ahead log survives kill -9; a power
+    days. With ``synchronous = normal`` the write-ahead log survives kill -9; a power
     cut loses at most the last events, never the file, and the lake does not depend on them. Other storages
     have a pool of their own.
     """

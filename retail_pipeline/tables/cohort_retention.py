@@ -16,7 +16,7 @@ TABLE = Table(
     planned=False,
     columns=(
         Column("cohort_month", STRING, "Month of the first sale, YYYY-MM"),
-        Column("month", STRING, "Month observed, YYYY-MM; the last may be under way"),
+        Column("month", STRING, "Month observed; the last may be under way"),
         Column("months_since", INTEGER, "Months between the two", "months", minimum=0),
         Column("cohort_customers", INTEGER, "Customers of the cohort", "customers", minimum=1),
         Column("customers", INTEGER, "Those of them who bought in the month", "customers", minimum=0),

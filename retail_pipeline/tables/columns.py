@@ -16,31 +16,29 @@ FRACTION = pa.float64()
 FILES_KEPT = "for good, under set_aside/ while the file does not count"
 
 RAW = (
-    Column("source_id", STRING, "First 16 hex digits of the sha256 of the file the row came in"),
+    Column("source_id", STRING, "First 16 hex digits of its file's sha256"),
     Column("source_row", INTEGER, "Row number in the file; 1 is the first data row", minimum=1),
-    Column("source_system", STRING, "The shop or till system, as the source profile names it"),
-    Column("invoice_id", STRING, "Invoice, basket or order number, without decoration", nullable=True),
+    Column("source_system", STRING, "The shop or till system, as its profile names it"),
+    Column("invoice_id", STRING, "Invoice, basket or order number", nullable=True),
     Column(
         "product_id",
         STRING,
-        "Product code, without decoration; letter case as delivered until cleaning",
+        "Product code, letter case as delivered",
         nullable=True,
     ),
     Column("description", STRING, "Product text", nullable=True),
     Column("quantity", QUANTITY, "Units sold; negative when goods come back", "units"),
-    Column(
-        "unit_price", MONEY, "Price of one unit; null where the shop reports line totals", "currency", True
-    ),
-    Column("amount", MONEY, "Line total; null where the shop reports unit prices", "currency", True),
-    Column("sold_at", TIMESTAMP, "When it was sold, in the business time zone, without offset"),
+    Column("unit_price", MONEY, "Price of one unit; null where only totals are reported", "currency", True),
+    Column("amount", MONEY, "Line total; null where only prices are reported", "currency", True),
+    Column("sold_at", TIMESTAMP, "When it was sold, in business time"),
     Column(
         "customer_id",
         STRING,
-        "Customer, without decoration; null for an anonymous sale",
+        "Customer; null for an anonymous sale",
         nullable=True,
         personal=True,
     ),
-    Column("country", STRING, "Country of the sale or the customer", nullable=True),
+    Column("country", STRING, "Of the sale or the customer", nullable=True),
     Column("currency", STRING, "ISO 4217 code"),
 )
 
@@ -51,7 +49,7 @@ def with_columns(columns: tuple[Column, ...], **replaced: Column) -> tuple[Colum
 
 CUSTOMER = Column("customer_id", STRING, "Customer", personal=True)
 ON_LIST = (
-    Column("segment", STRING, "Segment that put the customer on the list"),
+    Column("segment", STRING, "What put the customer on the list"),
     Column(
         "arm",
         STRING,
@@ -61,5 +59,5 @@ ON_LIST = (
     Column("rank", INTEGER, "1 is the first by the campaign's ranking", minimum=1),
     Column("offer", STRING, "The offer"),
     Column("channel", STRING, "The channel"),
-    Column("reason", STRING, "Why this customer is on this list, in words"),
+    Column("reason", STRING, "Why this customer, in words"),
 )

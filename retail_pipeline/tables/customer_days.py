@@ -29,7 +29,7 @@ TABLE = Table(
         Column(
             "orders",
             INTEGER,
-            "Distinct sale invoices that begin on the day, per source system",
+            "Sale invoices that begin on the day, per source system",
             "orders",
             minimum=0,
         ),
@@ -43,7 +43,7 @@ TABLE = Table(
         Column(
             "visits",
             INTEGER,
-            "Distinct invoices with a sale or a return that begin on the day, per source system",
+            "The same of sales and returns",
             "visits",
             minimum=0,
         ),

@@ -17,9 +17,9 @@ TABLE = Table(
         Column("ranking", STRING, "What they are ranked by", values=("total", "average", "orders")),
         Column("rank", INTEGER, "1 is the first; ties by customer_id", minimum=1),
         CUSTOMER,
-        Column("monetary", MONEY, "Value in the window", "currency"),
+        Column("monetary", MONEY, "Value in the window, net of returns by default", "currency"),
         Column("frequency", INTEGER, "Sale invoices in the window", "orders", minimum=1),
         Column("avg_order_value", MONEY, "Gross value / frequency", "currency"),
-        Column("recency_days", INTEGER, "Days since the last sale", "days", minimum=0),
+        Column("recency_days", INTEGER, "Snapshot day minus the day of the last sale", "days", minimum=0),
     ),
 )

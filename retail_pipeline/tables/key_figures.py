@@ -15,7 +15,7 @@ TABLE = Table(
     planned=False,
     columns=(
         Column("figure", STRING, "Name of the figure"),
-        Column("value", FRACTION, "Its value; null when there is nothing to measure", "", True),
+        Column("value", FRACTION, "Null when there is nothing to measure", "", True),
         Column("unit", STRING, "Its unit"),
         Column("meaning", STRING, "What it says"),
     ),

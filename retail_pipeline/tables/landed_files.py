@@ -17,11 +17,11 @@ TABLE = Table(
     beside="raw_transactions",
     planned=False,
     columns=(
-        Column("source_id", STRING, "First 16 hex digits of the file's sha256"),
-        Column("path", STRING, "Path under the landing folder when it landed"),
+        Column("source_id", STRING, "First 16 hex digits of its file's sha256"),
+        Column("path", STRING, "Path under landing when it landed"),
         Column("size_bytes", INTEGER, "Size of the file", "bytes", minimum=0),
-        Column("sha256", STRING, "sha256 of the file's bytes, in hex"),
-        Column("profile", STRING, "The source profile that read it"),
+        Column("sha256", STRING, "Of the file's bytes, in hex"),
+        Column("profile", STRING, "The profile that read it"),
         Column("encoding", STRING, "Text encoding, or `binary` for Parquet"),
         Column("rows_read", INTEGER, "Data rows in the file", "rows", minimum=0),
         Column("rows_accepted", INTEGER, "Rows in raw_transactions", "rows", minimum=0),
@@ -29,13 +29,13 @@ TABLE = Table(
         Column(
             "rows_left_out",
             INTEGER,
-            "Rows that `keep_rows` does not keep, and totals: in no table",
+            "Rows that `keep_rows` leaves out, and totals",
             "rows",
             minimum=0,
         ),
-        Column("first_day", DAY, "First business day in the file", nullable=True),
-        Column("last_day", DAY, "Last business day in the file", nullable=True),
-        Column("days_touched", pa.list_(DAY), "Every business day in the file, ascending"),
+        Column("first_day", DAY, "First day in the file", nullable=True),
+        Column("last_day", DAY, "Last day in the file", nullable=True),
+        Column("days_touched", pa.list_(DAY), "Every day in the file, ascending"),
     ),
     expects=lambda rules: (
         zero(

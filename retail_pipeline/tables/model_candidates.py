@@ -23,7 +23,7 @@ TABLE = Table(
     },
     file="<segmentation>.json",
     columns=(
-        Column("segmentation", STRING, "Name of the segmentation"),
+        Column("segmentation", STRING, "Its name"),
         Column("candidate", STRING, "The fitted model, its gates' figures and the verdict, as JSON"),
     ),
     checks=(

@@ -16,6 +16,6 @@ TABLE = Table(
     key=("source_id", "source_row"),
     beside="transactions",
     planned=False,
-    columns=(*RAW, Column("reasons", pa.list_(STRING), "The names of all the rules that refuse the row")),
+    columns=(*RAW, Column("reasons", pa.list_(STRING), "All rules that refuse the row")),
     expects=expects,
 )

@@ -20,15 +20,12 @@ TABLE = Table(
         Column(
             "change",
             STRING,
-            "added, removed, same, or changed (segment, arm, rank, offer or channel)",
+            "added (without what was released), same, changed, or removed (without what would be)",
             values=("same", "added", "removed", "changed"),
         ),
+        *(Column(column.name, column.type, column.meaning, nullable=True) for column in ON_LIST),
         *(
-            Column(column.name, column.type, column.meaning + "; null where removed", nullable=True)
-            for column in ON_LIST
-        ),
-        *(
-            Column(f"released_{name}", type_, f"The {name} handed over; null where added", nullable=True)
+            Column(f"released_{name}", type_, "As handed over", nullable=True)
             for name, type_ in (("segment", STRING), ("arm", STRING), ("rank", INTEGER))
         ),
     ),

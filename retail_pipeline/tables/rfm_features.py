@@ -44,7 +44,7 @@ TABLE = Table(
         Column(
             "avg_order_value",
             MONEY,
-            "Gross value / frequency in the window; null at frequency 0",
+            "Gross value / frequency; null at frequency 0",
             "currency",
             True,
         ),

@@ -19,14 +19,17 @@ TABLE = Table(
         Column(
             "position",
             INTEGER,
-            "weekday 1 (Monday) to 7, month 1 to 12, season 1 (spring) to 4 (winter), hour 0 to 23",
+            "weekday 1 (Monday) to 7, month, season 1 (spring) to 4, hour 0 to 23",
             minimum=0,
         ),
-        Column("label", STRING, "Its name: Mon, Jan, Spring (Mar-May), 09:00"),
-        Column("invoices", INTEGER, "Distinct invoices of any kind, returns too", "invoices", minimum=0),
-        Column("orders", INTEGER, "Distinct invoices with a sale", "orders", minimum=0),
+        Column("label", STRING, "Mon, Jan, Spring (Mar-May), 09:00"),
+        Column("invoices", INTEGER, "Invoices of any kind, returns too", "invoices", minimum=0),
+        Column("orders", INTEGER, "Invoices with a sale", "orders", minimum=0),
         Column(
-            "revenue", MONEY, "Sales less returns of these invoices (+ adjustments if set so)", "currency"
+            "revenue",
+            MONEY,
+            "Sales less returns (+ adjustments if set so)",
+            "currency",
         ),
     ),
     expects=lambda rules: (at_least("no more orders than invoices", "invoices", "orders"),),

@@ -27,11 +27,9 @@ TABLE = Table(
         Column("segment", STRING, "Segment name; `Lapsed` when nothing was bought in the window"),
         Column("score", pa.float64(), "The method's own score (docs/segmentations.md)", nullable=True),
         Column("reason", STRING, "Why this segment, in figures"),
-        Column("previous_segment", STRING, "Segment at the last month close before the day", nullable=True),
-        Column(
-            "segment_since", DAY, "First month close of the unbroken spell in this segment", nullable=True
-        ),
-        Column("model_month", STRING, "Month whose model was in force; `bootstrap` or `same_snapshot`"),
+        Column("previous_segment", STRING, "At the last month close before the day", nullable=True),
+        Column("segment_since", DAY, "First month close of the unbroken spell in it", nullable=True),
+        Column("model_month", STRING, "Month in force; `bootstrap` or `same_snapshot`"),
     ),
     expects=lambda rules: (
         *known_segment(rules.segments),

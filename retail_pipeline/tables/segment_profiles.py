@@ -17,14 +17,14 @@ TABLE = Table(
     reads=(Reads("rfm_features"), Reads("segment_assignments"), Reads("transactions", UP_TO)),
     planned=False,
     columns=(
-        Column("segmentation", STRING, "Name of the segmentation"),
-        Column("segment", STRING, "Segment name"),
+        Column("segmentation", STRING, "Its name"),
+        Column("segment", STRING, "Its name"),
         Column("customers", INTEGER, "Customers in the segment", "customers", minimum=1),
-        Column("share", FRACTION, "Customers / all customers of the snapshot", "1"),
+        Column("share", FRACTION, "Customers / all customers", "1"),
         Column("revenue", MONEY, "Sum of monetary", "currency"),
         Column("revenue_share", FRACTION, "Revenue / that of all segments; null if that is 0", "1", True),
         *(
-            Column(f"{feature}_{figure}", FRACTION, f"{figure.title()} of {feature}", unit, nullable)
+            Column(f"{feature}_{figure}", FRACTION, "Of the segment's customers", unit, nullable)
             for feature, unit, nullable in (
                 ("recency_days", "days", False),
                 ("frequency", "orders", False),
@@ -36,8 +36,7 @@ TABLE = Table(
         Column(
             "top_countries",
             pa.list_(STRING),
-            "The up to three countries most of its customers last bought in, commonest first; empty "
-            "when none is known in the window",
+            "Up to three in which most of its customers last bought, commonest first",
         ),
         Column("top_country_shares", pa.list_(FRACTION), "Their shares of the segment's customers", "1"),
     ),

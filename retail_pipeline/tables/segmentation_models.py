@@ -19,7 +19,7 @@ TABLE = Table(
     },
     file="<segmentation>.json",
     columns=(
-        Column("segmentation", STRING, "Name of the segmentation"),
+        Column("segmentation", STRING, "Its name"),
         Column("model", STRING, "The fitted model with its card, as JSON"),
     ),
     checks=(

@@ -26,7 +26,7 @@ TABLE = Table(
         Column(
             "densest",
             pa.bool_(),
-            "In the smallest rectangle of cells that holds at least half of the customers",
+            "In the smallest rectangle with at least half of the customers",
         ),
     ),
     expects=lambda rules: (

@@ -16,7 +16,7 @@ TABLE = Table(
     beside="landed_files",
     planned=False,
     columns=(
-        Column("source_id", STRING, "First 16 hex digits of the file's sha256"),
+        Column("source_id", STRING, "First 16 hex digits of its file's sha256"),
         Column("source_row", INTEGER, "Row number in the file; 1 is the first data row", minimum=1),
         Column("reasons", pa.list_(STRING), "Everything that is wrong with the row"),
         Column("payload", STRING, "The row's text as it stood", personal=True),

@@ -18,6 +18,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 SETTINGS = HERE.parent / "settings" / "behaviour.yaml"
 THROUGH = "2011-12-09"
+LANDING = os.environ.get(
+    "RETAIL_PIPELINE_UCI_DIR", str(HERE.parents[2] / "shared" / "data" / "online_retail" / "by-day")
+)
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 
 
@@ -42,21 +45,13 @@ def timed(command: list[str], folder: Path) -> tuple[float, str, float]:
 
 def main() -> None:
     """Run both in turn and print seconds, ratios, peaks and the pipeline's split."""
-    default = HERE.parents[2] / "shared" / "data" / "online_retail" / "by-day"
-    landing = os.environ.get("RETAIL_PIPELINE_UCI_DIR", str(default))
     ratios, splits = [], []
     for number in range(1, ROUNDS + 1):
         folder = Path(tempfile.mkdtemp())
         try:
-            plain = [
-                sys.executable,
-                str(HERE / "plain_script.py"),
-                landing,
-                str(folder / "plain"),
-                "--through",
-                THROUGH,
-            ]
-            run = ["run", "--landing", landing, "--lake", str(folder / "lake"), "--through", THROUGH]
+            words = [LANDING, str(folder / "plain"), "--through", THROUGH]
+            plain = [sys.executable, str(HERE / "plain_script.py"), *words]
+            run = ["run", "--landing", LANDING, "--lake", str(folder / "lake"), "--through", THROUGH]
             script, _, script_peak = timed(plain, folder)
             console = str(Path(sys.executable).with_name("retail-pipeline"))
             command, _, peak = timed([console, *run], folder)

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import sys
 import tempfile
 from pathlib import Path
 
-from retail_pipeline_tests.benchmarks.__main__ import HERE, timed
+from retail_pipeline_tests.benchmarks.__main__ import HERE, LANDING, timed
 
 FIRST, LAST = "2010-12-01", "2011-12-09"
 SETTINGS = HERE.parent / "settings" / "months.yaml"
@@ -30,11 +29,9 @@ def events(home: Path) -> int:
 
 def main() -> None:
     """Run it once with the stopwatches and print seconds by kind, events, peak memory."""
-    default = HERE.parents[2] / "shared" / "data" / "online_retail" / "by-day"
-    landing = os.environ.get("RETAIL_PIPELINE_UCI_DIR", str(default))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        words = ["backfill", FIRST, LAST, "--landing", landing, "--lake", str(folder / "lake")]
+        words = ["backfill", FIRST, LAST, "--landing", LANDING, "--lake", str(folder / "lake")]
         command = [sys.executable, str(HERE / "split.py"), *words, "--settings", str(SETTINGS)]
         seconds, output, _ = timed(command, folder)
         found = json.loads(output.splitlines()[-1])
