@@ -106,23 +106,13 @@ def _apart(file: Path, settings: Settings) -> None:
 
 @contextmanager
 def _reader(settings: Settings, profile: str | None) -> Iterator[Reader]:
-    from retail_pipeline.ingest.reading import Reader, session
+    from retail_pipeline.ingest.reading import session
 
-    profiles = {name: p for name, p in settings.profiles.items() if profile in (None, name)}
-    engine = settings.engine
-    with (
-        TemporaryDirectory() as folder,
-        session(Path(folder), engine.memory_limit, engine.threads) as connection,
-    ):
-        yield Reader(
-            connection,
-            profiles,
-            settings.time_zone,
-            settings.currency,
-            settings.first_day,
-            settings.last_day,
-            Path(folder),
-        )
+    reading = settings.reading
+    if profile is not None:
+        reading = reading.model_copy(update={"profiles": {profile: settings.profiles[profile]}})
+    with TemporaryDirectory() as folder, session(Path(folder), reading) as reader:
+        yield reader
 
 
 def _name(file: Path, landing: Path) -> str:

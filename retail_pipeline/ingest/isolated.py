@@ -49,19 +49,12 @@ def main() -> None:
 
 
 def _land(job: Job, say: Callable[[Said], None]) -> None:
-    reading = job.reading
     for outcome in land(
         job.files,
         job.landing,
         Lake(job.lake),
-        reading.profiles,
-        reading.business_zone,
-        reading.currency,
-        reading.first_day,
-        reading.last_day,
+        job.reading,
         landed=job.landed,
-        memory_limit=reading.memory_limit,
-        threads=reading.threads,
         on_begin=lambda files: say(Said(begins=[file.path for file in files])),
     ):
         path = outcome.file.path

@@ -3,7 +3,7 @@
 Belongs here: taking files in batches, and writing what they hold. Does not belong here: reading them
 (``reading.py``), which files there are (``listing.py``) and which should land (``planning/plan.py``).
 
-Files of one shape are read together; those in which that met anything wrong, one by one. A file's manifest in
+Files of one shape are read together, unless one of them cannot be read. A file's manifest in
 ``landed_files`` is written last and is the commit: raw files of a source that has none, or on days its
 manifest does not list, count for nothing.
 """
@@ -26,8 +26,8 @@ from retail_pipeline.ingest.files.shapes import Shape
 from retail_pipeline.ingest.files.unpacked import RefusalError
 from retail_pipeline.ingest.listing import identity
 from retail_pipeline.ingest.overlaps import Candidate, overlaps
-from retail_pipeline.ingest.profiles.profile import SourceProfile
-from retail_pipeline.ingest.reading import CENTS, CHUNK_ROWS, DoubtError, Reader, read_alone, scan, session
+from retail_pipeline.ingest.profiles.reading import Reading
+from retail_pipeline.ingest.reading import CENTS, CHUNK_ROWS, Reader, read, session
 from retail_pipeline.lake.partitions import (
     STAGING,
     Lake,
@@ -88,31 +88,20 @@ class _Landing:
     def connection(self) -> duckdb.DuckDBPyConnection:
         return self.reader.connection
 
-    def profile(self, shape: Shape) -> SourceProfile:
-        return self.reader.profiles[shape.profile]
-
 
 def land(
     files: Sequence[FileSeen],
     landing: Path,
     lake: Lake,
-    profiles: Mapping[str, SourceProfile],
-    business_zone: str,
-    currency: str | None,
-    first_day: date,
-    last_day: date | None,
+    settings: Reading,
     *,
     landed: Mapping[str, Manifest],
-    memory_limit: str,
-    threads: int,
     on_begin: Callable[[Sequence[FileSeen]], None] = lambda files: None,
 ) -> Iterator[Landed | Refused]:
     """Land files, with one outcome a file as soon as it is known; a bad file never takes another with it.
 
-    ``currency`` serves files whose profile gives none; rows before ``first_day`` or after ``last_day`` are
-    unreadable; ``landed`` are the files that have landed, with which new ones may overlap. ``on_begin`` hears
-    which files are looked at next. Call it with the lake's lock held. A file that has landed before is
-    landed anew.
+    ``landed`` are the files that have landed, with which new ones may overlap. ``on_begin`` hears which files
+    are looked at next. Call it with the lake's lock held. A file that has landed before is landed anew.
 
     Raises:
         LakeError: the lake cannot be written; files already yielded as landed stay so.
@@ -122,8 +111,7 @@ def land(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LakeError(f"the lake {lake.root} cannot be written ({error.strerror})") from error
-    with session(folder, memory_limit, threads) as connection:
-        reader = Reader(connection, profiles, business_zone, currency, first_day, last_day, folder)
+    with session(folder, settings) as reader:
         job = _Landing(reader, landing, lake, dict(landed), on_begin, {})
         shapes: dict[Shape, list[FileSeen]] = {}
         for file in files:
@@ -136,11 +124,7 @@ def land(
                 yield Refused(file, str(refusal), refusal.lasting)
         for shape, alike in shapes.items():
             for batch in _batches(alike):
-                if shape.plain:
-                    yield from _land_together(job, shape, batch)
-                else:
-                    for file in batch:
-                        yield from _land_alone(job, shape, file)
+                yield from _land_batch(job, shape, batch)
 
 
 def _batches(files: Sequence[FileSeen]) -> Iterator[list[FileSeen]]:
@@ -154,36 +138,21 @@ def _batches(files: Sequence[FileSeen]) -> Iterator[list[FileSeen]]:
         yield batch
 
 
-def _land_together(job: _Landing, shape: Shape, batch: Sequence[FileSeen]) -> Iterator[Landed | Refused]:
-    """Read alike files in one scan; those in which it met anything wrong are landed one by one."""
+def _land_batch(job: _Landing, shape: Shape, batch: Sequence[FileSeen]) -> Iterator[Landed | Refused]:
+    """Land alike files together; where one of them cannot be read, each half of them."""
     job.begin(batch)
+    latest = [job.reader.latest(file.modified_ns) for file in batch]
     try:
-        latest = [job.reader.latest(file.modified_ns) for file in batch]
-        doubtful = scan(job.reader, shape, [job.path(file) for file in batch], latest)
-    except DoubtError:
+        read(job.reader, shape, [job.path(file) for file in batch], latest)
+    except RefusalError as refusal:
         if len(batch) == 1:
-            yield from _land_alone(job, shape, batch[0])
+            yield Refused(batch[0], str(refusal), refusal.lasting)
             return
-        for half in (batch[: len(batch) // 2], batch[len(batch) // 2 :]):
-            yield from _land_together(job, shape, half)
-        return
-    except RefusalError as refusal:
-        yield from (Refused(file, str(refusal), refusal.lasting) for file in batch)
-        return
-    yield from _write(job, shape, {n: file for n, file in enumerate(batch) if n not in doubtful})
-    for n in sorted(doubtful):
-        yield from _land_alone(job, shape, batch[n])
-
-
-def _land_alone(job: _Landing, shape: Shape, file: FileSeen) -> Iterator[Landed | Refused]:
-    """Read one file so that every row is accounted for, with the text of those that cannot be read."""
-    job.begin([file])
-    try:
-        shape, _ = read_alone(job.reader, shape, job.path(file), job.reader.latest(file.modified_ns))
-    except RefusalError as refusal:
-        yield Refused(file, str(refusal), refusal.lasting)
+        half = len(batch) // 2
+        yield from _land_batch(job, shape, batch[:half])
+        yield from _land_batch(job, shape, batch[half:])
     else:
-        yield from _write(job, shape, {0: file})
+        yield from _write(job, shape, batch)
 
 
 # writing
@@ -202,10 +171,10 @@ class _Counts:
     first_rowid: int = 0
 
 
-def _write(job: _Landing, shape: Shape, files: Mapping[int, FileSeen]) -> Iterator[Landed | Refused]:
+def _write(job: _Landing, shape: Shape, files: Sequence[FileSeen]) -> Iterator[Landed | Refused]:
     """Write the rows of these files in ``mapped``, and commit file by file."""
     unchanged = {}
-    for n, file in files.items():
+    for n, file in enumerate(files):
         if identity(job.path(file))[1] == file.sha256:
             unchanged[n] = file
         else:
@@ -237,7 +206,7 @@ def _write(job: _Landing, shape: Shape, files: Mapping[int, FileSeen]) -> Iterat
         f"""select file_no, cast(sold_at as date) as day, {columns}
         from (select *, $system as source_system, rowid from mapped) as mapped join sources using (file_no)
         where reasons is null and not left_out order by file_no, day, source_row""",  # noqa: S608 - the schema's columns
-        params={"system": job.profile(shape).source_system},
+        params={"system": job.reader.profile(shape).source_system},
     ).to_arrow_reader(CHUNK_ROWS)
     parts: dict[int, dict[date, Part]] = {n: {} for n in unchanged}
     for n, pieces in groupby(_pieces(raw), key=itemgetter(0)):
@@ -245,14 +214,14 @@ def _write(job: _Landing, shape: Shape, files: Mapping[int, FileSeen]) -> Iterat
             path = job.lake.partition(RAW.name, {"date": str(day)}) / f"{unchanged[n].source_id}.parquet"
             part = _write_rows(job.lake, path, RAW, (rows for _, _, rows in of_day))
             parts[n][day] = part.model_copy(update={"last": lasts[n, day]})
-    profile = job.profile(shape)
+    profile = job.reader.profile(shape)
     written = {
         file.source_id: Candidate(profile.source_system, profile.replaces, file.path, parts[n])
         for n, file in unchanged.items()
     }
     shared = overlaps(job.connection, job.lake, written, job.landed)
     for n, file in unchanged.items():
-        yield _commit(job, shape, file, counts[n], parts[n], shared[file.source_id])
+        yield _commit(job, shape, n, file, counts[n], parts[n], shared[file.source_id])
 
 
 def _last_minutes(connection: duckdb.DuckDBPyConnection) -> dict[tuple[int, date], int]:
@@ -316,13 +285,14 @@ def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 def _commit(
     job: _Landing,
     shape: Shape,
+    number: int,
     file: FileSeen,
     counts: _Counts,
     parts: Mapping[date, Part],
     shared: dict[str, Overlap],
 ) -> Landed:
     """Write what else belongs to a file whose raw rows are written, its manifest last."""
-    profile = job.profile(shape)
+    profile, settings = job.reader.profile(shape), job.reader.settings
     keys = {"file": file.source_id}
     inputs = landing_inputs(
         file,
@@ -330,14 +300,14 @@ def _commit(
         job.reader.fingerprint(shape.profile),
         counts.outside,
         counts.late,
-        job.reader.first_day,
-        job.reader.last_day,
+        settings.first_day,
+        settings.last_day,
     ) | {"source_system": profile.source_system}
     before = job.landed.get(file.source_id)
     old_days = before.parts if before else {}
     names = before.arrival.names if before else {}
     bad = counts.read - counts.readable - counts.left_out
-    unreadable = _write_unreadable(job, keys, inputs) if bad else 0
+    unreadable = _write_unreadable(job, number, keys, inputs) if bad else 0
     raw = sum(part.rows for part in parts.values())
     days = sorted(parts)
     row = {
@@ -386,13 +356,15 @@ def _commit(
     return Landed(file, manifest)
 
 
-def _write_unreadable(job: _Landing, keys: Mapping[str, str], inputs: Mapping[str, str]) -> int:
-    """Write the unreadable rows of the one file in ``mapped``; how many were written."""
+def _write_unreadable(job: _Landing, number: int, keys: Mapping[str, str], inputs: Mapping[str, str]) -> int:
+    """Write the unreadable rows of one file in ``mapped``; how many were written."""
     rows = (
         job.connection.cursor()
         .sql(
             """select source_id, mapped.rowid - first_rowid + 1 as source_row, reasons, payload
-        from mapped join sources using (file_no) where reasons is not null order by source_row"""
+        from mapped join sources using (file_no)
+        where file_no = $number and reasons is not null order by source_row""",
+            params={"number": number},
         )
         .to_arrow_reader(CHUNK_ROWS)
     )

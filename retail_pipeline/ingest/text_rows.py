@@ -82,12 +82,6 @@ def split(text: str, delimiter: str) -> list[str]:
     return fields
 
 
-def ends_open(content: bytes, delimiter: str) -> bool:
-    """Whether UTF-8 text ends inside a quoted field, or may."""
-    start = f"[{re.escape(delimiter)}\r\n]".encode()
-    return re.search(b"(?:^|\xef\xbb\xbf|" + start + b') *+"(?:[^"]++|"")*+\\Z', content) is not None
-
-
 def lines_of(stream: BinaryIO, encoding: str = "utf-8", end: str = "\n") -> Iterator[bytes]:
     """The stream's lines in their encoding (UTF-16 with its byte order named), without a byte order mark.
 
@@ -165,15 +159,12 @@ def records(
 def decoded(line: bytes, encoding: str) -> str | Record:
     """A line's text without its end, or the record of a line that is not in this encoding."""
     try:
-        return _bare(line.decode(encoding))
+        return line.decode(encoding).removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
         name = encoding.upper() if encoding.startswith("utf") else encoding
         place = f"byte 0x{line[error.start]:02x} at position {error.start + 1} of the row"
-        return Record(None, f"{place} is not {name}", _bare(line.decode(encoding, "backslashreplace")))
-
-
-def _bare(text: str) -> str:
-    return text.removesuffix("\n").removesuffix("\r")
+        shown = line.decode(encoding, "backslashreplace").removesuffix("\n").removesuffix("\r")
+        return Record(None, f"{place} is not {name}", shown)
 
 
 def checked(fields: list[str], width: int | None, payload: str, surplus: int = 0) -> Record:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from retail_pipeline.engine.duckdb import DuckDB
 from retail_pipeline.ingest.files.records import open_records
-from retail_pipeline.ingest.files.shapes import Shape
 from retail_pipeline.ingest.profiles.cleaning import CleaningRules, rules_for
-from retail_pipeline.ingest.profiles.dialects import DateOrder, Evidence
+from retail_pipeline.ingest.profiles.dialects import Evidence
 from retail_pipeline.ingest.profiles.profile import CANONICAL
-from retail_pipeline.ingest.reading import CENTS, DoubtError, Reader, read_alone, scan
+from retail_pipeline.ingest.reading import CENTS, Reader, read
 from retail_pipeline.ingest.till_figures import findings, judge
 from retail_pipeline.planning.reconciliation import Finding, Shares, Till
 
@@ -67,11 +64,13 @@ def preview(
     Raises:
         RefusalError: the file cannot be read at all; the message says why.
     """
-    shape, order = _read(reader, reader.shape(path, name), path, reader.latest(path.stat().st_mtime_ns))
+    shape = reader.shape(path, name)
+    (order,) = read(reader, shape, [path], [reader.latest(path.stat().st_mtime_ns)])
     evidence = shape.evidence
     if order:
         evidence += (Evidence(what="dates", value=order, why="only so can all of them be read"),)
-    needs = reader.profiles[shape.profile].needs
+    profile, engine = reader.profile(shape), DuckDB(reader.connection)
+    needs = profile.needs
     columns = tuple(column for column in shape.header if column in needs)
     places = [shape.header.index(column) for column in columns]
     with open_records(path, shape.layout, reader.folder) as (_, records):
@@ -82,9 +81,8 @@ def preview(
             arg_min(currency, (cast(sold_at as date), rowid)) filter (reasons is null and not left_out)
         from mapped"""  # noqa: S608
     ).fetchall()[0]
-    profile, engine = reader.profiles[shape.profile], DuckDB(reader.connection)
     till = judge(engine, profile.source_system, rules_for(cleaning, profile.cleaning))
-    currency = reader.currency or first_currency or ""
+    currency = reader.settings.currency or first_currency or ""
     after = reader.connection.execute(
         f"select {', '.join(CANONICAL)}, reasons, left_out from mapped order by rowid limit $rows",  # noqa: S608
         {"rows": rows},
@@ -105,17 +103,6 @@ def preview(
         currency=currency,
         findings=findings(engine, till, currency, limits),
     )
-
-
-def _read(
-    reader: Reader, shape: Shape, path: Path, latest: datetime | None
-) -> tuple[Shape, DateOrder | None]:
-    """Read a file into ``mapped`` as landing does: by one scan if nothing is wrong with it."""
-    if shape.plain:
-        with suppress(DoubtError):
-            if not scan(reader, shape, [path], [latest]):
-                return shape, None
-    return read_alone(reader, shape, path, latest)
 
 
 def _tallies(reader: Reader) -> list[Tally]:

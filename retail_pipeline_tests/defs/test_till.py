@@ -14,7 +14,7 @@ import pytest
 
 import retail_pipeline
 from retail_pipeline.defs.resources import Pipeline
-from retail_pipeline.ingest.reading import Reader, session
+from retail_pipeline.ingest.reading import session
 from retail_pipeline.ingest.till_figures import of_days
 from retail_pipeline.ingest.trial import Preview, preview
 from retail_pipeline.planning.manifests import Lines
@@ -65,11 +65,7 @@ def opened(root: Path, **more: Any) -> Pipeline:
 def tried(pipeline: Pipeline, folder: Path, file: Path) -> Preview:
     settings = pipeline.settings
     folder.mkdir()
-    with session(folder, "300MB", 2) as connection:
-        reader = Reader(
-            connection, settings.profiles, settings.time_zone, settings.currency, settings.first_day,
-            settings.last_day, folder,
-        )  # fmt: skip
+    with session(folder, settings.reading) as reader:
         return preview(reader, file, file.name, 3, settings.cleaning, settings.checks)
 
 

@@ -13,9 +13,20 @@ import pyarrow.parquet as pq
 from retail_pipeline.ingest.landing import Landed, Refused, land
 from retail_pipeline.ingest.listing import list_files
 from retail_pipeline.ingest.profiles.profile import SourceProfile
+from retail_pipeline.ingest.profiles.reading import Reading
 from retail_pipeline.ingest.profiles.shipped import SHIPPED
 from retail_pipeline.lake.partitions import Lake, manifests, read_partition
 from retail_pipeline.tables import TABLES
+
+READING = Reading(
+    profiles=dict(SHIPPED),
+    business_zone="Europe/London",
+    currency=None,
+    first_day=date(2010, 12, 1),
+    last_day=None,
+    memory_limit="512MB",
+    threads=2,
+)
 
 
 class Shop:
@@ -35,16 +46,10 @@ class Shop:
     def land(
         self, profiles: Mapping[str, SourceProfile] = SHIPPED, **settings: Any
     ) -> dict[str, Landed | Refused]:
-        given: dict[str, Any] = {
-            "business_zone": "Europe/London",
-            "currency": None,
-            "first_day": date(2010, 12, 1),
-            "last_day": None,
-        } | settings
+        reading = READING.model_copy(update={"profiles": dict(profiles)} | settings)
         files = list_files(self.landing).files
         landed = {m.partition["file"]: m for m in manifests(self.lake, TABLES["landed_files"])}
-        resources: dict[str, Any] = {"memory_limit": "512MB", "threads": 2}
-        outcomes = land(files, self.landing, self.lake, profiles, **given, landed=landed, **resources)
+        outcomes = land(files, self.landing, self.lake, reading, landed=landed)
         return {outcome.file.path: outcome for outcome in outcomes}
 
     def raw(self) -> list[dict[str, Any]]:

@@ -16,9 +16,10 @@ import pytest
 from retail_pipeline.ingest.files.shapes import Shape
 from retail_pipeline.ingest.files.unpacked import RefusalError
 from retail_pipeline.ingest.profiles.profile import SourceProfile
-from retail_pipeline.ingest.reading import DoubtError, Reader, read_alone, scan, session
+from retail_pipeline.ingest.profiles.reading import Reading
+from retail_pipeline.ingest.reading import Reader, session
+from retail_pipeline.ingest.reading import read as read_together
 from retail_pipeline_tests.ingest.books import COLUMNS, Entry, Line, spoilt, style
-from retail_pipeline_tests.shop import PROFILE
 
 Read = list[Line | list[str]]
 """What came of a file's rows: a line, or the reasons why there is none."""
@@ -26,17 +27,24 @@ Read = list[Line | list[str]]
 
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory) -> Iterator[duckdb.DuckDBPyConnection]:
-    with session(tmp_path_factory.mktemp("spill"), "512MB", 1) as opened:
-        yield opened
+    with session(tmp_path_factory.mktemp("spill"), reading({}, "UTC")) as opened:
+        yield opened.connection
 
 
-def reader(connection: Any, folder: Path, profile: dict[str, Any], business_zone: str) -> Reader:
-    profiles = {"shop": SourceProfile.model_validate(profile)}
-    return Reader(connection, profiles, business_zone, None, date(1900, 1, 1), None, folder)
+def reading(profile: dict[str, Any], business_zone: str) -> Reading:
+    return Reading(
+        profiles={"shop": SourceProfile.model_validate(profile)} if profile else {},
+        business_zone=business_zone,
+        currency=None,
+        first_day=date(1900, 1, 1),
+        last_day=None,
+        memory_limit="512MB",
+        threads=1,
+    )
 
 
 def read(reader: Reader, paths: Sequence[Path]) -> dict[Path, Read | RefusalError]:
-    """Each file's rows, read as landing reads them: alike files together, those in doubt alone."""
+    """Each file's rows, read as landing reads them: alike files together."""
     found: dict[Path, Read | RefusalError] = {}
     shapes: dict[Shape, list[Path]] = defaultdict(list)
     for path in paths:
@@ -50,25 +58,15 @@ def read(reader: Reader, paths: Sequence[Path]) -> dict[Path, Read | RefusalErro
 
 
 def together(reader: Reader, shape: Shape, alike: Sequence[Path]) -> dict[Path, Read | RefusalError]:
-    """Files of one shape: by one scan, or by one of each half where something in them stops it."""
-    if not shape.plain:
-        return {path: alone(reader, shape, path) for path in alike}
+    """Files of one shape; each half of them where one cannot be read."""
     try:
-        doubtful = scan(reader, shape, alike, [None] * len(alike))
-    except DoubtError:
+        read_together(reader, shape, alike, [None] * len(alike))
+    except RefusalError as refusal:
         if (half := len(alike) // 2) == 0:
-            return {alike[0]: alone(reader, shape, alike[0])}
+            return {alike[0]: refusal}
         return together(reader, shape, alike[:half]) | together(reader, shape, alike[half:])
     rows = mapped(reader)
-    return {path: alone(reader, shape, path) if n in doubtful else rows[n] for n, path in enumerate(alike)}
-
-
-def alone(reader: Reader, shape: Shape, path: Path) -> Read | RefusalError:
-    try:
-        read_alone(reader, shape, path, None)
-    except RefusalError as refusal:
-        return refusal
-    return mapped(reader)[0]
+    return {path: rows[n] for n, path in enumerate(alike)}
 
 
 def mapped(reader: Reader) -> dict[int, Read]:
@@ -127,7 +125,7 @@ def tried(connection: Any, folder: Path, kind: str, seed: int, files: int, way: 
         written[path] = entries
     spill = folder / "spill"
     spill.mkdir(exist_ok=True)
-    found = read(reader(connection, spill, profile, chosen.business_zone), list(written))
+    found = read(Reader(connection, reading(profile, chosen.business_zone), spill), list(written))
     return [
         f"{kind}, {way}, seed {seed}: {path.read_bytes()[:2000]!r}\nread by {profile}\n"
         f"in {chosen.business_zone}, with {[(e.damage, e.odd) for e in entries if not e.must]}: {why}"
@@ -161,16 +159,6 @@ def some_example_fails(
 
 def test_lines_in_any_style_come_back_or_are_refused(connection, tmp_path):
     assert some_example_fails(connection, tmp_path, SHARE) is None
-
-
-def test_files_whose_days_are_written_12_3_2024_are_read_together(connection, tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text(
-        "order,product,units,price,at,customer,currency\n1,A1,1,2.50,12-3-2024,7,EUR\n2,A1,1,2.50,1-12-24,7,EUR\n"
-    )
-    profile = PROFILE | {"date_order": "day_first"}
-    reading = reader(connection, tmp_path / "spill", profile, "Europe/London")
-    assert scan(reading, reading.shape(path, path.name), [path], [None]) == set()
 
 
 @pytest.mark.slow

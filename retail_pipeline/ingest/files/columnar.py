@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from sqlglot import exp
 
+from retail_pipeline.ingest.files.unpacked import RefusalError
 from retail_pipeline.ingest.profiles.profile import DIALECT, clean_header
+
+NO_TEXT = "a column holds bytes that are no UTF-8 text: have it written as text"
 
 # after the name of a column that holds lists
 LIST = "[]"
@@ -56,8 +61,7 @@ def _parts(field: pa.Field, name: str, place: str) -> Iterator[Leaf]:
         yield Leaf(name, place, field.type)
         return
     for inner in field.type:
-        key = exp.Literal.string(inner.name).sql(DIALECT)
-        yield from _parts(inner, f"{name}.{inner.name}", f"{place}[{key}]")
+        yield from _parts(inner, f"{name}.{inner.name}", f"{place}[{_literal(inner.name)}]")
 
 
 def parquet_header(schema: pa.Schema) -> tuple[str, ...]:
@@ -71,9 +75,38 @@ def parquet_header(schema: pa.Schema) -> tuple[str, ...]:
     )
 
 
-def flat(batch: pa.RecordBatch) -> pa.Table:
-    """A batch with the parts of nested columns in their place."""
-    table = pa.Table.from_batches([batch])
-    while any(pa.types.is_struct(kind) for kind in table.schema.types):
-        table = table.flatten()
-    return table
+def parquet_schema(path: Path) -> pa.Schema:
+    """The columns of a Parquet file; RefusalError if it is none, or a part of one."""
+    try:
+        return pq.read_schema(path)
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+        # what pyarrow says of a damaged file has no number
+        if isinstance(error, OSError) and error.errno is not None:
+            why = f"cannot be read ({error.strerror}): mend its permissions"
+            raise RefusalError(why, lasting=False) from error
+        raise RefusalError("is no Parquet file, or a part of one: have it delivered again") from error
+
+
+def parquet_lines(schema: pa.Schema, header: Sequence[str], needed: Collection[int]) -> str:
+    """SQL (DuckDB) of the rows of the Parquet files ``$files``: file_no, problem, payload, ``c<n>`` a column.
+
+    A row has a problem when one of the columns needed holds bytes that are no text.
+    """
+    parts = leaves(schema)
+    cells = [part.text for part in parts]
+    pairs = ", ".join(f"{_literal(name)}, {cell}" for name, cell in zip(header, cells, strict=True))
+    wrong = [
+        f"{part.place} is not null and try(decode(cast({part.place} as blob))) is null"
+        for n, part in enumerate(parts)
+        if part.is_bytes and n in needed
+    ]
+    # by their places: the engine takes BILL and bill for one name
+    places = ", ".join(f"p{n}" for n in range(len(schema)))
+    return f"""select file_index as file_no,
+        case when {" or ".join(wrong) or "false"} then {_literal(NO_TEXT)} end as problem,
+        json_object({pairs})::varchar as payload, {", ".join(f"{cell} as c{n}" for n, cell in enumerate(cells))}
+        from read_parquet($files, hive_partitioning = false) as file({places})"""  # noqa: S608
+
+
+def _literal(text: str) -> str:
+    return exp.Literal.string(text).sql(DIALECT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import re
 from collections import deque
@@ -9,16 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from decimal import Decimal
 from itertools import chain, islice
 from math import isnan
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import duckdb
 
-from retail_pipeline.ingest.files.columnar import LIST, flat, parquet_header
+from retail_pipeline.ingest.files.columnar import LIST, parquet_header, parquet_lines, parquet_schema
 from retail_pipeline.ingest.files.unpacked import Kind, Packing, RefusalError, check_size, on_disk, unpacked
 from retail_pipeline.ingest.profiles.amounts import written_out
 from retail_pipeline.ingest.profiles.profile import FillDown, clean_header
@@ -37,8 +36,8 @@ from retail_pipeline.planning.masking import shown_names, without_values
 DELIMITERS = ",;\t|"
 HEADER_LINES = 20
 SAMPLE_OBJECTS = 1000
-NO_TEXT = "a column holds bytes that are no UTF-8 text: have it written as text"
 TOP_ROWS = 50
+_PARQUET_ROWS = 1000
 _SEPARATOR = re.compile(r"""(["']?)sep=(.)\1""")
 
 
@@ -76,7 +75,7 @@ def open_records(
         RefusalError: the file as a whole cannot be read; it may come while records are drawn.
     """
     with _all_records(path, layout, folder) as (header, found):
-        yield header, _to_the_end(found, layout)
+        yield header, _to_the_end(found, layout) if layout.skip_last_rows or layout.cut else found
 
 
 def _to_the_end(found: Iterator[Record], layout: Layout) -> Iterator[Record]:
@@ -263,10 +262,6 @@ def _text(cell: object) -> str | None:
         return str(cell).lower()
     if isinstance(cell, float):
         return None if isnan(cell) else written_out(repr(cell))
-    if isinstance(cell, Decimal):
-        return format(cell.normalize(), "f")
-    if isinstance(cell, bytes):
-        return cell.decode() or None
     if isinstance(cell, datetime):
         return cell.isoformat(" ")
     if isinstance(cell, date | time):
@@ -303,46 +298,21 @@ def _row(cells: list[str | None], header: Sequence[str]) -> Record:
 # Parquet
 
 
-def parquet_schema(path: Path) -> pa.Schema:
-    """The columns of a Parquet file; RefusalError if it is none, or a part of one."""
-    with _whole_parquet():
-        return pq.read_schema(path)
-
-
 def _of_parquet(path: Path) -> tuple[tuple[str, ...], Iterator[Record]]:
-    with _whole_parquet():
-        file = pq.ParquetFile(path)
-        batches = file.iter_batches()
-    header = parquet_header(file.schema_arrow)
-    return header, _of_batches(batches, header)
+    schema = parquet_schema(path)
+    header = parquet_header(schema)
+    return header, _rows_of_parquet(path, parquet_lines(schema, header, range(len(header))))
 
 
-def _of_batches(batches: Iterator[pa.RecordBatch], header: tuple[str, ...]) -> Iterator[Record]:
-    while True:
-        with _whole_parquet():
-            batch = next(batches, None)
-            # a flat table may have two columns of one name
-            columns = None if batch is None else [column.to_pylist() for column in flat(batch).columns]
-        if columns is None:
-            return
-        for row in zip(*columns, strict=True):
-            try:
-                cells = [_text(cell) for cell in row]
-            except UnicodeDecodeError:
-                yield Record(None, NO_TEXT, str(row))
-            else:
-                yield _row(cells, header)
-
-
-@contextmanager
-def _whole_parquet() -> Iterator[None]:
+def _rows_of_parquet(path: Path, lines: str) -> Iterator[Record]:
     try:
-        yield
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
-        # what pyarrow says of a damaged file has no number
-        if isinstance(error, OSError) and error.errno is not None:
-            why = f"cannot be read ({error.strerror}): mend its permissions"
-            raise RefusalError(why, lasting=False) from error
+        with duckdb.connect() as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            found = connection.execute(lines, {"files": [glob.escape(str(path))]})
+            while rows := found.fetchmany(_PARQUET_ROWS):
+                for _, problem, payload, *cells in rows:
+                    yield Record(None if problem else cells, problem, payload)
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise RefusalError("is no Parquet file, or a part of one: have it delivered again") from error
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from retail_pipeline.ingest.files.columnar import parquet_header
+from retail_pipeline.ingest.files.columnar import parquet_header, parquet_schema
 from retail_pipeline.ingest.files.endings import CUT, last_line
 from retail_pipeline.ingest.files.headers import columns_below, lines_above, settled_header
 from retail_pipeline.ingest.files.records import (
@@ -24,7 +24,6 @@ from retail_pipeline.ingest.files.records import (
     Sheet,
     after_skipped,
     open_records,
-    parquet_schema,
     refused_lists,
     sheets_of,
 )
@@ -33,7 +32,6 @@ from retail_pipeline.ingest.files.texts import (
     head_encoding,
     head_of,
     json_encoding,
-    settled_encoding,
 )
 from retail_pipeline.ingest.files.unpacked import Package, RefusalError, package
 from retail_pipeline.ingest.profiles.dialects import DialectError, Evidence, delimiter_of
@@ -63,29 +61,22 @@ _PACKINGS = {"gz": "gzip", "zst": "zstd", "zip": "zip"}
 
 @dataclass(frozen=True)
 class Shape:
-    """What files must share to be read in one scan.
+    """What files must share to be read together.
 
-    ``header`` are the file's columns, ``types`` those of a Parquet file, and ``plain`` says that the engine
-    can read the rows itself. ``evidence`` is what all of that was concluded from.
+    ``header`` are the file's columns, ``types`` those of a Parquet file that the engine can read itself.
+    ``evidence`` is what all of that was concluded from.
     """
 
     profile: str
     header: tuple[str, ...]
     layout: Layout
     types: str
-    plain: bool
     evidence: tuple[Evidence, ...] = field(compare=False, default=())
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """What is to be said of a file that lands so."""
         return tuple(evidence.remark for evidence in self.evidence if evidence.remark)
-
-    @property
-    def is_direct(self) -> bool:
-        """True when the engine can read the file as it lies there; what is packed is unpacked first."""
-        layout = self.layout
-        return layout.kind == "parquet" or (layout.encoding == "utf-8" and not layout.packing)
 
 
 class _RemediedError(RefusalError):
@@ -102,7 +93,6 @@ class _Candidate:
     header: tuple[str, ...]
     layout: Layout
     profiles: Mapping[str, SourceProfile]
-    plain: bool
     settled: Callable[[SourceProfile], Settled]
 
 
@@ -128,10 +118,9 @@ def shape_of(path: Path, name: str, profiles: Mapping[str, SourceProfile], folde
         layout = replace(layout, cut=cut.value == CUT)
         said = (*said, cut)
     evidence = (_format(found), *said, _evidence("profile", profile, fits))
-    types = str(parquet_schema(path).types) if found.kind == "parquet" and not found.packing else ""
-    needs_rows = bool(profiles[profile].fill_down or profiles[profile].lookups)
-    plain = chosen.plain and not (needs_rows or layout.skip_last_rows or layout.cut)
-    return Shape(profile, spelled(chosen.header, profiles[profile]), layout, types, plain, evidence)
+    needs_rows = profiles[profile].fill_down or profiles[profile].lookups or layout.skip_last_rows
+    types = "" if found != ("parquet", "") or needs_rows else str(parquet_schema(path).types)
+    return Shape(profile, spelled(chosen.header, profiles[profile]), layout, types, evidence)
 
 
 def generic_layout(path: Path) -> tuple[Layout, tuple[Evidence, ...]]:
@@ -251,10 +240,10 @@ def _in_parquet(
     layout = Layout(*found)
     if found.packing:
         with open_records(path, layout, folder) as (header, _):
-            yield _Candidate(header, layout, _with_header(profiles), False, partial(_same, (layout, ())))
+            yield _Candidate(header, layout, _with_header(profiles), partial(_same, (layout, ())))
         return
     header = parquet_header(parquet_schema(path))
-    yield _Candidate(header, layout, _with_header(profiles), True, partial(_same, (layout, ())))
+    yield _Candidate(header, layout, _with_header(profiles), partial(_same, (layout, ())))
 
 
 def _in_objects(
@@ -265,7 +254,7 @@ def _in_objects(
     with open_records(path, layout, folder) as (header, _):
         said = (_evidence("encoding", encoding, why),)
         known = _with_header(profiles)
-        yield _Candidate(header, layout, known, False, partial(_same, (layout, said)))
+        yield _Candidate(header, layout, known, partial(_same, (layout, said)))
     if any(set(profile.needs) <= set(spelled(header, profile)) for profile in known.values()):
         return
     # what is null in every row is often left out of every object
@@ -278,7 +267,7 @@ def _in_objects(
             why = "no object has it: not given in any row"
             nulls = tuple(_evidence("column", column, why) for column in lacking)
             settled = (replace(layout, header=whole), (*said, *nulls))
-            yield _Candidate(whole, layout, {name: profile}, False, partial(_same, settled))
+            yield _Candidate(whole, layout, {name: profile}, partial(_same, settled))
 
 
 def _renamed(lacking: Sequence[str], other: Sequence[str]) -> bool:
@@ -311,7 +300,7 @@ def _in_workbook(
         for header in dict.fromkeys(sheet.header for sheet in shown):
             read = [sheet for sheet in shown if sheet.header == header]
             lain = replace(layout, sheets=tuple(sheet.name for sheet in read))
-            yield _Candidate(header, lain, known, False, partial(_settled_book, lain, book, read, named))
+            yield _Candidate(header, lain, known, partial(_settled_book, lain, book, read, named))
         for name, profile in known.items():
             for n, row in enumerate(shown[0].top):
                 names = clean_header([cell or "" for cell in row])
@@ -390,9 +379,7 @@ def _in_text(
     ) -> Settled:
         if not is_sure(Columns(header, layout.surplus), profile.needs):
             raise RefusalError(_GLUED)
-        codec, why, sure = encodings[profile.encoding]
-        if not sure:
-            codec, why = settled_encoding(path, found.packing, profile.encoding)
+        codec, why = encoding_at(path, found.packing, profile.encoding)
         said = (
             _evidence("encoding", codec, why),
             *_of_delimiter(profile, layout, stated),
@@ -426,10 +413,7 @@ def _in_text(
             continue
         fits = fits or any(set(profile.needs) <= set(header) for profile in alike.values())
         others.append((top, layout, alike))
-        # DuckDB takes an empty first line for the header, and heeds quotes in a line to be skipped
-        plain = bool(top) and bool(top[0].strip()) and not stated and layout.widths is None
-        plain = plain and layout.line_end == "\n" and (lain.header == layout.header or b'"' not in top[0])
-        yield _Candidate(header, lain, alike, plain, partial(settled, header, lain, stated))
+        yield _Candidate(header, lain, alike, partial(settled, header, lain, stated))
     # to look in every line for every profile's columns takes long: only where it tells something
     for top, layout, alike in () if fits else others:
         for name, profile in alike.items():

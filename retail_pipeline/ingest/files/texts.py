@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
-from retail_pipeline.ingest.files.unpacked import Packing, RefusalError, unpacked
+from retail_pipeline.ingest.files.unpacked import BLOCK, Packing, RefusalError, unpacked
 from retail_pipeline.ingest.profiles.dialects import DialectError, encoding_of
 from retail_pipeline.ingest.text_rows import LongLineError, lines_of
 
@@ -25,7 +25,7 @@ def head_of(path: Path, packing: Packing) -> tuple[bytes, bool]:
 def head_encoding(head: bytes, whole: bool, declared: str | None) -> tuple[str, str, bool]:
     """Python's name of the encoding (UTF-16 with its byte order) of a file that begins so; why; if for sure.
 
-    Where it is not for sure, ask ``settled_encoding``, which reads all of the file.
+    Where it is not for sure, ask ``encoding_at``, which reads all of the file.
 
     Raises:
         RefusalError: the file is in an encoding that is not read.
@@ -42,7 +42,7 @@ def head_encoding(head: bytes, whole: bool, declared: str | None) -> tuple[str, 
     if said is not None and said.startswith("utf"):
         return _with_order(said, head), _DECLARED, True
     if found == "utf-8-sig" or (found == "utf-8" and said is None):
-        return "utf-8", why, True
+        return "utf-8", why, whole or said is not None
     if said is not None and (head.isascii() or found != "utf-8"):
         return said, _DECLARED, whole
     return found or "utf-8", why if found else f"{why}; {_UNTIL_THEN}", whole
@@ -58,7 +58,9 @@ def encoding_at(path: Path, packing: Packing, declared: str | None = None) -> tu
         RefusalError: the file is not whole, or in an encoding that is not read.
     """
     encoding, why, sure = head_encoding(*head_of(path, packing), declared)
-    return (encoding, why) if sure else settled_encoding(path, packing, declared)
+    if sure or (encoding == "utf-8" and declared is None and _is_utf8(path, packing)):
+        return encoding, why
+    return _settled_encoding(path, packing, declared)
 
 
 def json_encoding(path: Path, packing: Packing) -> tuple[str, str]:
@@ -67,8 +69,20 @@ def json_encoding(path: Path, packing: Packing) -> tuple[str, str]:
     return encoding, "JSON is UTF-8" if encoding == "utf-8" else why
 
 
-def settled_encoding(path: Path, packing: Packing, declared: str | None) -> tuple[str, str]:
-    """The encoding, as all the lines of the file beyond ASCII show it; see ``encoding_at``."""
+def _is_utf8(path: Path, packing: Packing) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with unpacked(path, packing) as stream:
+        try:
+            while block := stream.read(BLOCK):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+def _settled_encoding(path: Path, packing: Packing, declared: str | None) -> tuple[str, str]:
+    """The encoding, as all the lines of the file beyond ASCII show it."""
     evidence, valid, invalid = bytearray(), 0, 0
     try:
         with unpacked(path, packing) as stream:
