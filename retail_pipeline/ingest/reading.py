@@ -1,8 +1,8 @@
 """Files -> the table ``mapped``: canonical columns, and reasons where a row cannot be read.
 
-Belongs here: gathering the rows of files of one shape as texts, and typing them by one SELECT. Does not belong
-here: how rows lie in a file (``files/``), what their texts mean (``profiles/canonical.py``), or writing to the
-lake (``landing.py``).
+Belongs here: gathering the rows of files of one shape as texts, and typing them by one SELECT. Does not
+belong here: how rows lie in a file (``files/``), what their texts mean (``profiles/canonical.py``), or
+writing to the lake (``landing.py``).
 
 The engine reads plain Parquet itself; of every other kind of file the records are gathered in the table
 ``taken``. Rowids of ``mapped`` follow each file's rows without a gap.
@@ -125,7 +125,7 @@ def session(folder: Path, settings: Reading) -> Iterator[Reader]:
 def read(
     reader: Reader, shape: Shape, paths: Sequence[Path], latest: Sequence[datetime | None]
 ) -> list[DateOrder | None]:
-    """Read files of one shape into ``mapped``; returns the order of each one's dates, if it had to be found out.
+    """Read files of one shape into ``mapped``; returns the order of each one's dates if it had to be found.
 
     ``latest`` are the files' ``Reader.latest``.
 
@@ -198,7 +198,7 @@ def _take(reader: Reader, shape: Shape, paths: Sequence[Path]) -> None:
 
 
 def _chunks(reader: Reader, shape: Shape, paths: Sequence[Path]) -> Iterator[tuple[list[int], list[Record]]]:
-    """Records by the thousands, with the numbers of their files; the last may be empty, so that there is one."""
+    """Records by the thousands, with the numbers of their files; the last may be empty: there is one."""
     numbers: list[int] = []
     rows: list[Record] = []
     size = 0

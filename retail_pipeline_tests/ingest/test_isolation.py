@@ -14,7 +14,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +29,12 @@ from retail_pipeline.ingest import reading as reading_module
 from retail_pipeline.ingest.isolation import Allowance, land_apart
 from retail_pipeline.ingest.landing import Landed, Refused
 from retail_pipeline.ingest.listing import SUFFIXES, list_files
-from retail_pipeline.ingest.profiles.reading import Reading
-from retail_pipeline.ingest.profiles.shipped import SHIPPED
 from retail_pipeline.lake.partitions import LakeError
 from retail_pipeline_tests.command import READ_APART, retail_pipeline
-from retail_pipeline_tests.ingest.landing_shop import Shop, counts, refusal
+from retail_pipeline_tests.ingest.landing_shop import READING, Shop, counts, refusal
 from retail_pipeline_tests.ingest.test_formats import workbook
 from retail_pipeline_tests.near import read_apart, read_near
 
-READING = Reading(
-    profiles=dict(SHIPPED),
-    business_zone="Europe/London",
-    currency=None,
-    first_day=date(2010, 12, 1),
-    last_day=None,
-    memory_limit="300MB",
-    threads=2,
-)
 AMPLE = Allowance(memory=2 << 30, seconds=600)
 HEAD = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 GOOD = "536365,85123A,LANTERN,6,2010-12-01 08:26:00,2.55,17850,United Kingdom"
@@ -73,7 +61,7 @@ def apart(shop: Shop, allowance: Allowance = AMPLE, **changed: Any) -> dict[str,
             files,
             shop.landing,
             shop.lake,
-            READING.model_copy(update=changed),
+            READING.model_copy(update={"memory_limit": "300MB"} | changed),
             landed={},
             allowance=allowance,
         )
@@ -243,7 +231,7 @@ def test_a_full_disk_is_no_files_fault(shop: Shop, name: str, monkeypatch: pytes
         monkeypatch.setattr(shutil, "copyfileobj", full)
     else:
         shop.deliver(name, HEAD, GOOD)
-        monkeypatch.setattr(reading_module, "_scan", full)
+        monkeypatch.setattr(reading_module, "_take", full)
     with pytest.raises(LakeError, match="the disk is full"):
         shop.land()
 

@@ -24,7 +24,7 @@ from retail_pipeline.ingest.profiles.shipped import SHIPPED
 from retail_pipeline.ingest.text_rows import lines_of, records
 from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.tables import TABLES
-from retail_pipeline_tests.ingest.landing_shop import Shop, at, counts, refusal
+from retail_pipeline_tests.ingest.landing_shop import READING, Shop, at, counts, refusal
 
 UCI = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 GOOD = "536365,85123A,WHITE HOLDER,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom"
@@ -314,19 +314,7 @@ def test_a_file_that_changes_between_listing_and_landing_is_left_for_the_next_ru
     path = shop.deliver("a.csv", UCI, GOOD)
     files = list_files(shop.landing).files
     path.write_bytes(path.read_bytes() + OTHER.encode())
-    (outcome,) = land(
-        files,
-        shop.landing,
-        shop.lake,
-        SHIPPED,
-        "UTC",
-        None,
-        date(2010, 12, 1),
-        None,
-        landed={},
-        memory_limit="512MB",
-        threads=2,
-    )
+    (outcome,) = land(files, shop.landing, shop.lake, READING, landed={})
     assert "changed while it was read" in refusal(outcome)
     assert shop.raw() == []
 

@@ -94,6 +94,7 @@ def parquet_lines(schema: pa.Schema, header: Sequence[str], needed: Collection[i
     """
     parts = leaves(schema)
     cells = [part.text for part in parts]
+    texts = ", ".join(f"{cell} as c{n}" for n, cell in enumerate(cells))
     pairs = ", ".join(f"{_literal(name)}, {cell}" for name, cell in zip(header, cells, strict=True))
     wrong = [
         f"{part.place} is not null and try(decode(cast({part.place} as blob))) is null"
@@ -104,9 +105,9 @@ def parquet_lines(schema: pa.Schema, header: Sequence[str], needed: Collection[i
     places = ", ".join(f"p{n}" for n in range(len(schema)))
     return f"""select file_index as file_no,
         case when {" or ".join(wrong) or "false"} then {_literal(NO_TEXT)} end as problem,
-        json_object({pairs})::varchar as payload, {", ".join(f"{cell} as c{n}" for n, cell in enumerate(cells))}
+        json_object({pairs})::varchar as payload, {texts}
         from read_parquet($files, hive_partitioning = false) as file({places})"""  # noqa: S608
 
 
 def _literal(text: str) -> str:
-    return exp.Literal.string(text).sql(DIALECT)
+    return str(exp.Literal.string(text).sql(DIALECT))
