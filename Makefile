@@ -43,7 +43,6 @@ lint: $(VENV)/.installed-dev
 benchmark: $(VENV)/.installed-dev
 	$(BIN)/python -m retail_pipeline_tests.benchmarks
 	$(BIN)/python -m retail_pipeline_tests.benchmarks.segments
-	$(BIN)/python -m retail_pipeline_tests.benchmarks.backfill
 	$(BIN)/python -m retail_pipeline_tests.benchmarks.snapshots
 
 clean:

@@ -16,6 +16,10 @@ PAMPER = {"segments": ["PAMPER"], "offer": "concierge"}
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def campaign(**changed: Any) -> dict[str, Any]:
+    return {"campaigns": {"x": PAMPER | changed}}
+
+
 @pytest.fixture
 def load(tmp_path: Path):
     """Settings from a file that holds these, by name, or this text."""
@@ -57,10 +61,7 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"landin": "x"}, ["landin is no setting", "did you mean landing?", "docs/settings.md"]),
     ({"features": {"window": 5}}, ["features.window is no setting", "did you mean window_days?"]),
     ({"cleaning": {"duplicate": "keep"}}, ["cleaning.duplicate is no setting", "did you mean duplicates?"]),
-    (
-        {"campaigns": {"x": {**PAMPER, "hold_out": 0.1}}},
-        ["campaigns.x.hold_out is no", "did you mean holdout?"],
-    ),
+    (campaign(hold_out=0.1), ["campaigns.x.hold_out is no", "did you mean holdout?"]),
     ({"segmentations": {"behaviour": {"clusers": 3}}}, ["behaviour.clusers is no", "did you mean clusters?"]),
     ({"time_zone": "Europe/Londn"}, ["time_zone = 'Europe/Londn'", "did you mean Europe/London?"]),
     ({"time_zone": "local"}, ["time_zone = 'local'", "IANA name such as Europe/London"]),
@@ -83,37 +84,22 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"cleaning": {"invoice_pattern": "^(?!C)"}}, ["cleaning.invoice_pattern = '^(?!C)'", "(?!", "without"]),
     ({"cleaning": {"minimum_price": -1}}, ["cleaning.minimum_price = -1", "greater than or equal to 0"]),
     ({"checks": {"max_rejected_share": 90}}, ["checks.max_rejected_share = 90", "less than or equal to 1"]),
-    (
-        {"segmentations": {"behavior": {}}},
-        ["segmentations.behavior", "'behavior'", "did you mean behaviour?"],
-    ),
+    ({"segmentations": {"behavior": {}}}, ["segmentations.behavior", "did you mean behaviour?"]),
     ({"segmentations": {"mine": {"method": "k_means"}}}, ["segmentations.mine", "behaviour, spend_profile"]),
     ({"segmentations": ["behaviour"]}, ["segmentations = ['behaviour']", "dictionary"]),
     ({"default_campaigns": "behavior"}, ["default_campaigns 'behavior'", "behaviour, rfm_grid", "null"]),
     ({"campaigns": {"win_bakc": None}}, ["campaigns.win_bakc is null", "did you mean win_back?"]),
     ({"campaigns": {"Pamper!": PAMPER}}, ["campaigns.Pamper!", "^[a-z][a-z0-9_]*$"]),
-    (
-        {"campaigns": {"x": {**PAMPER, "segments": ["PAMPR"]}}},
-        ["campaigns.x.segments", "did you mean PAMPER?"],
-    ),
-    ({"campaigns": {"x": {**PAMPER, "segments": []}}}, ["campaigns.x.segments = []", "at least 1"]),
-    (
-        {"campaigns": {"x": {**PAMPER, "segments": ["Champions"]}}},
-        ["'Champions'", "behaviour has DELIGHT, Lapsed"],
-    ),
-    (
-        {"campaigns": {"x": {**PAMPER, "segmentation": "rfm"}}},
-        ["'rfm' is not switched on", "behaviour, rfm_grid"],
-    ),
+    (campaign(segments=["PAMPR"]), ["campaigns.x.segments", "did you mean PAMPER?"]),
+    (campaign(segments=[]), ["campaigns.x.segments = []", "at least 1"]),
+    (campaign(segments=["Champions"]), ["'Champions'", "behaviour has DELIGHT, Lapsed"]),
+    (campaign(segmentation="rfm"), ["'rfm' is not switched on", "behaviour, rfm_grid"]),
     (
         {"sources": {n: PROFILE | {"delivers": {"lines": [n == "b", 9]}} for n in "ab"}},
         ["sources.b.delivers", "sources.a.delivers says", "both read corner_shop", "one of them"],
     ),
-    ({"campaigns": {"x": {**PAMPER, "holdout": 1}}}, ["campaigns.x.holdout = 1", "less than 1"]),
-    (
-        {"campaigns": {"x": {**PAMPER, "rank_by": "frequenzy"}}},
-        ["campaigns.x.rank_by", "frequenzy", "frequency"],
-    ),
+    (campaign(holdout=1), ["campaigns.x.holdout = 1", "less than 1"]),
+    (campaign(rank_by="frequenzy"), ["campaigns.x.rank_by", "frequenzy", "frequency"]),
 ]
 
 
@@ -129,28 +115,14 @@ def test_a_wrong_setting_is_refused_with_name_value_and_remedy(
 @pytest.mark.parametrize(
     "rank_by",
     [
-        "(select max(monetary) from rfm_features)",
-        "monetary in (select 1)",
-        "sum(monetary)",
-        "random()",
-        "now()",
-        "read_csv('x')",
-        "corr(monetary, frequency)",
-        "regexp_matches(score, 'a')",
-        "customer_id",
-        "a.monetary",
-        "monetary; drop table x",
-        "monetary desc",
-        "monetary over ()",
-        "'abc",
-        "",
-        "*",
-        "$x",
+        "(select max(monetary) from rfm_features)", "monetary in (select 1)", "sum(monetary)", "random()",
+        "now()", "read_csv('x')", "corr(monetary, frequency)", "regexp_matches(score, 'a')", "customer_id",
+        "a.monetary", "monetary; drop table x", "monetary desc", "monetary over ()", "'abc", "", "*", "$x",
         "monetary::text",
     ],
-)
+)  # fmt: skip
 def test_a_ranking_may_compute_and_nothing_else(load: Any, rank_by: str):
-    said = refusal(load, campaigns={"x": {**PAMPER, "rank_by": rank_by}})
+    said = refusal(load, **campaign(rank_by=rank_by))
     assert said.startswith("shop.yaml: campaigns.x.rank_by = ")
     assert "it may use" in said or "write one over recency_days" in said
 
@@ -158,16 +130,13 @@ def test_a_ranking_may_compute_and_nothing_else(load: Any, rank_by: str):
 @pytest.mark.parametrize(
     "rank_by",
     [
-        "-recency_days",
-        "monetary / greatest(frequency, 1)",
-        "ln(monetary + 1) ** 2",
-        "coalesce(score, 0) % 3",
-        "case when frequency > 3 and not score is null then monetary else 0 end",
+        "-recency_days", "monetary / greatest(frequency, 1)", "ln(monetary + 1) ** 2",
+        "coalesce(score, 0) % 3", "case when frequency > 3 and not score is null then monetary else 0 end",
         "sqrt(abs(monetary))",
     ],
-)
+)  # fmt: skip
 def test_a_ranking_of_arithmetic_is_accepted(load: Any, rank_by: str):
-    assert load(campaigns={"x": {**PAMPER, "rank_by": rank_by}}).campaigns["x"].rank_by == rank_by
+    assert load(**campaign(rank_by=rank_by)).campaigns["x"].rank_by == rank_by
 
 
 def test_all_that_is_wrong_is_said_at_once(load: Any):

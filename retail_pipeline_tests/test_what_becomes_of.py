@@ -234,20 +234,6 @@ def id_doubles(shop: Shop, line: Line) -> str:
 
 
 @case
-def id_bytes(shop: Shop, line: Line) -> str:
-    came = landed(shop, {"a.parquet": parquet(_typed(who=pa.array(["Jürg".encode()], pa.binary())))})
-    assert came.ids() == ["Jürg"]
-    return came.word
-
-
-@case
-def id_struct(shop: Shop, line: Line) -> str:
-    came = landed(shop, {"a.parquet": parquet(_typed(who=pa.array([{"id": "C-77"}])))})
-    assert "who" in came.refused[0]
-    return came.word
-
-
-@case
 def id_no_key(shop: Shop, line: Line) -> str:
     content = "\n".join(json.dumps({n: v for n, v in ROW.items() if n != "who"} | {"bill": b}) for b in "123")
     came = landed(shop, {"a.jsonl": content.encode()})
@@ -438,44 +424,6 @@ def text_fields(shop: Shop, line: Line) -> str:
 
 
 @case
-def text_header_commas(shop: Shop, line: Line) -> str:
-    came = landed(shop, {"a.csv": text(ROW, ROW).replace("who\n", "who,,\n").encode()})
-    assert came.ids() == ["C-77"] * 2
-    return came.word
-
-
-@case
-def text_cr(shop: Shop, line: Line) -> str:
-    came = landed(shop, {"a.csv": text(ROW, ROW, end="\r").encode()})
-    assert came.ids() == ["C-77"] * 2
-    return came.word
-
-
-@case
-def text_quotes(shop: Shop, line: Line) -> str:
-    came = tried(
-        shop, {name: f"'{cell}'" if name in ("bill", "sku", "who") else cell for name, cell in ROW.items()}
-    )
-    assert (came.ids(), came.ids("product_id")) == (["C-77"], ["A-7"])
-    return came.word
-
-
-@case
-def text_sep(shop: Shop, line: Line) -> str:
-    came = landed(shop, {"a.csv": f'"sep=;"\n{text(ROW, delimiter=";")}'.encode()})
-    assert came.ids() == ["C-77"]
-    return came.word
-
-
-@case
-def text_parts_glued(shop: Shop, line: Line) -> str:
-    second = text(ROW | {"bill": "1002"}).partition("\n")[2]
-    came = landed(shop, {"a.csv": (text(ROW) + "\ufeff" + second).encode()})
-    assert came.ids("invoice_id") == ["1001", "1002"]
-    return came.word
-
-
-@case
 def text_cp1250(shop: Shop, line: Line) -> str:
     files = {"a.csv": text(ROW | {"title": "Dvořák"}, ROW).encode("cp1250")}
     unsure = landed(shop, files)
@@ -531,21 +479,7 @@ def text_cut_alike(shop: Shop, line: Line) -> str:
     return "amber"
 
 
-@case
-def text_preamble(shop: Shop, line: Line) -> str:
-    came = landed(shop, {"a.csv": b"Sales of the shop\n\n" + text(ROW).encode()})
-    assert "skip_rows" in came.refused[0]
-    return came.word
-
-
 # files
-
-
-@case
-def file_gzip(shop: Shop, line: Line) -> str:
-    came = landed(shop, {"a.csv": gzip.compress(text(ROW).encode())})
-    assert "gz" in came.refused[0]
-    return came.word
 
 
 @case
@@ -553,14 +487,6 @@ def file_pipe(shop: Shop, line: Line) -> str:
     os.mkfifo(shop.landing / "orders.csv")
     assert list(list_files(shop.landing).files) == []
     return "passed over"
-
-
-@case
-def file_two_sheets(shop: Shop, line: Line) -> str:
-    sheets = {"May": [HEADER, list(ROW.values())], "June": [HEADER, list((ROW | {"bill": "2"}).values())]}
-    came = landed(shop, {"a.xlsx": book(sheets)})
-    assert came.ids("invoice_id") == ["1001", "2"]
-    return came.word
 
 
 @case
@@ -601,15 +527,6 @@ def file_bomb(shop: Shop, line: Line) -> str:
 
 
 @case
-def file_merged(shop: Shop, line: Line) -> str:
-    rows: list[Row] = [ROW, ROW | {"who": None}, ROW | {"who": None}, ROW | {"bill": "2", "who": None}]
-    content = book({"Sales": [HEADER, *([*row.values()] for row in rows)]}, merged=["G2:G4"])
-    came = landed(shop, {"a.xlsx": content})
-    assert came.ids() == ["C-77"] * 3 + [None]
-    return came.word
-
-
-@case
 def file_nested(shop: Shop, line: Line) -> str:
     items: list[Any] = [{"sku": "A-7", "qty": 2}, {"sku": "B-1", "qty": 1}]
     order: Row = {name: ROW[name] for name in ("bill", "day", "who")} | {"items": items}
@@ -625,6 +542,44 @@ def file_slip(shop: Shop, line: Line) -> str:
     came = landed(shop, {"a.zip": zipped({"../../../slipped.csv": text(ROW).encode()})})
     assert not any((folder / "slipped.csv").exists() for folder in shop.landing.parents)
     return came.word
+
+
+# what a file by itself shows: the file, and the customers that are read or what its refusal says
+
+
+def _alone(name: str, content: bytes, shows: list[str | None] | str) -> Callable[..., str]:
+    def tried_alone(shop: Shop, line: Line) -> str:
+        came = landed(shop, {name: content})
+        assert came.ids() == shows if isinstance(shows, list) else shows in came.refused[0]
+        return came.word
+
+    return tried_alone
+
+
+_CSV = text(ROW)
+_OTHER = ROW | {"who": "C-78"}
+_QUOTED = {name: f"'{cell}'" if name in ("bill", "sku", "who") else cell for name, cell in ROW.items()}
+_ORDER = [ROW, ROW | {"who": None}, ROW | {"who": None}, ROW | {"bill": "2", "who": None}]
+_SHEETS = {"May": [HEADER, list(ROW.values())], "June": [HEADER, list(_OTHER.values())]}
+CASES |= {
+    "id-bytes": _alone("a.parquet", parquet(_typed(who=pa.array(["Jürg".encode()], pa.binary()))), ["Jürg"]),
+    "id-struct": _alone("a.parquet", parquet(_typed(who=pa.array([{"id": "C-77"}]))), "who"),
+    "text-header-commas": _alone("a.csv", _CSV.replace("who\n", "who,,\n").encode(), ["C-77"]),
+    "text-cr": _alone("a.csv", text(ROW, _OTHER, end="\r").encode(), ["C-77", "C-78"]),
+    "text-quotes": _alone("a.csv", text(_QUOTED).encode(), ["C-77"]),
+    "text-sep": _alone("a.csv", f'"sep=;"\n{text(ROW, delimiter=";")}'.encode(), ["C-77"]),
+    "text-parts-glued": _alone(
+        "a.csv", (_CSV + "\ufeff" + text(_OTHER).partition("\n")[2]).encode(), ["C-77", "C-78"]
+    ),
+    "text-preamble": _alone("a.csv", b"Sales of the shop\n\n" + _CSV.encode(), "skip_rows"),
+    "file-gzip": _alone("a.csv", gzip.compress(_CSV.encode()), "gz"),
+    "file-two-sheets": _alone("a.xlsx", book(_SHEETS), ["C-77", "C-78"]),
+    "file-merged": _alone(
+        "a.xlsx",
+        book({"Sales": [HEADER, *([*row.values()] for row in _ORDER)]}, merged=["G2:G4"]),
+        ["C-77"] * 3 + [None],
+    ),
+}
 
 
 # deliveries

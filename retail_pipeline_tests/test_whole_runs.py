@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -60,18 +61,24 @@ def ask(lake: Path, question: str) -> tuple[Any, ...]:
     return tuple(row[0])
 
 
+def rows(lake: Path, table: str, *parts: str) -> pa.Table:
+    """The rows of the last day's partition of a table."""
+    return read(lake.joinpath(table, f"snapshot_date={THROUGH}", *parts, "part-0.parquet"))
+
+
 def segments(lake: Path, segmentation: str) -> dict[str, int]:
     """How many customers each segment has on the last day."""
-    path = lake / "segment_assignments" / f"snapshot_date={THROUGH}" / f"segmentation={segmentation}"
-    counted = pq.read_table(path / "part-0.parquet", partitioning=None)["segment"].value_counts()
-    return {entry["values"]: entry["counts"] for entry in counted.to_pylist()}
+    found = rows(lake, "segment_assignments", f"segmentation={segmentation}")["segment"].to_pylist()
+    return dict(Counter(found))
 
 
 def report_table(lake: Path, table: str) -> list[dict[str, Any]]:
     """The rows of a table of the last day's report."""
-    path = lake / table / f"snapshot_date={THROUGH}" / "part-0.parquet"
-    rows: list[dict[str, Any]] = pq.read_table(path, partitioning=None).to_pylist()
-    return rows
+    return rows(lake, table).to_pylist()
+
+
+def read(path: Path) -> pa.Table:
+    return pq.read_table(path, partitioning=None)
 
 
 # the published figures
@@ -84,15 +91,8 @@ def test_behaviour_gives_the_published_outliers_and_clusters(run_under: Make) ->
     lake = run_under("behaviour")
     assert ask(lake, KNOWN_ROWS) == (396_340,)
     assert ask(lake, f"select count(*) {FEATURES}") == (4_334,)
-    model = json.loads(
-        (
-            lake
-            / "segment_assignments"
-            / f"snapshot_date={THROUGH}"
-            / "segmentation=behaviour"
-            / "_model.json"
-        ).read_text()
-    )
+    folder = lake / "segment_assignments" / f"snapshot_date={THROUGH}" / "segmentation=behaviour"
+    model = json.loads((folder / "_model.json").read_text())
     big, frequent = (f"{name} > {model['fences'][name]['upper']}" for name in ("monetary", "frequency"))
     assert ask(
         lake,
@@ -143,14 +143,14 @@ def test_net_of_returns_gives_the_published_totals(run_under: Make) -> None:
 
 @pytest.mark.slow
 def test_trends_count_every_distinct_invoice(run_under: Make) -> None:
-    trends = report_table(run_under("net"), "sales_trends")
-    counts = {
-        dimension: [row["invoices"] for row in trends if row["dimension"] == dimension]
-        for dimension in ("weekday", "month", "season", "hour")
-    }
+    counts: dict[str, list[int]] = {}
+    for row in report_table(run_under("net"), "sales_trends"):
+        counts.setdefault(row["dimension"], []).append(row["invoices"])
     assert counts["weekday"] == [4138, 4722, 4815, 5660, 4184, 0, 2381]
     assert counts["month"] == [1476, 1393, 1983, 1744, 2162, 2012, 1927, 1737, 2327, 2637, 3462, 3040]
-    assert [sum(invoices) for invoices in counts.values()] == [25_900] * 4
+    assert {name: sum(invoices) for name, invoices in counts.items()} == dict.fromkeys(
+        ("weekday", "month", "season", "hour"), 25_900
+    )
 
 
 @pytest.mark.slow
@@ -280,25 +280,14 @@ def test_the_plain_script_makes_the_same_tables_row_by_row(
         stdout=subprocess.DEVNULL,
     )
 
-    def rows(folder: Path) -> pa.Table:
-        return pq.read_table(folder, partitioning=None)
-
     for table in ("transactions", "customer_days"):
-        days = sorted(path.name for path in (tmp_path / table).iterdir())
-        assert days == sorted(path.name for path in (lake / table).iterdir())
-        different = [
-            day
-            for day in days
-            if not rows(tmp_path / table / day / "part-0.parquet").equals(
-                rows(lake / table / day / "part-0.parquet")
-            )
-        ]
-        assert different == []
-    of_last_day = f"snapshot_date={THROUGH}"
-    features = rows(lake / "rfm_features" / of_last_day / "part-0.parquet")
-    assert features.equals(rows(tmp_path / "rfm_features.parquet"))
+        plain, ours = (sorted((root / table).glob("date=*/part-0.parquet")) for root in (tmp_path, lake))
+        assert [path.parent.name for path in plain] == [path.parent.name for path in ours]
+        pairs = zip(plain, ours, strict=True)
+        assert [str(a) for a, b in pairs if not read(a).equals(read(b))] == []
+    assert rows(lake, "rfm_features").equals(read(tmp_path / "rfm_features.parquet"))
+    segmented = read(tmp_path / "segments.parquet")
     for name in ("behaviour", "rfm_grid"):
-        folder = lake / "segment_assignments" / of_last_day / f"segmentation={name}"
-        assigned = rows(folder / "part-0.parquet").select(["customer_id", "segment"])
-        plain = rows(tmp_path / "segments.parquet").select(["customer_id", name])
-        assert assigned.to_pydict() == plain.rename_columns(["customer_id", "segment"]).to_pydict()
+        assigned = rows(lake, "segment_assignments", f"segmentation={name}")
+        assert assigned["customer_id"].to_pylist() == segmented["customer_id"].to_pylist()
+        assert assigned["segment"].to_pylist() == segmented[name].to_pylist()

@@ -43,7 +43,7 @@ TABLE = Table(
         Column(
             "visits",
             INTEGER,
-            "The same of sales and returns",
+            "Sale or return invoices that begin on the day, per source system",
             "visits",
             minimum=0,
         ),
