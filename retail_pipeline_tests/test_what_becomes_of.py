@@ -559,7 +559,7 @@ def _alone(name: str, content: bytes, shows: list[str | None] | str) -> Callable
 _CSV = text(ROW)
 _OTHER = ROW | {"who": "C-78"}
 _QUOTED = {name: f"'{cell}'" if name in ("bill", "sku", "who") else cell for name, cell in ROW.items()}
-_ORDER = [ROW, ROW | {"who": None}, ROW | {"who": None}, ROW | {"bill": "2", "who": None}]
+_ORDER: list[Row] = [ROW, ROW | {"who": None}, ROW | {"who": None}, ROW | {"bill": "2", "who": None}]
 _SHEETS = {"May": [HEADER, list(ROW.values())], "June": [HEADER, list(_OTHER.values())]}
 CASES |= {
     "id-bytes": _alone("a.parquet", parquet(_typed(who=pa.array(["Jürg".encode()], pa.binary()))), ["Jürg"]),

@@ -74,7 +74,8 @@ def segments(lake: Path, segmentation: str) -> dict[str, int]:
 
 def report_table(lake: Path, table: str) -> list[dict[str, Any]]:
     """The rows of a table of the last day's report."""
-    return rows(lake, table).to_pylist()
+    found: list[dict[str, Any]] = rows(lake, table).to_pylist()
+    return found
 
 
 def read(path: Path) -> pa.Table:
