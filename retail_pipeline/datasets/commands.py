@@ -10,8 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from retail_pipeline.datasets import DatasetError, Landed
-from retail_pipeline.datasets.deliveries import OnFile, foreign_files
+from retail_pipeline.datasets.deliveries import DatasetError, Landed, OnFile, foreign_files
 
 app = typer.Typer(
     no_args_is_help=True, help="Get data to try the pipeline on: real sets, or synthetic ones of any size."
@@ -65,6 +64,10 @@ def synthetic(
     last_day: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day; by default that of the real set.")
     ] = None,
+    customers: Annotated[
+        int | None,
+        typer.Option(help="Known customers; by default as many as the real set has for its lines.", min=1),
+    ] = None,
 ) -> None:
     """Make realistic data in the columns of UCI Online Retail, one CSV file a trading day.
 
@@ -74,7 +77,9 @@ def synthetic(
     from retail_pipeline.datasets.synthetic import PREFIX, generate
 
     first, last = (day.date() if day else None for day in (first_day, last_day))
-    _deliver(landing, PREFIX, lambda on_file: generate(landing, lines, seed, like, first, last, on_file))
+    _deliver(
+        landing, PREFIX, lambda on_file: generate(landing, lines, seed, like, first, last, on_file, customers)
+    )
 
 
 def _deliver(landing: Path, prefix: str, deliver: Callable[[OnFile], Landed]) -> None:

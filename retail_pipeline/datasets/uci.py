@@ -10,32 +10,22 @@ import shutil
 import tempfile
 import zipfile
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
 
-from retail_pipeline.datasets import DatasetError, Landed
-from retail_pipeline.datasets.deliveries import OnFile, file_name, write_atomically
+from retail_pipeline.datasets.deliveries import DatasetError, Landed, OnFile, deliver
 
 PREFIX = "online_retail"
 URL = "https://archive.ics.uci.edu/static/public/352/online+retail.zip"
 COLUMNS = (
-    "InvoiceNo",
-    "StockCode",
-    "Description",
-    "Quantity",
-    "InvoiceDate",
-    "UnitPrice",
-    "CustomerID",
-    "Country",
-)
+    "InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country",
+)  # fmt: skip
 
 _REMEDY = (
     "Download the archive with a browser and run: "
     "retail-pipeline datasets fetch uci --from-file PATH (the zip, or the xlsx inside it)"
 )
-_NEEDS = "Reading UCI Online Retail needs httpx and python-calamine: pip install 'retail-pipeline[demo]'"
 _TIMEOUT_SECONDS = 60.0
 # How spreadsheets and the tools that export them spell an empty text.
 _EMPTY = ["NAN", "NA", "N/A", "#N/A", "NULL", "NONE"]
@@ -62,22 +52,15 @@ def fetch(
     """Download the set, or read ``from_file`` (zip or xlsx), verify it and write a CSV file a trading day.
 
     The columns and the text are the workbook's, ids without decoration (``17850``), ``InvoiceDate`` as
-    ``YYYY-MM-DD HH:MM:SS`` in the shop's time. Nothing is written before all of it is verified. Raises
-    DatasetError when there is no network, the file is not the workbook, or its rows are not the expected
-    ones.
+    ``YYYY-MM-DD HH:MM:SS`` in the shop's time. Raises DatasetError, before anything is written, when there is
+    no network, the file is not the workbook, or its rows are not the expected ones.
     """
     with tempfile.TemporaryDirectory() as folder:
         source = from_file or _download(url, Path(folder) / "online_retail.zip")
         frame = read_workbook(_workbook(source, Path(folder)))
     verify(frame, expected)
     days = frame.groupby(pd.to_datetime(frame["InvoiceDate"]).dt.date, sort=True)
-    for done, (day, lines) in enumerate(days, start=1):
-        content = lines.to_csv(index=False, lineterminator="\n").encode()
-        write_atomically(landing / file_name(PREFIX, day), content)
-        if on_file:
-            on_file(done, len(days))
-    first_day, last_day = (date.fromisoformat(at[:10]) for at in frame["InvoiceDate"].agg(["min", "max"]))
-    return Landed(len(days), len(frame), first_day, last_day, landing)
+    return deliver(landing, PREFIX, days, len(days), on_file)
 
 
 def read_workbook(path: Path) -> pd.DataFrame:
@@ -85,10 +68,8 @@ def read_workbook(path: Path) -> pd.DataFrame:
 
     Raises DatasetError when it is no workbook, has other columns, or an ``InvoiceDate`` is not a date.
     """
-    try:
-        from python_calamine import CalamineError, CalamineWorkbook
-    except ModuleNotFoundError as error:
-        raise DatasetError(_NEEDS) from error
+    from python_calamine import CalamineError, CalamineWorkbook
+
     try:
         rows = CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python()
     except CalamineError as error:
@@ -109,13 +90,11 @@ def read_workbook(path: Path) -> pd.DataFrame:
 
 
 def rows_sha256(frame: pd.DataFrame) -> str:
-    """The sha256 of what the rows say, whatever the order of the rows, number formats and padding.
+    """The sha256 of what the rows say (COLUMNS as text), whatever their order, number formats and padding.
 
-    Covers all columns of every row. A row becomes one line: its values joined by U+001F, padding off, upper
-    case; ids as text without ``.0``, Quantity as an integer, UnitPrice with four decimals, InvoiceDate as
-    ``YYYY-MM-DD HH:MM:SS``; a Description that only says that there is none (``NA`` and the like) is empty.
-    The lines are sorted, joined by a newline and encoded as UTF-8. ``frame`` has the columns COLUMNS as text,
-    null or "" where empty.
+    A row becomes one line: its values joined by U+001F, padding off, upper case; numbers without ``.0``,
+    UnitPrice with four decimals; a Description that only says that there is none (``NA`` and the like) is
+    empty.
     """
     plain = frame[list(COLUMNS)].fillna("").map(_text).apply(lambda column: column.str.strip().str.upper())
     plain["Description"] = plain["Description"].mask(plain["Description"].isin(_EMPTY), "")
@@ -144,7 +123,8 @@ def _download(url: str, target: Path) -> Path:
     try:
         import httpx
     except ModuleNotFoundError as error:
-        raise DatasetError(_NEEDS) from error
+        needs = "Downloading UCI Online Retail needs httpx: pip install 'retail-pipeline[demo]'"
+        raise DatasetError(needs) from error
     try:
         with (
             httpx.stream("GET", url, follow_redirects=True, timeout=_TIMEOUT_SECONDS) as response,

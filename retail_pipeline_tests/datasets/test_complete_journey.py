@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
-from retail_pipeline.datasets import DatasetError, complete_journey
+from retail_pipeline.datasets import complete_journey
+from retail_pipeline.datasets.deliveries import DatasetError
 
 
 @pytest.fixture(scope="module")

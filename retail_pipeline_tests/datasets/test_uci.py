@@ -2,22 +2,23 @@
 
 import socket
 import zipfile
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 import pandas as pd
 import pytest
 
-from retail_pipeline.datasets import DatasetError, uci
+from retail_pipeline.datasets import uci
+from retail_pipeline.datasets.deliveries import DatasetError
+from retail_pipeline_tests.ingest.books import book
 
-DAY = 40513  # 2010-12-01 in Excel's count of days
+FIRST, SECOND = datetime.fromisoformat("2010-12-01 08:26"), datetime.fromisoformat("2010-12-02 09:30")
 ROWS = [
-    (536365, "85123A", "WHITE HANGING HEART ", 6, DAY + (8 * 60 + 26) / 1440, 2.55, 17850, "United Kingdom"),
-    (536365, 71053, 20713, 6, DAY + (8 * 60 + 26) / 1440, 3, 17850, "United Kingdom"),
-    ("C536379", "D", 'Discount, "big"', -1, DAY + 1 + 9.5 / 24, 27.5, 14527, "United Kingdom"),
-    (536414, 22139, None, 56, DAY + 1 + 11 / 24, 0, None, "EIRE"),
+    (536365, "85123A", "WHITE HANGING HEART ", 6, FIRST, 2.55, 17850, "United Kingdom"),
+    (536365, 71053, 20713, 6, FIRST, 3, 17850, "United Kingdom"),
+    ("C536379", "D", 'Discount, "big"', -1, SECOND, 27.5, 14527, "United Kingdom"),
+    (536414, 22139, None, 56, SECOND.replace(hour=11, minute=0), 0, None, "EIRE"),
 ]
 LANDED = {
     "online_retail_2010-12-01.csv": [
@@ -32,48 +33,12 @@ LANDED = {
 
 
 def write_xlsx(path: Path, rows: list[Any], header: tuple[str, ...] = uci.COLUMNS) -> Path:
-    """The least a spreadsheet program would write: one sheet, inline texts, column E as dates."""
-
-    def cell(column: int, row: int, value: object) -> str:
-        at = f"{'ABCDEFGH'[column]}{row}"
-        if value is None:
-            return ""
-        if isinstance(value, str):
-            return f'<c r="{at}" t="inlineStr"><is><t xml:space="preserve">{escape(value)}</t></is></c>'
-        return f'<c r="{at}"{" s=" + chr(34) + "1" + chr(34) if column == 4 else ""}><v>{value!r}</v></c>'
-
-    lines = "".join(
-        f'<row r="{r}">{"".join(cell(c, r, v) for c, v in enumerate(row))}</row>'
-        for r, row in enumerate([header, *rows], start=1)
-    )
-    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-    package = "http://schemas.openxmlformats.org/package/2006"
-    spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-    parts = {
-        "[Content_Types].xml": f'<Types xmlns="{package}/content-types">'
-        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-        f'<Override PartName="/xl/workbook.xml" ContentType="{spreadsheet}.sheet.main+xml"/></Types>',
-        "_rels/.rels": f'<Relationships xmlns="{package}/relationships">'
-        f'<Relationship Id="r1" Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>'
-        '<sheet name="Online Retail" sheetId="1" r:id="r1"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships">'
-        f'<Relationship Id="r1" Type="{office}/worksheet" Target="worksheets/sheet1.xml"/>'
-        f'<Relationship Id="r2" Type="{office}/styles" Target="styles.xml"/></Relationships>',
-        "xl/styles.xml": f'<styleSheet xmlns="{main}"><cellXfs><xf numFmtId="0"/>'
-        '<xf numFmtId="22"/></cellXfs></styleSheet>',
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{lines}</sheetData></worksheet>',
-    }
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in parts.items():
-            archive.writestr(name, text)
+    path.write_bytes(book({"Online Retail": [header, *rows]}))
     return path
 
 
 @pytest.fixture
 def workbook(tmp_path):
-    pytest.importorskip("python_calamine", reason="python-calamine comes with the extra `demo`")
     return write_xlsx(tmp_path / "Online Retail.xlsx", ROWS)
 
 
@@ -82,7 +47,6 @@ def expected(workbook):
     frame = pd.DataFrame(
         [[str(v) if v is not None else None for v in row] for row in ROWS], columns=uci.COLUMNS
     )
-    frame["InvoiceDate"] = ["2010-12-01 08:26:00"] * 2 + ["2010-12-02 09:30:00", "2010-12-02 11:00:00"]
     return uci.Content(len(ROWS), uci.rows_sha256(frame))
 
 
@@ -104,8 +68,7 @@ def test_a_workbook_becomes_a_file_for_each_trading_day(workbook, expected, tmp_
 def test_the_zip_as_downloaded_is_read_too(workbook, expected, tmp_path):
     with zipfile.ZipFile(tmp_path / "online+retail.zip", "w") as archive:
         archive.write(workbook, workbook.name)
-    landed = uci.fetch(tmp_path / "landing", from_file=tmp_path / "online+retail.zip", expected=expected)
-    assert landed.rows == 4
+    assert uci.fetch(tmp_path / "landing", tmp_path / "online+retail.zip", expected=expected).rows == 4
 
 
 @pytest.mark.parametrize(

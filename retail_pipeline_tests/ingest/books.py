@@ -53,23 +53,13 @@ _IDS = (
     "v1:1", "ÄÖÜ", "a" * 60, "12-", "x=1", "no", "T", "Z9",
 )  # fmt: skip
 _NOBODY = ("", "", "", "NULL", "nan", "None", "\\N", "#N/A", "n/a", "-")
+_WESTERN = ("Müller", "Café", "Señor", "naïve", "Größe", "crème brûlée")
 _NAMES = {
     "utf-8": ("Müller", "Dvořák", "Łukasz", "Ñandú", "O\u2019Brien", "Ωmega", "Иван", "李", "Café"),
-    "cp1252": (
-        "Müller",
-        "Café",
-        "Señor",
-        "Çelik",
-        "naïve",
-        "Größe",
-        "crème brûlée",
-        "Ørsted",
-        "O\u2019Brien",
-    ),
-    "latin-1": ("Müller", "Café", "Señor", "naïve", "Größe", "crème brûlée", "Ørsted"),
-    "cp850": ("Müller", "Café", "Señor", "naïve", "Größe", "crème brûlée", "Käse"),
+    "cp1252": (*_WESTERN, "Çelik", "Ørsted", "O\u2019Brien"),
+    "latin-1": (*_WESTERN, "Ørsted"),
+    "cp850": (*_WESTERN, "Käse"),
     "cp1250": ("Dvořák", "Łukasz", "Kovács", "Őrség", "Čapek", "Žižka", "Müller", "Żubr", "Größe", "Tomáš"),
-    "mac_roman": ("Müller", "Café", "Señor", "naïve", "Größe", "crème brûlée"),
 }
 _WORDS = ("Tee", "red mug", "Box 2x3", "A4 pad", "5 kg rice", "12,50 bag", "T-shirt", "50% off", "NULL cup")
 _HOSTILE = (
@@ -175,13 +165,9 @@ def _text(chance: Random, codec: str, holds: Callable[[str], bool]) -> str | Non
     kind = chance.random()
     if kind < 0.1:
         return None
-    if kind < 0.45 and holds(found := chance.choice(_HOSTILE)):
-        return found
-    if kind < 0.7 and holds(
-        found := f"{chance.choice(_NAMES.get(codec, _NAMES['utf-8']))} {chance.randint(1, 99)}"
-    ):
-        return found
-    return chance.choice(_WORDS)
+    name = f"{chance.choice(_NAMES.get(codec, _NAMES['utf-8']))} {chance.randint(1, 99)}"
+    found = chance.choice(_HOSTILE) if kind < 0.45 else name if kind < 0.7 else chance.choice(_WORDS)
+    return found if holds(found) else chance.choice(_WORDS)
 
 
 def _id(chance: Random, holds: Callable[[str], bool]) -> str:
@@ -274,7 +260,7 @@ class _Clock:
 
 def _clock(chance: Random, business_zone: str) -> _Clock:
     kind = chance.random()
-    second, minute = timedelta(seconds=1), timedelta(minutes=1)
+    second, minute, tokyo = timedelta(seconds=1), timedelta(minutes=1), {"time_zone": "Asia/Tokyo"}
     if kind < 0.5:
         return _numeric(chance, business_zone)
     zone = chance.choice((business_zone, "UTC", "America/New_York", "Asia/Kolkata", "Pacific/Auckland"))
@@ -286,61 +272,44 @@ def _clock(chance: Random, business_zone: str) -> _Clock:
         parting, form = chance.choice("T "), chance.choice(("", " "))
 
         def offset(moment: datetime) -> str:
-            local = there(moment)
+            shown = there(moment).isoformat(parting)
             if zone == "UTC" and chance.random() < 0.5:
-                return local.strftime(f"%Y-%m-%d{parting}%H:%M:%S") + "Z"
-            shown = local.isoformat(parting)
-            colon = chance.random() < 0.7
-            return (
-                (shown if colon else shown[:-3] + shown[-2:])[:19]
-                + form
-                + (shown[19:] if colon else shown[19:-3] + shown[-2:])
-            )
+                return shown[:19] + "Z"
+            return shown[:19] + form + (shown[19:] if chance.random() < 0.7 else shown[19:-3] + shown[-2:])
 
-        other = chance.choice((None, "Asia/Tokyo"))
-        extra = {"time_zone": other} if other else {}
+        extra = chance.choice(({}, tokyo))
         return _Clock(lambda m: (offset(m),), second, ("at",), {"date_order": None} | extra, zones=(zone,))
     if kind < 0.75:
-        seconds = chance.random() < 0.5
-        expression = 'to_timestamp(cast("{at}" as double))' if seconds else 'epoch_ms(cast("{at}" as bigint))'
-        if not seconds:
-            # epoch_ms gives a time without a zone: that of the profile, which says UTC
-            return _Clock(
-                lambda m: (str(int(elsewhere(m, business_zone, "UTC").timestamp() * 1000)),),
-                second, ("at",), {"time_zone": "UTC"}, expression, ("UTC",),
-            )  # fmt: skip
-        extra = {"time_zone": "Asia/Tokyo"} if chance.random() < 0.3 else {}
-        return _Clock(
-            lambda m: (str(int(elsewhere(m, business_zone, "UTC").timestamp())),),
-            second, ("at",), extra, expression, ("UTC",),
-        )  # fmt: skip
+        # epoch_ms gives a time without a zone: that of the profile, which says UTC
+        factor, expression, extra = chance.choice(
+            (
+                (1000, 'epoch_ms(cast("{at}" as bigint))', {"time_zone": "UTC"}),
+                (1, 'to_timestamp(cast("{at}" as double))', {}),
+                (1, 'to_timestamp(cast("{at}" as double))', tokyo),
+            )
+        )
+
+        def since_1970(moment: datetime) -> tuple[str]:
+            return (str(int(elsewhere(moment, business_zone, "UTC").timestamp() * factor)),)
+
+        return _Clock(since_1970, second, ("at",), extra, expression, ("UTC",))
     said = {"time_zone": zone} if zone != business_zone else {}
     if kind < 0.85:
-        form_day, form_time = (
-            chance.choice(("%Y%m%d", "%d.%m.%Y", "%m/%d/%Y")),
-            chance.choice(("%H%M", "%H:%M")),
-        )
-        return _Clock(
-            lambda m: (there(m).strftime(form_day), there(m).strftime(form_time)),
-            minute, ("day", "time"), said,
-            f"strptime(\"{{day}}\" || ' ' || \"{{time}}\", '{form_day} {form_time}')", (zone,),
-        )  # fmt: skip
+        day, time = chance.choice(("%Y%m%d", "%d.%m.%Y", "%m/%d/%Y")), chance.choice(("%H%M", "%H:%M"))
+        expression = f"strptime(\"{{day}}\" || ' ' || \"{{time}}\", '{day} {time}')"
+
+        def apart(moment: datetime) -> tuple[str, ...]:
+            return there(moment).strftime(day), there(moment).strftime(time)
+
+        return _Clock(apart, minute, ("day", "time"), said, expression, (zone,))
     if kind < 0.93:
         form = chance.choice(("%d %b %Y %H:%M", "%B %d, %Y %H:%M:%S", "%d-%b-%y %I:%M %p"))
-        return _Clock(
-            lambda m: (there(m).strftime(form),),
-            minute,
-            ("at",),
-            said,
-            f"strptime(\"{{at}}\", '{form}')",
-            (zone,),
-        )
-    form = chance.choice(("%Y-%m-%d %H:%M:%S%z", "%d/%m/%Y %H:%M:%S %z"))
-    return _Clock(
-        lambda m: (there(m).strftime(form),), second, ("at",), {"time_zone": "Asia/Tokyo"},
-        f"coalesce(try_strptime(\"{{at}}\", '{form}'), try_strptime(\"{{at}}\", '%Y-%m-%d %H:%M:%S%z'))",
-        (zone,),
-    )  # fmt: skip
+        expression, floor = f"strptime(\"{{at}}\", '{form}')", minute
+    else:
+        form, floor, said = chance.choice(("%Y-%m-%d %H:%M:%S%z", "%d/%m/%Y %H:%M:%S %z")), second, tokyo
+        expression = f"try_strptime(\"{{at}}\", '{form}'), try_strptime(\"{{at}}\", '%Y-%m-%d %H:%M:%S%z')"
+        expression = f"coalesce({expression})"
+    return _Clock(lambda m: (there(m).strftime(form),), floor, ("at",), said, expression, (zone,))
 
 
 def _typed_clock(chance: Random, business_zone: str, kind: str) -> _Clock | None:
@@ -354,27 +323,23 @@ def _typed_clock(chance: Random, business_zone: str, kind: str) -> _Clock | None
         return _Clock(lambda m: (m.date(),), timedelta(days=1), ("at",), said)
     if kind == "parquet" and kinds < 0.6:
         return _Clock(lambda m: (elsewhere(m, business_zone, "UTC"),), second, ("at",), said, zones=("UTC",))
-    return _Clock(
-        lambda m: (elsewhere(m, business_zone, zone).replace(tzinfo=None),),
-        second,
-        ("at",),
-        said,
-        zones=(zone,),
-    )
+
+    def there(moment: datetime) -> tuple[datetime]:
+        return (elsewhere(moment, business_zone, zone).replace(tzinfo=None),)
+
+    return _Clock(there, second, ("at",), said, zones=(zone,))
 
 
 def _numeric(chance: Random, business_zone: str) -> _Clock:
-    order = chance.choice(("day_first", "month_first", "year_first"))
-    mark = chance.choice("./-")
-    year = chance.choice(("%Y", "%Y", "%Y", "%y")) if order != "year_first" else "%Y"
-    parts = {
-        "day_first": ("%d", "%m", year),
-        "month_first": ("%m", "%d", year),
-        "year_first": (year, "%m", "%d"),
-    }
-    form = mark.join(parts[order])
-    if order == "year_first" and chance.random() < 0.2:
-        form = "%Y%m%d"
+    year, mark = chance.choice(("%Y", "%Y", "%Y", "%y")), chance.choice("./-")
+    order, parts = chance.choice(
+        (
+            ("day_first", ("%d", "%m", year)),
+            ("month_first", ("%m", "%d", year)),
+            ("year_first", ("%Y", "%m", "%d")),
+        )
+    )
+    form = "%Y%m%d" if order == "year_first" and chance.random() < 0.2 else mark.join(parts)
     bare = chance.random() < 0.3 and form != "%Y%m%d"
     times = ["", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S.%f"]
     if form == "%Y-%m-%d":
@@ -389,11 +354,8 @@ def _numeric(chance: Random, business_zone: str) -> _Clock:
         local = elsewhere(moment, business_zone, zone) if time else moment
         shown = local.strftime(form)
         if bare:
-            shown = mark.join(
-                part.lstrip("0") if len(part) == 2 and part != "00" else part for part in shown.split(mark)
-            )
-            if year == "%y":
-                shown = mark.join((*shown.split(mark)[:2], local.strftime("%y")))
+            days = (local.strftime(part).lstrip("0" if part in ("%d", "%m") else "") for part in parts)
+            shown = mark.join(days)
         return (shown + local.strftime(time),)
 
     return _Clock(written, floor, ("at",), said, zones=(zone,) if time else ())
@@ -471,18 +433,8 @@ def style(chance: Random, kind: str, calm: bool = False) -> Style:
 
     def lines(chance: Random, count: int) -> list[Line]:
         near = _moment(chance, clock.floor, (business_zone, *clock.zones))
-        spread = chance.choice((0, 10, 400, 5000))
-        return [
-            _line(
-                chance,
-                given,
-                sheet,
-                holds,
-                currency,
-                partial(_near, chance, near, spread, clock, business_zone),
-            )
-            for _ in range(count)
-        ]
+        moment = partial(_near, chance, near, chance.choice((0, 10, 400, 5000)), clock, business_zone)
+        return [_line(chance, given, sheet, holds, currency, moment) for _ in range(count)]
 
     def written(chance: Random, entries: Sequence[Entry]) -> bytes:
         return pack(chance, [(cells(chance, entry), entry.damage) for entry in entries])
@@ -529,11 +481,8 @@ def _line(
     amount = round(quantity * price, 4) if chance.random() < 0.8 else -_decimal(chance, 2, 900)
 
     def name() -> str:
-        return (
-            str(chance.randint(1, 10 ** chance.choice((3, 6, 13))))
-            if sheet.numeric_ids
-            else _id(chance, holds)
-        )
+        number = str(chance.randint(1, 10 ** chance.choice((3, 6, 13))))
+        return number if sheet.numeric_ids else _id(chance, holds)
 
     return Line(
         invoice_id=name(),
@@ -633,9 +582,8 @@ def _packed(suffix: str, content: bytes) -> bytes:
 
 def _delimited(chance: Random, sheet: _Sheet) -> tuple[str, dict[str, Any], Packed]:
     delimiter, end = chance.choice(",,;;\t|~"), chance.choice(("\n", "\r\n"))
-    suffix = (
-        ".tsv" if delimiter == "\t" and chance.random() < 0.5 else chance.choice((".csv", ".txt"))
-    ) + chance.choice(("", "", "", ".gz", ".zst", ".zip"))
+    kinds = (".tsv", ".csv", ".txt") if delimiter == "\t" else (".csv", ".txt")
+    suffix = chance.choice(kinds) + chance.choice(("", "", "", ".gz", ".zst", ".zip"))
     quoting = chance.choice((0.0, 0.3, 1.0))
     codec = sheet.codec
     profile: dict[str, Any] = {"delimiter": delimiter}
@@ -720,10 +668,8 @@ def _fixed(chance: Random, sheet: _Sheet) -> tuple[str, dict[str, Any], Packed]:
     def pack(chance: Random, rows: Rows) -> bytes:
         text = ""
         for row, _ in rows:
-            line = "".join(
-                (row[name] or "").rjust(_WIDTH) if name in right else (row[name] or "").ljust(_WIDTH)
-                for name in sheet.order
-            )
+            cells = ((name, row[name] or "") for name in sheet.order)
+            line = "".join(c.rjust(_WIDTH) if name in right else c.ljust(_WIDTH) for name, c in cells)
             text += line[: max(len(line.rstrip()), len(line) - _WIDTH + 1)] + end if short else line + end
         mark = codecs.BOM_UTF16_BE if sheet.codec == "utf-16-be" else b""
         return _packed(suffix, mark + text.encode(sheet.codec))
@@ -738,9 +684,8 @@ def _objects(chance: Random, sheet: _Sheet) -> tuple[str, dict[str, Any], Packed
 
     def value(name: str, cell: Any) -> str:
         if isinstance(cell, Decimal):
-            return f"{cell:f}" + (
-                ".0" if cell == int(cell) and "." not in str(cell) and chance.random() < 0.2 else ""
-            )
+            is_whole = cell == int(cell) and "." not in str(cell)
+            return f"{cell:f}" + (".0" if is_whole and chance.random() < 0.2 else "")
         return cell if name in ids and cell and cell.isdigit() else json.dumps(cell, ensure_ascii=ascii_only)
 
     def whole(pairs: dict[str, str]) -> str:
@@ -761,9 +706,8 @@ def _objects(chance: Random, sheet: _Sheet) -> tuple[str, dict[str, Any], Packed
             if n:
                 chance.shuffle(names)
                 names = [name for name in names if row[name] is not None or chance.random() < 0.5]
-            text += whole({name: value(name, row[name]) for name in names}) + chance.choice(
-                ("\n", "\n", "\n\n")
-            )
+            text += whole({name: value(name, row[name]) for name in names})
+            text += chance.choice(("\n", "\n", "\n\n"))
         return _packed(suffix, text.encode())
 
     return suffix, {}, pack
@@ -793,14 +737,12 @@ def _parquet(chance: Random, sheet: _Sheet) -> tuple[str, dict[str, Any], Packed
             return pa.array(cells, zoned)
         if stated and isinstance(stated[0], date):
             return pa.array(cells, pa.date32())
-        if pa.types.is_decimal(kind):
-            return pa.array([None if c is None else Decimal(c) for c in cells], kind)
-        if pa.types.is_floating(kind):
-            return pa.array([None if c is None else float(c) for c in cells], kind)
-        if pa.types.is_integer(kind):
-            return pa.array([None if c is None else int(c) for c in cells], kind)
-        if pa.types.is_binary(kind):
-            return pa.array([None if c is None else c.encode() for c in cells], kind)
+        made: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any], Any]], ...] = (
+            (pa.types.is_decimal, Decimal), (pa.types.is_floating, float), (pa.types.is_integer, int),
+            (pa.types.is_binary, str.encode),
+        )  # fmt: skip
+        if convert := next((convert for is_kind, convert in made if is_kind(kind)), None):
+            return pa.array([None if c is None else convert(c) for c in cells], kind)
         return pa.array(cells, pa.string()).cast(kind)
 
     def pack(chance: Random, rows: Rows) -> bytes:
@@ -836,6 +778,7 @@ def book(
         for n, _ in enumerate(sheets, 1)
     )
     parts = pages | {
+        "[Content_Types].xml": "",
         "_rels/.rels": f'<Relationships xmlns="{_PACKAGE}"><Relationship Id="r1" Target="xl/workbook.xml" '
         f'Type="{_RELATED}/officeDocument"/></Relationships>',
         "xl/workbook.xml": f'<workbook xmlns="{_MAIN}" xmlns:r="{_RELATED}"><sheets>{names}</sheets>'
