@@ -15,7 +15,7 @@ from retail_pipeline.ingest.files.texts import encoding_at, head_of
 from retail_pipeline.ingest.files.unpacked import RefusalError, package
 from retail_pipeline.ingest.profiles.dialects import Evidence
 from retail_pipeline.ingest.profiles.draft_columns import Fact, scalar
-from retail_pipeline.ingest.profiles.fixed_widths import widths_of
+from retail_pipeline.ingest.profiles.headers import widths_of
 
 DRAFT_ROWS = 2_000
 _KEYS = 50_000  # rows of a second file: as many keys as the sample of the first may name

@@ -67,9 +67,8 @@ def orders(seed: int, fates: Sequence[str], known: float = 1.0, count: int = 60)
     """Orders of March 2024; the first of ``fates`` is that of most."""
     dice = random.Random(seed)
     for number in range(count):
-        at = datetime.fromisoformat("2024-03-01 08:00") + timedelta(
-            minutes=dice.randrange(30 * 24 * 60), seconds=number
-        )
+        since = timedelta(minutes=dice.randrange(30 * 24 * 60), seconds=number)
+        at = datetime.fromisoformat("2024-03-01 08:00") + since
         lines = [
             (sku, name, dice.randint(1, 3), Decimal(price))
             for sku, name, price in dice.sample(PRODUCTS, dice.randint(1, 3))
@@ -78,12 +77,11 @@ def orders(seed: int, fates: Sequence[str], known: float = 1.0, count: int = 60)
         yield Sold(number, at, dice.choice(NAMES) if dice.random() < known else None, lines, fate)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], delimiter: str = ",") -> bytes:
-    """The text of a table."""
+def table(header: str, rows: Sequence[Sequence[Cell]]) -> bytes:
+    """The text of a table, with the delimiter of its header."""
+    delimiter = max(",;\t", key=header.count)
     text = io.StringIO()
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows([header.split(delimiter), *rows])
     return text.getvalue().encode()
 
 

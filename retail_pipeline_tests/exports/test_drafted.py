@@ -22,22 +22,9 @@ from retail_pipeline.ingest.profiles.cleaning import CleaningRules, parameters, 
 from retail_pipeline.ingest.profiles.profile import SourceProfile
 from retail_pipeline.ingest.profiles.shipped import SHIPPED
 from retail_pipeline.tables import TABLES, statement
-from retail_pipeline_tests.exports import books, tills, web_shops
 from retail_pipeline_tests.exports.made import PROPOSED, Export, Line
+from retail_pipeline_tests.exports.shops import KINDS
 from retail_pipeline_tests.ingest.landing_shop import Shop, counts
-
-KINDS: list[Callable[[], Export]] = [
-    web_shops.prestashop,
-    web_shops.magento,
-    web_shops.woocommerce,
-    tills.lightspeed,
-    tills.vend,
-    tills.square,
-    tills.german_till,
-    books.datev,
-    books.amazon,
-    books.warehouse,
-]
 
 
 @pytest.fixture(scope="module")

@@ -67,8 +67,6 @@ def test_real_dates_to_the_twelfth_beside_texts_from_the_thirteenth_are_a_swap(s
 
 
 def test_a_column_that_turned_from_texts_to_iso_dates_is_no_swap():
-    assert (
-        column(*days("2024-03-10", 20, "%d/%m/%Y"), *days("2024-03-30", 20, "%Y-%m-%d")).order()
-        == "day_first"
-    )
+    texts = [*days("2024-03-10", 20, "%d/%m/%Y"), *days("2024-03-30", 20, "%Y-%m-%d")]
+    assert column(*texts).order() == "day_first"
     assert column(*days("2024-03-01", 12, "%Y-%m-%d")).order() is None

@@ -39,6 +39,7 @@ from retail_pipeline.lake.state import read_state
 from retail_pipeline.planning.plan import files_to_land
 from retail_pipeline.settings import load_settings, recipe
 from retail_pipeline.tables import TABLES
+from retail_pipeline_tests.ingest.books import book
 from retail_pipeline_tests.ingest.landing_shop import Shop, at, counts, refusal
 
 SAMPLES = Path(retail_pipeline.__file__).parent / "samples"
@@ -106,76 +107,24 @@ def zipped(name: str, content: bytes, *others: str) -> bytes:
 
 def workbook(
     rows: Sequence[Sequence[object]],
-    merged: str = "",
+    merged: Sequence[str] = (),
     others: Mapping[str, Sequence[Sequence[object]]] = MappingProxyType({}),
     hidden: Collection[str] = (),
 ) -> bytes:
-    """A small .xlsx with the sheet Sales, and others; a datetime becomes a date cell, a number a number."""
-
-    def cell(value: object) -> str:
-        if isinstance(value, datetime):
-            return f'<c s="1"><v>{(value - datetime(1899, 12, 30)).total_seconds() / 86400!r}</v></c>'  # noqa: DTZ001
-        if isinstance(value, int | float):
-            return f"<c><v>{value!r}</v></c>"
-        if value is None:
-            return "<c/>"
-        escaped = str(value).replace("&", "&amp;").replace("<", "&lt;")
-        return f'<c t="inlineStr"><is><t xml:space="preserve">{escaped}</t></is></c>'
-
-    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    related = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-    package = "http://schemas.openxmlformats.org/package/2006/relationships"
-    sheets = {"Sales": rows, **others}
-
-    def body(rows: Sequence[Sequence[object]]) -> str:
-        return "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
-
-    states = dict.fromkeys(hidden, ' state="hidden"')
-    listed = "".join(
-        f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"{states.get(name, "")}/>'
-        for n, name in enumerate(sheets, 1)
-    )
-    parts = {
-        "_rels/.rels": f'<Relationships xmlns="{package}"><Relationship Id="r1" Target="xl/workbook.xml" '
-        f'Type="{related}/officeDocument"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{related}"><sheets>{listed}</sheets>'
-        "</workbook>",
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}">'
-        + "".join(
-            f'<Relationship Id="r{n}" Target="worksheets/sheet{n}.xml" Type="{related}/worksheet"/>'
-            for n in range(1, len(sheets) + 1)
-        )
-        + f'<Relationship Id="r0" Target="styles.xml" Type="{related}/styles"/></Relationships>',
-        "xl/styles.xml": f'<styleSheet xmlns="{main}"><cellXfs>'
-        '<xf numFmtId="0"/><xf numFmtId="22"/></cellXfs></styleSheet>',
-    }
-    for n, rows_of in enumerate(sheets.values(), 1):
-        parts[f"xl/worksheets/sheet{n}.xml"] = (
-            f'<worksheet xmlns="{main}"><sheetData>{body(rows_of)}</sheetData>'
-            f"{merged if n == 1 else ''}</worksheet>"
-        )
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
-    return out.getvalue()
+    """A small .xlsx with the sheet Sales, and others."""
+    return book({"Sales": rows, **others}, hidden, merged)
 
 
 # encodings
 
 
-@pytest.mark.parametrize("delimiter", list(",;\t|"))
 @pytest.mark.parametrize(
-    ("codec", "found"),
+    ("codec", "found", "delimiter"),
     [
-        ("utf-8", "utf-8"),
-        ("utf-8-sig", "utf-8"),
-        ("utf-16", "utf-16-le"),
-        ("utf-16-be", "utf-16-be"),
-        ("cp1252", "cp1252"),
-        ("cp850", "cp850"),
+        ("utf-8", "utf-8", ","), ("utf-8-sig", "utf-8", ";"), ("utf-16", "utf-16-le", "\t"),
+        ("utf-16-be", "utf-16-be", "|"), ("cp1252", "cp1252", ";"), ("cp850", "cp850", ","),
     ],
-)
+)  # fmt: skip
 def test_encoding_and_delimiter_are_found_out_and_said(shop, codec, found, delimiter):
     deliver(shop, "a.csv", text(delimiter).encode(codec))
     outcome = shop.land(profile())["a.csv"]
@@ -246,20 +195,23 @@ def test_lines_of_two_bytes_a_character_end_where_the_text_says(content, codec):
         ("mac.zip", lambda c: zipped("a.csv", c, "__MACOSX/._a.csv", ".DS_Store")),
     ],
 )
-@pytest.mark.parametrize("codec", ["utf-8", "cp1252"])
-def test_packed_files_give_the_rows_of_the_plain_one(shop, name, pack: Callable[[bytes], bytes], codec):
-    deliver(shop, name, pack(text().encode(codec)))
+def test_packed_files_give_the_rows_of_the_plain_one(shop, name, pack: Callable[[bytes], bytes]):
+    deliver(shop, name, pack(text().encode("cp1252")))
     assert counts(shop.land(profile())[name])["raw"] == 3
     assert landed(shop) == WHOLE
 
 
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "a.csv.gz": gzip.compress,
+    "a.csv.zst": zstandard.compress,
+    "a.zip": partial(zipped, "a.csv"),
+}
+
+
 def test_packages_that_are_cut_or_hold_several_files_are_refused_with_the_remedy(shop):
     content = text(rows=[[str(n), os.urandom(8).hex(), *ROWS[0][2:]] for n in range(3000)]).encode()
-    for name, packed in {
-        "a.csv.gz": gzip.compress(content),
-        "a.csv.zst": zstandard.compress(content),
-        "a.zip": zipped("a.csv", content),
-    }.items():
+    for name, pack in PACKERS.items():
+        packed = pack(content)
         deliver(shop, name, packed[: len(packed) // 2])
     deliver(shop, "two.zip", zipped("a.csv", content, "b.csv"))
     deliver(shop, "odd.zip", zipped("a.exe", content))
@@ -272,16 +224,11 @@ def test_packages_that_are_cut_or_hold_several_files_are_refused_with_the_remedy
     assert shop.raw() == []
 
 
-@pytest.mark.parametrize("name", ["a.csv.gz", "a.csv.zst", "a.zip"])
+@pytest.mark.parametrize("name", PACKERS)
 def test_a_file_that_grows_without_bounds_is_refused_without_being_unpacked(shop, name, monkeypatch):
     monkeypatch.setattr(unpacked, "MAX_UNBOUNDED", 1 << 20)
     content = text(rows=[ROWS[0]] * 200_000).encode() + b"x" * (8 << 20)
-    packers: dict[str, Callable[[bytes], bytes]] = {
-        "a.csv.gz": gzip.compress,
-        "a.csv.zst": zstandard.compress,
-        "a.zip": partial(zipped, "a.csv"),
-    }
-    deliver(shop, name, packers[name](content))
+    deliver(shop, name, PACKERS[name](content))
     assert "times its size when unpacked" in refusal(shop.land(profile(encoding="cp1252"))[name])
     assert not [p for p in shop.lake.root.rglob("*") if p.suffix == ".csv"]
 
@@ -301,8 +248,7 @@ def test_a_workbook_gives_the_rows_of_the_text_file(shop):
         for r in ROWS
     ]
     title: list[object] = ["Sales of 2011"]
-    merged = '<mergeCells count="1"><mergeCell ref="A1:C1"/></mergeCells>'
-    content = workbook([title, [], [*HEADER, None], rows[0], [], [None] * 9, *rows[1:]], merged)
+    content = workbook([title, [], [*HEADER, None], rows[0], [], [None] * 9, *rows[1:]], ["A1:C1"])
     deliver(shop, "a.xlsx", content)
     deliver(shop, "b.zip", zipped("b.xlsx", content))
     outcomes = shop.land(profile(skip_rows=2))
@@ -371,14 +317,12 @@ def test_json_lines_give_the_rows_of_the_text_file(shop):
 
 def test_json_numbers_keep_all_their_digits(shop):
     line = (
-        '{"bill":9007199254740993,"sku":"007","title":"","qty":1.10,"price":1e2,"day":"2011-01-31","who":1.0}'
+        '{"bill":9007199254740993,"sku":"7","title":"","qty":1.10,"price":1e2,"day":"2011-01-31","who":1.0}'
     )
     deliver(shop, "a.jsonl", line.encode() + b'\n{"bill": "\\ud800"}\n' + b'{"a":' * 5000)
     shop.land(profile())
-    (row,) = shop.raw()
-    assert (row["invoice_id"], row["quantity"], row["unit_price"], row["customer_id"]) == (
-        "9007199254740993", Decimal("1.100"), Decimal("100.0000"), "1",
-    )  # fmt: skip
+    ((bill, _, _, units, price, _, who),) = landed(shop)
+    assert (bill, units, price, who) == ("9007199254740993", Decimal("1.1"), Decimal(100), "1")
     assert len(shop.unreadable()) == 2
 
 
@@ -394,10 +338,8 @@ def test_fixed_width_text_is_cut_into_its_columns(shop):
     deliver(shop, "till7.txt", content.encode("cp1252"))
     options = {"files": "till*.txt", "header": HEADER, "widths": list(FIXED.values()), "skip_rows": 1}
     outcome = shop.land({**SHIPPED, **profile(**options)})["till7.txt"]
-    assert (counts(outcome), encoding(shop, outcome)) == (
-        {"rows_read": 5, "raw": 3, "unreadable": 2},
-        "cp1252",
-    )
+    assert counts(outcome) == {"rows_read": 5, "raw": 3, "unreadable": 2}
+    assert encoding(shop, outcome) == "cp1252"
     assert landed(shop)[:2] == WHOLE[:2]
     assert [r["reasons"] for r in shop.unreadable()] == [
         ["the row has 30 characters where the widths need 60 (cut in the middle?)"],
@@ -422,43 +364,7 @@ def test_rows_before_the_header_and_excels_separator_line_are_skipped(shop):
     assert set(landed(shop)) == set(WHOLE)
 
 
-# numbers and dates
-
-
-def prices(shop: Shop, texts: list[str], **options: Any) -> list[Decimal | None]:
-    rows = [["1", "A", "x", "1", price, "2011-01-31", "x"] for price in texts]
-    deliver(shop, "a.csv", text(";", rows=rows).encode())
-    shop.land(profile(**options))
-    found = {row["source_row"]: row["unit_price"] for row in shop.raw()}
-    return [found.get(n) for n in range(1, len(texts) + 1)]
-
-
-def test_numbers_are_read_as_the_profile_says_people_write_them(shop):
-    texts = ["1.234,50", "1234,5", "12,00-", "(3,5)", "€ 7", "-€7,25", "1.5", "1,2,3", "1-2", "--1", "£1"]
-    expected = ["1234.5", "1234.5", "-12", "-3.5", "7", "-7.25", None, None, None, None, None]
-    assert prices(shop, texts, decimal_mark=",", thousands_mark=".") == [
-        None if e is None else Decimal(e) for e in expected
-    ]
-    reasons = {r["source_row"]: r["reasons"] for r in shop.unreadable()}
-    assert reasons[7] == [
-        "unit_price: '1.5' is not a number as the profile writes them (decimal_mark, thousands_mark)"
-    ]
-    assert reasons[11] == ["unit_price: '£1' is not an amount in EUR"]
-
-
-def test_blanks_and_apostrophes_part_thousands_in_all_their_forms(shop):
-    texts = ["1 234.5", "1\u00a0234.5", "1\u202f234\u202f567", "12 34"]
-    assert prices(shop, texts, thousands_mark=" ") == [
-        Decimal("1234.5"),
-        Decimal("1234.5"),
-        Decimal(1234567),
-        None,
-    ]
-    assert prices(shop, ["1'234.5", "1\u2019234.5"], thousands_mark="'") == [Decimal("1234.5")] * 2
-
-
-def test_a_mark_that_was_not_declared_is_never_guessed(shop):
-    assert prices(shop, ["1,234", "1 234", "€5.00", "5.00-"]) == [None, None, Decimal(5), Decimal(-5)]
+# dates
 
 
 def days(shop: Shop, texts: list[str], **options: Any) -> list[datetime | None]:
@@ -499,11 +405,6 @@ def test_dates_that_fit_two_orders_refuse_the_file_until_the_profile_says_which(
     assert days(shop, texts, date_order="month_first") == [at("2011-01-02"), at("2011-03-04")]
 
 
-def test_an_impossible_date_costs_its_row_alone_when_the_order_is_known(shop):
-    assert days(shop, ["31/01/2011", "01/31/2011"], date_order="day_first") == [at("2011-01-31"), None]
-    assert shop.unreadable()[0]["reasons"] == ["sold_at: '01/31/2011' is no date"]
-
-
 def test_dates_in_a_parquet_file_are_ordered_too(shop):
     columns = {name: [row[n] for row in ROWS] for n, name in enumerate(HEADER)} | {"day": ["31/01/2011"] * 3}
     pq.write_table(pa.table(columns), shop.landing / "a.parquet")
@@ -538,17 +439,13 @@ def test_a_price_is_looked_up_in_a_second_file(shop, tmp_path, kind):
 def test_another_content_of_the_second_file_is_another_way_to_read(shop, tmp_path):
     path = tmp_path / "products.csv"
     deliver(shop, "a.csv", text().encode())
-    made = []
-    for price in ("1.50", "2.50", "1.50"):
-        path.write_text(f"ITEM,PRICE\n007,{price}\n")
-        outcome = shop.land(lookup(path))["a.csv"]
+    moved, made = tmp_path / "moved.csv", []
+    for lies, price in ((path, "1.50"), (path, "2.50"), (moved, "1.50")):
+        lies.write_text(f"ITEM,PRICE\n007,{price}\n")
+        outcome = shop.land(lookup(lies))["a.csv"]
         assert isinstance(outcome, Landed)
         made.append(outcome.manifest.inputs["profile"])
     assert made[0] == made[2] != made[1]
-    moved = path.rename(tmp_path / "moved.csv")
-    outcome = shop.land(lookup(moved))["a.csv"]
-    assert isinstance(outcome, Landed)
-    assert outcome.manifest.inputs["profile"] == made[0]
 
 
 def test_files_land_again_when_the_prices_they_were_read_with_have_changed(shop, tmp_path):
@@ -557,15 +454,16 @@ def test_files_land_again_when_the_prices_they_were_read_with_have_changed(shop,
     settings_file.write_text(yaml.safe_dump({"sources": {"till": source}}))
     settings = load_settings(settings_file, landing=shop.landing, lake=shop.lake.root)
     deliver(shop, "a.csv", text().encode())
-    planned = []
-    for content in ("ITEM,PRICE\n007,1\n008,1\n009,1\n", "ITEM,PRICE\n007,2\n008,1\n009,1\n", None):
-        prices.write_text(content) if content else prices.unlink()
+
+    def planned() -> int:
         state = read_state(shop.lake, tuple(list_files(shop.landing).files))
-        planned.append(len(files_to_land(state, recipe(settings))))
+        return len(files_to_land(state, recipe(settings)))
+
+    for price, after in (("1", 0), ("2", 0), ("", 1)):
+        prices.write_text(f"ITEM,PRICE\n007,{price}\n008,1\n009,1\n") if price else prices.unlink()
+        assert planned() == 1
         shop.land(settings.profiles, business_zone="UTC")
-        state = read_state(shop.lake, tuple(list_files(shop.landing).files))
-        planned.append(len(files_to_land(state, recipe(settings))))
-    assert planned == [1, 0, 1, 0, 1, 1]
+        assert planned() == after
 
 
 @pytest.mark.parametrize(
@@ -587,16 +485,8 @@ def test_a_second_file_that_cannot_serve_refuses_the_files_that_need_it(shop, tm
 
 
 def test_filling_down_stops_where_an_order_ends_or_cannot_be_read(shop):
-    rows = [
-        "1,A,,1,1,2011-01-31,Ann",
-        "1,B,,1,1,,",
-        ",C,,1,1,,",
-        "2,D,,1,1,2011-02-01,",
-        "2,E,,1,1,,",
-        "cut",
-        ",F,,1,1,,",
-    ]
-    deliver(shop, "a.csv", "\n".join([",".join(HEADER), *rows]).encode())
+    orders = ["1,A,,1,1,2011-01-31,Ann", "1,B,,1,1,,", ",C,,1,1,,", "2,D,,1,1,2011-02-01,", "2,E,,1,1,,"]
+    shop.deliver("a.csv", ",".join(HEADER), *orders, "cut", ",F,,1,1,,")
     filling = {"by": "bill", "columns": ["bill", "day", "who"]}
     shop.land(profile(fill_down=filling))
     by_row = sorted(shop.raw(), key=lambda row: row["source_row"])
@@ -608,18 +498,9 @@ def test_filling_down_stops_where_an_order_ends_or_cannot_be_read(shop):
 
 
 def test_lines_are_read_with_the_second_file_of_their_name(shop):
-    by_day = profile(
-        files="lines_{day}.csv",
-        lookups={"head": {"path": "heads_{day}.csv", "key": "bill", "of": "bill"}},
-        columns=dict(
-            zip(
-                ("invoice_id", "product_id", "quantity", "unit_price"),
-                ("bill", "sku", "qty", "price"),
-                strict=True,
-            )
-        )
-        | {"sold_at": '"head.at"', "customer_id": '"head.who"'},
-    )
+    columns = COLUMNS | {"sold_at": '"head.at"', "customer_id": '"head.who"', "description": "null"}
+    lookups = {"head": {"path": "heads_{day}.csv", "key": "bill", "of": "bill"}}
+    by_day = profile(files="lines_{day}.csv", lookups=lookups, columns=columns)
     for day, who in (("01", "Ann"), ("02", "Bob")):
         deliver(shop, f"lines_{day}.csv", f"bill,sku,qty,price\n1,A{day},1,2.50\n".encode())
         deliver(shop, f"heads_{day}.csv", f"bill,at,who\n1,2024-03-{day} 09:00,{who}\n".encode())
@@ -646,13 +527,8 @@ def sums(shop: Shop) -> dict[str, Decimal]:
 def test_the_sample_of_shopifys_export_lands(shop):
     deliver(shop, "orders.csv", (SAMPLES / "shopify_orders.csv").read_bytes())
     outcome = shop.land(business_zone="Europe/Berlin")["orders.csv"]
-    assert counts(outcome) == {
-        "rows_read": 12,
-        "raw": 8,
-        "unreadable": 0,
-        "left_out": 4,
-        "value_left_out": 46,
-    }
+    read = {"rows_read": 12, "raw": 8, "unreadable": 0}
+    assert counts(outcome) == read | {"left_out": 4, "value_left_out": 46}
     # net of the order's discount, of the line's, and of what was refunded; #1008 without its gift card
     assert sums(shop) == {
         "#1001": Decimal("42.12"), "#1002": Decimal("12.90"), "#1004": Decimal(20), "#1005": Decimal("12.90"),
@@ -665,42 +541,50 @@ def test_the_sample_of_shopifys_export_lands(shop):
     assert [r["product_id"] for r in order] == ["MUG-BLUE", "TOWEL-01", "Gift wrap, red"]
 
 
-SHOPIFY = (
-    "Name,Email,Financial Status,Currency,Subtotal,Shipping,Total,Created at,Lineitem quantity,Lineitem name,"
-    "Lineitem price,Lineitem sku,Lineitem discount,Cancelled at,Refunded Amount,Billing Country,"
-    "Shipping Country"
-)
+def shopify(
+    state: str,
+    subtotal: int,
+    shipping: int,
+    total: int,
+    count: int,
+    item: str,
+    price: int,
+    off: int,
+    back: int,
+) -> bytes:
+    """An export of one order of one line; ``back`` is what was refunded."""
+    names = "Name,Email,Financial Status,Currency,Subtotal,Shipping,Total,Created at,"
+    names += ",".join(f"Lineitem {name}" for name in ("quantity", "name", "price", "discount", "sku"))
+    names += ",Refunded Amount,Shipping Country,Cancelled at,Billing Country"
+    order = f"#1,a@b.com,{state},USD,{subtotal},{shipping},{total},2024-03-05 10:00:00 +0000"
+    return f"{names}\n{order},{count},{item},{price},{off},,{back},US,,\n".encode()
 
 
 @pytest.mark.parametrize(
     ("order", "net"),
     [
         # 10 % tax on top of 100 and of 10 postage: a refund of 22 is of goods worth 20
-        ("paid,USD,100.00,10.00,121.00,2024-03-05 10:00:00 +0000,1,Lamp,100.00,L,0,,22.00", "80.00"),
+        (("paid", 100, 10, 121, 1, "Lamp", 100, 0, 22), 80),
         # all came back but for the postage
-        (
-            "partially_refunded,USD,100.00,10.00,110.00,2024-03-05 10:00:00 +0000,1,Lamp,100.00,L,0,,105.00",
-            "0.00",
-        ),
+        (("partially_refunded", 100, 10, 110, 1, "Lamp", 100, 0, 105), 0),
         # paid by gift card or not: the export tells no difference, and it is a sale
-        ("paid,USD,100.00,0,100.00,2024-03-05 10:00:00 +0000,1,Gift card holder,100.00,H,0,,0.00", "100.00"),
-        ("PAID,USD,90.00,0,90.00,2024-03-05 10:00:00 +0000,2,Lamp,50.00,L,10.00,,", "90.00"),
+        (("paid", 100, 0, 100, 1, "Gift card holder", 100, 0, 0), 100),
+        (("PAID", 90, 0, 90, 2, "Lamp", 50, 10, 0), 90),
     ],
 )
-def test_a_shopify_order_counts_with_what_was_kept_of_its_goods(shop, order: str, net: str):
-    deliver(shop, "orders.csv", f"{SHOPIFY}\n#1,a@b.com,{order},,US\n".encode())
+def test_a_shopify_order_counts_with_what_was_kept_of_its_goods(shop, order: tuple[Any, ...], net: int):
+    deliver(shop, "orders.csv", shopify(*order))
     shop.land()
-    assert sums(shop) == {"#1": Decimal(net)}
+    assert sums(shop) == {"#1": net}
 
 
 @pytest.mark.parametrize(
     ("state", "item"),
-    [("voided", "Lamp"), ("expired", "Lamp"), ("authorized", "Lamp"), ("refunded", "Lamp"), ("", "Lamp")]
+    [(state, "Lamp") for state in ("voided", "expired", "authorized", "refunded", "")]
     + [("paid", name) for name in ("Gift Card", "My Shop e-gift card - $25.00", "Geschenkgutschein: 50 €")],
 )
 def test_a_shopify_line_that_is_no_sale_is_left_out(shop, state: str, item: str):
-    row = f"{state},USD,50.00,0,50.00,2024-03-05 10:00:00 +0000,1,{item},50.00,,0,,0.00,,US"
-    deliver(shop, "orders.csv", f"{SHOPIFY}\n#1,a@b.com,{row}\n".encode())
+    deliver(shop, "orders.csv", shopify(state, 50, 0, 50, 1, item, 50, 0, 0))
     assert counts(shop.land()["orders.csv"])["left_out"] == 1
 
 
@@ -841,21 +725,14 @@ def test_one_customer_is_one_in_every_format(shop, kind):
 
 
 def test_a_footer_is_left_out_and_counted_with_its_value(shop):
-    lines = [text().strip(), "Total,,,6,13.50,,", ",,,6,13.50,,", "Summe;13,50", ",,,,,,"]
-    deliver(shop, "a.csv", "\n".join(lines).encode())
+    shop.deliver("a.csv", text().strip(), "Total,,,6,13.50,,", ",,,6,13.50,,", "Summe;13,50", ",,,,,,")
     found = counts(shop.land(profile())["a.csv"])
     assert found == {"rows_read": 7, "raw": 3, "unreadable": 0, "left_out": 4, "value_left_out": 162}
 
 
 def test_a_total_under_filled_columns_is_no_sale_of_the_last_customer(shop):
-    lines = [
-        text().strip(),
-        ",Total,,6,13.50,,",
-        ",,Summe,6,13.50,,",
-        "4,010,Tee,1,1,2011-02-03,Cy",
-        ",011,Tee,1,1,,",
-    ]
-    deliver(shop, "a.csv", "\n".join(lines).encode())
+    totals = [",Total,,6,13.50,,", ",,Summe,6,13.50,,"]
+    shop.deliver("a.csv", text().strip(), *totals, "4,010,Tee,1,1,2011-02-03,Cy", ",011,Tee,1,1,,")
     found = counts(shop.land(profile(fill_down={"by": "bill", "columns": ["bill", "day", "who"]}))["a.csv"])
     assert found == {"rows_read": 7, "raw": 5, "unreadable": 0, "left_out": 2, "value_left_out": 162}
     assert [row[6] for row in landed(shop)] == ["Ann", "Bob", None, "Cy", "Cy"]

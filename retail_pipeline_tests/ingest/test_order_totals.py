@@ -50,12 +50,10 @@ def test_a_discount_is_laid_over_the_lines_by_what_they_are_worth(connection: du
 
 
 def test_without_a_difference_a_line_stays_as_it_is(connection: duckdb.DuckDBPyConnection):
-    (row, other) = spread(
-        connection,
-        {"unit_price": Decimal("0.3333"), "order_total": Decimal("0.3333")},
-        {"invoice_id": "2", "amount": 5},
-    )
-    assert (row["amount"], row["unit_price"]) == (None, Decimal("0.3333"))
+    price = Decimal("0.3333")
+    whole = {"unit_price": price, "order_total": price}
+    row, other = spread(connection, whole, {"invoice_id": "2", "amount": 5})
+    assert (row["amount"], row["unit_price"]) == (None, price)
     assert other["amount"] == 5
 
 
@@ -79,26 +77,18 @@ def test_what_is_left_out_has_its_part_in_the_total(connection: duckdb.DuckDBPyC
     assert amounts(spread(connection, {"amount": 50, "order_total": 60}, gift_card))[0] == "40.00"
 
 
+BELOW, BAD = {"amount": 10, "order_total": 8}, {"reasons": ["bad"]}
+UNREAD = "another line of the order cannot be read"
+
+
 @pytest.mark.parametrize(
     ("lines", "why"),
     [
-        (
-            [{"amount": 10, "order_total": 12}],
-            "12.0000 is more than the lines of the order are worth, 10.0000",
-        ),
-        (
-            [{"amount": 10, "order_total": 8}, {"amount": 1, "order_total": 9}],
-            "the lines of the order name 8",
-        ),
-        ([{"amount": 10, "order_total": -1}], "is less than the lines of the order can come to"),
-        (
-            [{"amount": 10, "order_total": 8}, {"reasons": ["bad"]}],
-            "another line of the order cannot be read",
-        ),
-        (
-            [{"amount": 10}, {"reasons": ["bad"], "order_total": 8}],
-            "another line of the order cannot be read",
-        ),
+        ([BELOW | {"order_total": 12}], "12.0000 is more than the lines of the order are worth, 10.0000"),
+        ([BELOW, {"amount": 1, "order_total": 9}], "the lines of the order name 8"),
+        ([BELOW | {"order_total": -1}], "is less than the lines of the order can come to"),
+        ([BELOW, BAD], UNREAD),
+        ([{"amount": 10}, BAD | {"order_total": 8}], UNREAD),
         (
             [{"amount": 9, "order_total": 9}, {"amount": 10, "left_out": True}],
             "or of those that keep_rows keeps",

@@ -72,14 +72,9 @@ def test_sheets_with_the_columns_under_different_headers_are_refused_until_one_i
     assert counts(shop.land(profile(sheet="Sales"))["a.xlsx"])["raw"] == 1
 
 
-def merged(*ranges: str) -> str:
-    cells = "".join(f'<mergeCell ref="{place}"/>' for place in ranges)
-    return f'<mergeCells count="{len(ranges)}">{cells}</mergeCells>'
-
-
 def test_a_cell_merged_over_several_rows_holds_for_each(shop, tmp_path):
     lines = [*rows(1), *rows(1, 1, who=None), *rows(2, who="Bob")]
-    path = deliver(shop, workbook([HEADER, *lines], merged("G2:G4")))
+    path = deliver(shop, workbook([HEADER, *lines], ["G2:G4"]))
     shop.land(profile())
     assert [row["customer_id"] for row in sorted(shop.raw(), key=lambda r: r["source_row"])] == [
         "Ann", "Ann", "Ann", "Bob",
@@ -89,13 +84,13 @@ def test_a_cell_merged_over_several_rows_holds_for_each(shop, tmp_path):
 
 @pytest.mark.parametrize(("column", "name"), [("D", "qty"), ("E", "price")])
 def test_a_number_merged_over_several_rows_refuses_the_file(shop, column, name):
-    deliver(shop, workbook([HEADER, *rows(1, 1)], merged(f"{column}2:{column}3")))
+    deliver(shop, workbook([HEADER, *rows(1, 1)], [f"{column}2:{column}3"]))
     said = refusal(shop.land(profile())["a.xlsx"])
     assert said.startswith(f"has cells of the column {name} merged over several rows")
 
 
 def test_rows_above_the_columns_of_a_workbook_are_counted_for_the_profile(shop):
-    deliver(shop, workbook([["Sales of 2011"], [], HEADER, *rows(1)], merged("A1:C2")))
+    deliver(shop, workbook([["Sales of 2011"], [], HEADER, *rows(1)], ["A1:C2"]))
     assert "say `skip_rows: 2` in the profile" in refusal(shop.land(profile())["a.xlsx"])
     assert counts(shop.land(profile(skip_rows=2))["a.xlsx"])["raw"] == 1
 

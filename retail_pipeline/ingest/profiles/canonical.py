@@ -1,9 +1,4 @@
-"""The one SELECT that turns a file's texts into the canonical columns, with reasons where that fails.
-
-Belongs here: how texts become numbers, times and texts under a source profile. Does not belong here: what a
-profile may say (``profile.py``), reading a file's rows (``engine/``), or judging a readable row
-(``tables/judged_rows.sql``).
-"""
+"""The one SELECT that turns a file's texts into the canonical columns, with reasons where that fails."""
 
 from __future__ import annotations
 
@@ -70,28 +65,27 @@ def canonical_select(
     found in the file; without it and the profile's, dates are ISO.
     """
     names = clean_header(header)
-    expressions = {name: parsed(text) for name, text in profile.columns.items()}
+    texts = profile.columns | ({ORDER_TOTAL: profile.order_total} if profile.order_total else {})
+    expressions = {name: parsed(text) for name, text in texts.items()}
     total = [ORDER_TOTAL] if profile.order_total else []
-    expressions |= {name: parsed(profile.order_total or "") for name in total}
     read = {name: [f"c{names.index(c)}" for c in references(e)] for name, e in expressions.items()}
     bare = {name for name, e in expressions.items() if isinstance(e, exp.Column)}
     order, zone = profile.date_order or date_order, profile.time_zone and literal(profile.time_zone)
 
-    def positional(expression: exp.Expr) -> exp.Expr:
-        return expression.transform(
-            lambda node: exp.column(f"c{names.index(node.name)}") if isinstance(node, exp.Column) else node
-        )
+    def placed(node: exp.Expr) -> exp.Expr:
+        return exp.column(f"c{names.index(node.name)}") if isinstance(node, exp.Column) else node
+
+    def tried(value: str) -> str:
+        # a struct tells an expression that fails (no struct) from one that says "not given" (a null inside)
+        return f"try({{'v': {value}}})"
 
     def given(name: str) -> str:
         if name in bare:
             return read[name][0]
-        # a struct tells an expression that fails (no struct) from one that says "not given" (a null inside)
-        expression = positional(expressions[name])
+        expression = expressions[name].transform(placed)
         if name == "sold_at":
-            value = expression_moment(expression, profile.date_order, zone, business_zone)
-        else:
-            value = expression.sql(DIALECT, comments=False)
-        return f"try({{'v': {value}}})"
+            return tried(expression_moment(expression, profile.date_order, zone, business_zone))
+        return tried(expression.sql(DIALECT, comments=False))
 
     def value(name: str) -> str:
         if name not in expressions:
@@ -113,26 +107,22 @@ def canonical_select(
 
     typed = {name: text(name) for name in TEXTS}
     fallback = profile.currency or currency
-    typed["currency"] = (
-        f"coalesce(nullif(upper(trim({typed['currency']})), ''), "
-        f"{'cast(null as varchar)' if fallback is None else literal(fallback)})"
-    )
+    otherwise = literal(fallback) if fallback else "cast(null as varchar)"
+    typed["currency"] = f"coalesce(nullif(upper(trim({typed['currency']})), ''), {otherwise})"
     typed |= {name: f"case when not {_is_marked(name)} then read_{name} end" for name in IDS}
-    typed |= {name: f"try_cast(read_{name} as {kind})" for name, kind in NUMBERS.items()}
-    typed |= {name: f"try_cast(read_{name} as decimal(18, 4))" for name in total}
+    typed |= {n: f"try_cast(read_{n} as {NUMBERS.get(n, 'decimal(18, 4)')})" for n in (*NUMBERS, *total)}
+    typed["sold_at"] = f"try_cast({value('sold_at')} as timestamp)"
     if "sold_at" in bare:
         typed["sold_at"] = text_moment(value("sold_at"), order, zone, business_zone)
-    else:
-        typed["sold_at"] = f"try_cast({value('sold_at')} as timestamp)"
-    readings = {name: id_sql(text(name)) for name in IDS} | {
-        name: number(name) for name in (*NUMBERS, *total)
-    }
+    readings = {name: id_sql(text(name)) for name in IDS}
+    readings |= {name: number(name) for name in (*NUMBERS, *total)}
     keep, not_kept = "true", "false"
     if profile.keep_rows is not None:
-        keep = f"try({{'v': ({positional(parsed(profile.keep_rows)).sql(DIALECT, comments=False)})}})"
+        keep = tried(f"({parsed(profile.keep_rows).transform(placed).sql(DIALECT, comments=False)})")
         not_kept = "(problem is null and keep is not null and not coalesce(keep.v, false))"
     reasons = list(_reasons(profile, expressions, read, bare, first_day, last_day))
-    outside = _outside(first_day, last_day)
+    after = f" or sold_at >= date '{last_day}' + interval 1 day" if last_day else ""
+    outside = f"{READABLE} and (sold_at < date '{first_day}'{after})"
     # made of parsed expressions, of names fixed above and of dates: no text of a file or a setting as it came
     return f"""
 with given as (
@@ -178,11 +168,6 @@ def _is_marked(name: str) -> str:
     return f"coalesce(starts_with(read_{name}, chr({ord(MARK)})), false)"
 
 
-def _outside(first_day: date, last_day: date | None) -> str:
-    after = f" or sold_at >= date '{last_day}' + interval 1 day" if last_day else ""
-    return f"{READABLE} and (sold_at < date '{first_day}'{after})"
-
-
 def _reasons(
     profile: SourceProfile,
     expressions: Mapping[str, exp.Expr],
@@ -196,12 +181,8 @@ def _reasons(
     personal = set(read.get("customer_id", ()))
 
     def shown(name: str) -> str:
-        texts = [
-            "'***'"
-            if c in personal
-            else rf"'''' || regexp_replace(left({c}, 80), '\p{{Cc}}', ' ', 'g') || ''''"
-            for c in read[name]
-        ]
+        plain = r"'''' || regexp_replace(left(%s, 80), '\p{Cc}', ' ', 'g') || ''''"
+        texts = ["'***'" if column in personal else plain % column for column in read[name]]
         return f"concat_ws(', ', {', '.join(texts) or 'null'})"
 
     def unread(name: str, expected: str) -> str:

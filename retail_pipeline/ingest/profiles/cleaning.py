@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -26,9 +25,6 @@ def _regular_expression(value: str) -> str:
     return value
 
 
-Pattern = Annotated[str, AfterValidator(_regular_expression)]
-
-
 def _ids(values: object) -> object:
     """Ids as files are read; YAML takes 0 and 99999 for numbers."""
     if not isinstance(values, list | tuple):
@@ -36,7 +32,7 @@ def _ids(values: object) -> object:
     return tuple(id_of(str(value)).lower() for value in values)
 
 
-AnonymousIds = Annotated[tuple[str, ...], BeforeValidator(_ids)]
+Pattern = Annotated[str, AfterValidator(_regular_expression)]
 
 
 class CleaningRules(Frozen):
@@ -45,7 +41,7 @@ class CleaningRules(Frozen):
     anonymous: Literal["keep", "refuse"] = Field(
         "keep", description="Sales without a customer: `keep` (revenue, never RFM) or `refuse`"
     )
-    anonymous_ids: AnonymousIds = Field(
+    anonymous_ids: Annotated[tuple[str, ...], BeforeValidator(_ids)] = Field(
         (),
         description="Customers who are nobody, such as `[0, WALK-IN]`, in any letter case",
     )
@@ -80,26 +76,15 @@ class CleaningRules(Frozen):
 
 def rules_for(shop: CleaningRules, profile: CleaningRules | None) -> CleaningRules:
     """The rules for one source: the shop's own settings, else the source profile's, else the defaults."""
-    laid_over: Mapping[str, object] = (profile.model_dump(exclude_unset=True) if profile else {}) | (
-        shop.model_dump(exclude_unset=True)
-    )
-    return CleaningRules.model_validate(laid_over)
+    below = profile.model_dump(exclude_unset=True) if profile else {}
+    return CleaningRules.model_validate(below | shop.model_dump(exclude_unset=True))
 
 
 def parameters(rules: CleaningRules) -> dict[str, object]:
     """The rules as the parameters of ``tables/judged_rows.sql``."""
-    return {
-        "tidy_text": rules.tidy_text,
-        "anonymous_ids": "\n".join(("", *rules.anonymous_ids, "")) if rules.anonymous_ids else None,
-        "invoice_pattern": rules.invoice_pattern,
-        "product_pattern": rules.product_pattern,
-        "cancellation_pattern": rules.cancellation_pattern,
-        "bad_debt_pattern": rules.bad_debt_pattern,
-        "adjustment_pattern": rules.adjustment_pattern,
-        "minimum_price": rules.minimum_price,
-        "refuse_anonymous": rules.anonymous == "refuse",
-        "refuse_zero_price": rules.zero_price == "refuse",
-        "refuse_negative_price": rules.negative_price == "refuse",
-        "refuse_zero_quantity": rules.zero_quantity == "refuse",
-        "drop_duplicates": rules.duplicates == "drop",
-    }
+    said = rules.model_dump()
+    said["anonymous_ids"] = "\n".join(("", *rules.anonymous_ids, "")) if rules.anonymous_ids else None
+    for name in ("anonymous", "zero_price", "negative_price", "zero_quantity"):
+        said[f"refuse_{name}"] = said.pop(name) == "refuse"
+    said["drop_duplicates"] = said.pop("duplicates") == "drop"
+    return said

@@ -11,7 +11,6 @@ from retail_pipeline.ingest.profiles.dialects import DateOrder, date_order_of, d
 
 _NUMERIC_DATE = re.compile(r"\s*(\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{8})(?!\d)")
 _PLAIN_ISO = re.compile(r"\s*\d{4}[/-]\d{1,2}[/-](\d{1,2})(?!\d)")
-_REMEDY = "say `date_order: day_first`, `month_first` or `year_first` in the profile"
 
 
 class AmbiguousDatesError(ValueError):
@@ -70,15 +69,14 @@ class DateTexts:
         self.check()
         if not self.dates:
             return None
-        order = date_order_of(self.dates)
-        if order is None:
-            shown = " and ".join(repr(text) for text in (min(self.dates), max(self.dates)))
-            said = dates_by_order(self.dates)
-            counts = ", ".join(f"{n} can only be {o.replace('_', ' ')}" for o, n in said.items() if n)
-            why = "fit several orders of day, month and year, or none"
-            if counts:
-                why = f"do not tell their order for certain ({counts}, of {self.dates.total()})"
-            raise AmbiguousDatesError(
-                f"the dates in the column {self.column}, such as {shown}, {why}: {_REMEDY}"
-            )
-        return order
+        if order := date_order_of(self.dates):
+            return order
+        said = dates_by_order(self.dates)
+        counts = ", ".join(f"{n} can only be {o.replace('_', ' ')}" for o, n in said.items() if n)
+        why = "fit several orders of day, month and year, or none"
+        if counts:
+            why = f"do not tell their order for certain ({counts}, of {self.dates.total()})"
+        raise AmbiguousDatesError(
+            f"the dates in the column {self.column}, such as {min(self.dates)!r} and {max(self.dates)!r}, "
+            f"{why}: say `date_order: day_first`, `month_first` or `year_first` in the profile"
+        )

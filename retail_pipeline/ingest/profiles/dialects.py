@@ -1,8 +1,5 @@
 """How a text is written: encoding, delimiter, order of dates, marks of numbers; found on evidence or refused.
 
-Belongs here: telling one way of writing from another by looking at a sample, and saying why. Does not belong
-here: reading files or rows by what was found (``engine/``), or guessing what columns mean (``drafts.py``).
-
 Nothing here takes the likeliest guess: what two ways of writing would read differently is refused, and the
 profile has to say it. That is why no general detector of encodings is used: it always names one.
 """
@@ -28,7 +25,6 @@ DateOrder = Literal["day_first", "month_first", "year_first"]
 SAMPLE_RECORDS = 200
 # the share of signs of a wrong reading that typing errors may explain
 _NOISE = 0.05
-_CONSISTENT, _HALF = 0.9, 0.5
 
 
 class Evidence(Frozen):
@@ -70,21 +66,20 @@ def encoding_of(head: bytes, whole: bool) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         text = head.decode("utf-8", "replace")
         broken = text.count("\ufffd")
-        if broken <= _NOISE * (len(_BEYOND.findall(text)) - broken):
-            return (
-                "utf-8",
-                f"its bytes beyond ASCII are valid UTF-8 but for {broken}, whose rows are unreadable",
-            )
-        return _narrow(head, head[error.start])
+        if broken > _NOISE * (len(_BEYOND.findall(text)) - broken):
+            return _narrow(head, head[error.start])
+        why = f"its bytes beyond ASCII are valid UTF-8 but for {broken}, whose rows are unreadable"
+        return "utf-8", why
     if text.isascii():
         return "utf-8", "it holds plain ASCII only" if whole else "its beginning holds plain ASCII only"
     letters = _shown(text)
     if all(_RARE.match(letter) for letter in letters) and _plausible(head, "cp1252"):
-        raise DialectError(
-            f"has no clear encoding: {letters} in UTF-8, {_shown(head.decode('cp1252'))} in cp1252: "
-            "declare `encoding:` in the profile"
-        )
+        raise DialectError(_no_encoding(f"{letters} in UTF-8, {_shown(head.decode('cp1252'))} in cp1252"))
     return "utf-8", f"its bytes beyond ASCII are valid UTF-8 ({letters})"
+
+
+def _no_encoding(why: str) -> str:
+    return f"has no clear encoding: {why}: declare `encoding:` in the profile"
 
 
 _BEYOND = re.compile(r"[^\x00-\x7f]")
@@ -128,9 +123,7 @@ def _narrow(head: bytes, first_wrong: int) -> tuple[str, str]:
         return fitting[0], f"{why_not}; the letters make sense ({readings[fitting[0]]}){alike}"
     said = ", ".join(f"{letters} in {codec}" for codec, letters in readings.items())
     problem = "both may be meant" if fitting else "neither makes sense"
-    raise DialectError(
-        f"has no clear encoding: {why_not}, and {said}; {problem}: declare `encoding:` in the profile"
-    )
+    raise DialectError(_no_encoding(f"{why_not}, and {said}; {problem}"))
 
 
 _VOWELS = frozenset("aeiouyäöüAEIOUYÄÖÜ")
@@ -215,32 +208,26 @@ def delimiter_of(text: str, candidates: str = ",;\t|") -> str:
     if stated := re.match(r"""(["']?)sep=(.)\1\r?\n""", text):
         return stated.group(2)
     shares = {c: _even_fields(text, c) for c in candidates}
-    even = {c: count for c, (count, share) in shares.items() if count > 1 and share >= _CONSISTENT}
-    if not even:
-        # two tables in one file, say: rows that do not fit are unreadable, one by one
-        even = {c: count for c, (count, share) in shares.items() if count > 1 and share >= _HALF}
+    even: dict[str, int] = {}
+    # half of them, where it is two tables in one file, say: rows that do not fit are unreadable, one by one
+    for least in (0.9, 0.5):
+        even = even or {c: count for c, (count, share) in shares.items() if count > 1 and share >= least}
     # `12,50;3,00`: commas that stand in numbers only are decimal marks where another delimiter does
     if len(even) > 1 and "," in even and not re.search(r"(?<!\d),|,(?!\d)", text):
         del even[","]
     if len(even) == 1:
         return next(iter(even))
-    if not even:
-        tried = ", ".join(repr(c) for c in candidates)
-        raise DialectError(
-            f"has no clear delimiter: none of {tried} splits its lines into equally many fields; declare "
-            "`delimiter:` in the profile"
-        )
     said = ", ".join(f"{delimiter!r} gives {count} fields" for delimiter, count in even.items())
-    raise DialectError(f"has no clear delimiter ({said}): declare `delimiter:` in the profile")
+    tried = ", ".join(map(repr, candidates))
+    why = f" ({said}):" if said else f": none of {tried} splits its lines into equally many fields;"
+    raise DialectError(f"has no clear delimiter{why} declare `delimiter:` in the profile")
 
 
 def _even_fields(text: str, delimiter: str) -> tuple[int, float]:
     """How many fields most records have, and the share of those that have as many."""
-    lines = text.splitlines(keepends=True)
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    counts = []
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, skipinitialspace=True)
     try:
-        counts += [len(r) for r in islice(reader, SAMPLE_RECORDS) if any(field.strip() for field in r)]
+        counts = [len(r) for r in islice(reader, SAMPLE_RECORDS) if any(field.strip() for field in r)]
     except csv.Error:
         return 0, 0
     if len(counts) > 2 and not text.endswith(("\n", "\r")):
@@ -319,13 +306,8 @@ _PLACES: Mapping[DateOrder, tuple[int, int, int]] = MappingProxyType(
 
 def _fits(order: DateOrder, parts: Sequence[str]) -> bool:
     year, month, day = (parts[place] for place in _PLACES[order])
-    return (
-        (len(year) == 2 or (len(year) == 4 and 1900 <= int(year) <= 2200))
-        and len(day) <= 2
-        and len(month) <= 2
-        and 1 <= int(month) <= 12
-        and 1 <= int(day) <= 31
-    )
+    is_year = len(year) == 2 or (len(year) == 4 and 1900 <= int(year) <= 2200)
+    return is_year and max(len(month), len(day)) <= 2 and 1 <= int(month) <= 12 and 1 <= int(day) <= 31
 
 
 # numbers

@@ -6,10 +6,11 @@ A draft is never used by itself: a person pastes it into the settings.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 
-from retail_pipeline.ingest.profiles.dialects import date_order_of, number_of, number_style_of
+from retail_pipeline.ingest.profiles.dialects import date_order_of, number_style_of
 from retail_pipeline.ingest.profiles.draft_columns import (
     ID,
     MAY_BE,
@@ -24,10 +25,11 @@ from retail_pipeline.ingest.profiles.draft_columns import (
     Column,
     Fact,
     Found,
+    Style,
     columns_of,
     kind_of,
+    lines_of_orders,
     plain_number,
-    printable,
     scalar,
 )
 from retail_pipeline.ingest.profiles.draft_questions import asked, counts, state_columns
@@ -35,28 +37,20 @@ from retail_pipeline.ingest.profiles.draft_words import CODES, DOLLARS, HUNDREDT
 from retail_pipeline.ingest.profiles.profile import CANONICAL, REQUIRED, clean_header
 from retail_pipeline.planning.manifests import Frozen
 
-
-class Guess(Frozen):
-    """What a canonical column is made of; ``doubt`` says what a person must look at, ``said`` what to know.
-
-    A guess that is not ``usable`` stands in the draft as a comment: to take it blindly could be wrong without
-    a sign of it.
-    """
-
-    column: str
-    expression: str
-    doubt: str = ""
-    usable: bool = True
-    said: str = ""
+_NONE = "no column was found for it"
+_ELSEWHERE = f"{_NONE}; if it stands in another file, say `lookups` (docs/sources.md)"
+_HEADLESS = (
+    "header: the first row looks like data: if the file has no header, name its columns under "
+    "`header:` and say under `files:` what such files are called"
+)
 
 
 class Draft(Frozen):
-    """A profile for an unknown file: the guesses, what a person must decide, and the YAML with comments.
+    """A profile for an unknown file as YAML with comments, and what a person must decide.
 
     ``wanting`` are the columns that a profile needs and for which none was found.
     """
 
-    guesses: tuple[Guess, ...]
     questions: tuple[str, ...]
     text: str
     wanting: tuple[str, ...] = ()
@@ -81,47 +75,46 @@ def profile_draft(
     """
     columns = columns_of(clean_header(header), rows, second)
     found, doubts = _assigned(columns)
+    wanting = _wanting(found)
     style = number_style_of(text for c in NUMBERS if c in found for text in found[c].texts)
     guesses = {c: _guess(c, found, style, doubts.get(c, "")) for c in CANONICAL if c in found}
     used = {column.name for column in found.values()}
     unread = [column for column in columns if column.name not in used]
-    expressions = {column: guess.expression for column, guess in guesses.items()}
     filled = _filled(found, state_columns(unread))
-    facts = [*_layout(encoding, delimiter), *layout, *_writing(found, style), *_fill_down(found, filled)]
-    facts += [*_currency(found, currency), *asked(unread, found, style, filled, expressions)]
-    questions = [f"{g.column}: {g.doubt}" for g in guesses.values() if g.doubt]
-    questions += [f"{fact.name}: {fact.question}" for fact in facts if fact.question]
-    questions += [f"{column}: {_NOT_FOUND.get(column, _NONE)}" for column in _wanting(found)]
+    facts = [
+        *_layout(encoding, delimiter),
+        *layout,
+        *_writing(found, style, filled),
+        *_currency(found, currency),
+        *asked(unread, found, style, filled, {c: guess.value for c, guess in guesses.items()}),
+    ]
+    questions = [f"{fact.name}: {fact.question}" for fact in (*guesses.values(), *facts) if fact.question]
+    looked_up = ("unit_price", "sold_at", "customer_id")
+    questions += [f"{column}: {_ELSEWHERE if column in looked_up else _NONE}" for column in wanting]
     if any(kind_of([column.name]) not in ("text", "code") for column in columns):
-        questions.append(
-            "header: the first row looks like data: if the file has no header, name its columns under "
-            "`header:` and say under `files:` what such files are called"
-        )
+        questions.append(_HEADLESS)
     zoned = "sold_at" in found and any(ZONED.search(text) for text in found["sold_at"].texts)
-    zoned = zoned or any(fact.name == "time_zone" for fact in facts)
-    text = _lines(name, facts, guesses, _wanting(found), zoned, [column.name for column in unread])
-    return Draft(
-        guesses=tuple(guesses.values()),
-        questions=tuple(questions),
-        text="\n".join(text) + "\n",
-        wanting=tuple(_wanting(found)),
-    )
 
-
-_NONE = "no column was found for it"
-_NOT_FOUND = dict.fromkeys(
-    ("unit_price", "sold_at", "customer_id"),
-    f"{_NONE}; if it stands in another file, say `lookups` (docs/sources.md)",
-)
+    text = [f"  {scalar(name)}:", f"    source_system: {scalar(name)}", *(f"    {fact}" for fact in facts)]
+    if not zoned and all(fact.name != "time_zone" for fact in facts):
+        text.append("    # time_zone: Europe/Berlin  # that of the times, if it is not business time")
+    text.append("    columns:")
+    for column in CANONICAL:
+        if guess := guesses.get(column):
+            written = scalar(guess.value, expression=True)
+            text.append(f"      {Fact(column, written, guess.question, guess.stands, guess.said)}")
+        elif column in wanting:
+            hint = '; "null" if nobody is ever known' if column == "customer_id" else ""
+            text.append(f"      # {column}:  # ? no column was found for it{hint}")
+    if unread:
+        names = ", ".join(column.name for column in unread)
+        text.append("    # not read: " + "".join(char if char.isprintable() else " " for char in names))
+    return Draft(questions=tuple(questions), text="\n".join(text) + "\n", wanting=tuple(wanting))
 
 
 def _wanting(found: Found) -> list[str]:
-    """The canonical columns that a profile needs and that were not found."""
     wanting = [column for column in REQUIRED if column not in found]
     return wanting if found.keys() & set(MONEY) else [*wanting, "unit_price"]
-
-
-# looking at columns
 
 
 # which column is which
@@ -145,7 +138,8 @@ def _assigned(columns: Sequence[Column]) -> tuple[Found, dict[str, str]]:
         doubts[canonical] = f"taken because the name {cents.name} says that it is in hundredths: is it this?"
     for canonical in _wanting(found):
         if guess := _by_part_of_name(canonical, free(canonical)) or _by_values(canonical, free(canonical)):
-            found[canonical], doubts[canonical] = guess
+            found[canonical], why = guess
+            doubts[canonical] = f"taken because {why}: is it this?"
     if "product_id" not in found and "description" in found:
         found["product_id"] = found["description"]
         doubts["product_id"] = "no column of product codes was found; the description stands for them"
@@ -167,49 +161,47 @@ def _in_hundredths(column: Column) -> bool:
 
 def _by_part_of_name(canonical: str, columns: Sequence[Column]) -> tuple[Column, str] | None:
     held = [
-        (len(word), column, word)
+        (column, word)
         for column in columns
         for word in RANKS[canonical]
         if len(word) >= 4 and word in column.compact and column.kind != "empty"
     ]
     if not held:
         return None
-    _, column, word = max(held, key=lambda h: h[0])
-    return column, f"taken because the name {column.name} holds {word!r}: is it this?"
+    column, word = max(held, key=lambda h: len(h[1]))
+    return column, f"the name {column.name} holds {word!r}"
 
 
-def _by_values(canonical: str, columns: Sequence[Column]) -> tuple[Column, str] | None:
-    looks: Mapping[str, tuple[Callable[[Column], bool], str]] = {
-        "sold_at": (lambda c: c.kind == "date", "a date"),
-        "customer_id": (lambda c: c.kind == "email", "an e-mail address"),
-        "quantity": (
-            lambda c: (
-                all(re.fullmatch(r"-?\d{1,4}", t) for t in c.texts)
-                and not re.search(r"(?i)(id|key|no|nr|code)$", c.name)
-            ),
-            "a small whole number",
-        ),
+def _is_count(column: Column) -> bool:
+    digits = all(re.fullmatch(r"-?\d{1,4}", text) for text in column.texts)
+    return digits and not re.search(r"(?i)(id|key|no|nr|code)$", column.name)
+
+
+_LOOKS = MappingProxyType[str, tuple[Callable[[Column], bool], str]](
+    {
+        "sold_at": (lambda column: column.kind == "date", "a date"),
+        "customer_id": (lambda column: column.kind == "email", "an e-mail address"),
+        "quantity": (_is_count, "a small whole number"),
         "unit_price": (
-            lambda c: any(re.search(r"[.,]\d{2}\b", t) for t in c.texts),
+            lambda column: any(re.search(r"[.,]\d{2}\b", t) for t in column.texts),
             "a number with decimals",
         ),
     }
-    if canonical not in looks:
-        return None
-    fits, words = looks[canonical]
+)
+
+
+def _by_values(canonical: str, columns: Sequence[Column]) -> tuple[Column, str] | None:
+    fits, words = _LOOKS.get(canonical, (lambda _: False, ""))
     fitting = [column for column in columns if column.kind != "empty" and fits(column)]
     if len(fitting) != 1:
         return None
-    return fitting[0], f"taken because {fitting[0].name} alone holds {words} in every row: is it this?"
+    return fitting[0], f"{fitting[0].name} alone holds {words} in every row"
 
 
-def _doubt_about_amount(found: Found, style: tuple[str, str] | None) -> str:
+def _doubt_about_amount(found: Found, style: Style) -> str:
     """Why an amount may not be the line's own, as far as the sample shows it."""
-    if "amount" not in found or style is None:
-        return ""
-    if found.keys() >= set(NUMBERS):
-        cells = zip(*(found[column].cells for column in NUMBERS), strict=True)
-        values = [[number_of(cell, style) for cell in row] for row in cells]
+    if style and found.keys() >= set(NUMBERS):
+        values = zip(*(found[column].numbers(style) for column in NUMBERS), strict=True)
         lines = [(q * p, a) for q, p, a in values if q is not None and p is not None and a is not None]
         off = sum(abs(expected - amount) * 100 > max(expected, Decimal(1)) for expected, amount in lines)
         if off > (1 - MOSTLY) * len(lines):
@@ -217,11 +209,8 @@ def _doubt_about_amount(found: Found, style: tuple[str, str] | None) -> str:
                 f"it is not quantity x unit_price in {off} of {len(lines)} rows: take it in if it is the "
                 "line's own total, after discounts"
             )
-    elif "invoice_id" in found and "unit_price" not in found:
-        orders: dict[str, list[str]] = {}
-        for invoice, amount in zip(found["invoice_id"].cells, found["amount"].cells, strict=True):
-            orders.setdefault(invoice, []).append(amount)
-        several = [amounts for amounts in orders.values() if len(amounts) > 1]
+    elif style and "invoice_id" in found and "unit_price" not in found:
+        several = lines_of_orders(found["amount"], found)
         if several and all(len(set(amounts)) == 1 for amounts in several):
             return "it is the same in all lines of an order: is it the order's total, not the line's?"
     return ""
@@ -237,31 +226,26 @@ def _layout(encoding: str | None, delimiter: str | None) -> Iterator[Fact]:
         yield Fact("delimiter", r'"\t"' if delimiter == "\t" else f'"{delimiter}"')
 
 
-def _writing(found: Found, style: tuple[str, str] | None) -> Iterator[Fact]:
-    numbers = [column for canonical, column in found.items() if canonical in NUMBERS and column.texts]
-    if style is None and numbers:
-        shown = next((t for c in numbers for t in c.texts if re.search(r"\d[.,]\d", t)), numbers[0].texts[0])
-        yield Fact(
-            "decimal_mark", '","', f"the numbers, such as {shown}, do not show which mark is the decimal one"
-        )
+def _writing(found: Found, style: Style, filled: Sequence[str]) -> Iterator[Fact]:
+    texts = [text for canonical, column in found.items() if canonical in NUMBERS for text in column.texts]
+    if style is None and texts:
+        shown = next((text for text in texts if re.search(r"\d[.,]\d", text)), texts[0])
+        question = f"the numbers, such as {shown}, do not show which mark is the decimal one"
+        yield Fact("decimal_mark", '","', question)
     if style and style[0] != ".":
         yield Fact("decimal_mark", f'"{style[0]}"')
     if style and style[1]:
         yield Fact("thousands_mark", f'"{style[1]}"')
-    dates = _numeric_dates(found)
+    at = found.get("sold_at")
+    numeric = filter(NUMERIC_DATE.match, at.texts if at and at.kind == "date" else ())
+    dates = [text for text in numeric if not PLAIN_ISO.match(text)]
     if dates and "time" not in found:
         order = date_order_of(dates)
-        question = (
-            ""
-            if order
-            else f"the dates, such as {dates[0]}, do not show whether the day or the month comes first"
-        )
-        yield Fact("date_order", order or "day_first", question)
-
-
-def _numeric_dates(found: Found) -> list[str]:
-    texts = found["sold_at"].texts if "sold_at" in found and found["sold_at"].kind == "date" else []
-    return [text for text in texts if NUMERIC_DATE.match(text) and not PLAIN_ISO.match(text)]
+        question = f"the dates, such as {dates[0]}, do not show whether the day or the month comes first"
+        yield Fact("date_order", order or "day_first", "" if order else question)
+    if filled:
+        names = ", ".join(map(scalar, filled))
+        yield Fact("fill_down", f"{{by: {scalar(found['invoice_id'].name)}, columns: [{names}]}}")
 
 
 def _currency(found: Found, default: str | None) -> Iterator[Fact]:
@@ -269,8 +253,7 @@ def _currency(found: Found, default: str | None) -> Iterator[Fact]:
         return
     money = [column for canonical, column in found.items() if canonical in MONEY]
     said = " ".join(text for column in money for text in (column.name, *column.texts[:20]))
-    codes = {code for sign, code in SIGNS.items() if sign in said}
-    codes |= {code for code in CODES if code in said}
+    codes = {code for sign, code in SIGNS.items() if sign in said} | {code for code in CODES if code in said}
     if len(codes) == 1:
         yield Fact("currency", codes.pop())
     elif codes or default is None or ("$" in said and default not in DOLLARS):
@@ -295,13 +278,8 @@ def _filled(found: Found, states: Sequence[Column]) -> list[str]:
     ]
 
 
-def _fill_down(found: Found, filled: Sequence[str]) -> Iterator[Fact]:
-    if filled:
-        names = ", ".join(map(scalar, filled))
-        yield Fact("fill_down", f"{{by: {scalar(found['invoice_id'].name)}, columns: [{names}]}}")
-
-
-def _guess(canonical: str, found: Found, style: tuple[str, str] | None, doubt: str) -> Guess:
+def _guess(canonical: str, found: Found, style: Style, doubt: str) -> Fact:
+    """The expression of a canonical column."""
     column = found[canonical]
     expression, undecided, said = column.reference, "", ""
     if canonical in MONEY and _in_hundredths(column):
@@ -312,15 +290,17 @@ def _guess(canonical: str, found: Found, style: tuple[str, str] | None, doubt: s
     elif canonical == "sold_at":
         expression, undecided = _moment(column, found.get("time"))
     elif canonical == "customer_id":
-        expression, said = _customer(column)
+        if column.texts and all(re.fullmatch(r"\d+\.0", text) for text in column.texts):
+            expression = f"regexp_replace({expression}, '[.]0$', '')"
+        elif any("@" in text for text in column.texts):
+            expression = f"lower({expression})"
+            said = "e-mail addresses in small letters: Ann@ and ann@ are one"
     elif canonical in NUMBERS and style and any(map(_has_unit, column.texts)):
         # a profile's marks serve plain columns; one with letters is first stripped of them
         expression = plain_number(f"trim(regexp_replace({expression}, '[A-Za-z]+[.]?', '', 'g'))", style)
     if canonical == "amount":
         undecided = _doubt_about_amount(found, style)
-    return Guess(
-        column=canonical, expression=expression, doubt=undecided or doubt, usable=not undecided, said=said
-    )
+    return Fact(canonical, expression, undecided or doubt, stands=not undecided, said=said)
 
 
 def _without_code(found: Found) -> str:
@@ -336,24 +316,12 @@ def _has_unit(text: str) -> bool:
     return bool(re.search("[A-Za-z]", text) and NUMBER.fullmatch(text))
 
 
-def _customer(column: Column) -> tuple[str, str]:
-    """The expression for ``customer_id``, and what to know about it."""
-    if column.texts and all(re.fullmatch(r"\d+\.0", text) for text in column.texts):
-        return f"regexp_replace({column.reference}, '[.]0$', '')", ""
-    if any("@" in text for text in column.texts):
-        return f"lower({column.reference})", "e-mail addresses in small letters: Ann@ and ann@ are one"
-    return column.reference, ""
-
-
 def _moment(date: Column, time: Column | None) -> tuple[str, str]:
     """The expression for ``sold_at``, and the question that it leaves open."""
     if date.kind == "seconds":
-        thousandths = len(date.texts[0]) == 13
-        return (
-            (f"epoch_ms(cast({date.reference} as bigint))", "")
-            if thousandths
-            else (f"to_timestamp(cast({date.reference} as double))", "")
-        )
+        if len(date.texts[0]) == 13:
+            return f"epoch_ms(cast({date.reference} as bigint))", ""
+        return f"to_timestamp(cast({date.reference} as double))", ""
     for pattern, form in MONTHS.items():
         if date.texts and all(re.fullmatch(pattern, text) for text in date.texts):
             return f"strptime({date.reference}, '{form}')", ""
@@ -362,54 +330,8 @@ def _moment(date: Column, time: Column | None) -> tuple[str, str]:
     order = "year_first" if PLAIN_ISO.match(date.texts[0]) else date_order_of(date.texts)
     mark = next(iter(re.findall(r"\d([./-])\d", date.texts[0])), "")
     year = "%y" if mark and not re.search(r"\d{4}", date.texts[0]) else "%Y"
-    parts = {"year_first": (year, "%m", "%d"), "month_first": ("%m", "%d", year)}.get(
-        order or "", ("%d", "%m", year)
-    )
+    orders = {"year_first": (year, "%m", "%d"), "month_first": ("%m", "%d", year)}
+    parts = orders.get(order or "", ("%d", "%m", year))
     form = f"{mark.join(parts)} %H:%M" + (":%S" if time.texts and time.texts[0].count(":") == 2 else "")
-    question = (
-        "" if order else "day or month first? swap %d and %m if the month comes first, and take the # away"
-    )
-    return f"strptime({date.reference} || ' ' || {time.reference}, '{form}')", question
-
-
-# writing it down
-
-
-def _lines(
-    name: str,
-    facts: Sequence[Fact],
-    guesses: Mapping[str, Guess],
-    wanting: Sequence[str],
-    zoned: bool,
-    unread: Sequence[str],
-) -> Iterator[str]:
-    yield f"  {scalar(name)}:"
-    yield f"    source_system: {scalar(name)}"
-    for fact in facts:
-        yield _line(fact)
-    if not zoned:
-        yield "    # time_zone: Europe/Berlin  # that of the times, if it is not business time"
-    yield "    columns:"
-    for column in CANONICAL:
-        if guess := guesses.get(column):
-            expression = scalar(guess.expression, expression=True)
-            remark = _comment(guess.doubt, guess.said)
-            yield f"      {'' if guess.usable else '# '}{column}: {expression}{remark}"
-        elif column in wanting:
-            hint = '; "null" if nobody is ever known' if column == "customer_id" else ""
-            yield f"      # {column}:  # ? no column was found for it{hint}"
-    if unread:
-        yield f"    # not read: {printable(', '.join(unread))}"
-
-
-def _line(fact: Fact) -> str:
-    if not fact.value:
-        return f"    # ? {fact.name}: {printable(fact.question)}"
-    mark = "# " if fact.question and not fact.stands else ""
-    return f"    {mark}{fact.name}: {fact.value}{_comment(fact.question)}"
-
-
-def _comment(question: str, said: str = "") -> str:
-    if question:
-        return f"  # ? {printable(question)}"
-    return f"  # {said}" if said else ""
+    question = "day or month first? swap %d and %m if the month comes first, and take the # away"
+    return f"strptime({date.reference} || ' ' || {time.reference}, '{form}')", "" if order else question

@@ -6,7 +6,7 @@ is in the source's zone, and a day without a time stays that day whatever the zo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from sqlglot import exp
@@ -98,12 +98,16 @@ def expression_moment(
                 parts = ", ".join(of(part, zone) for part in (node.this, *node.expressions))
                 return f"{node.key}({parts})"
             case exp.If():
-                return f"case {_when(node, lambda part: of(part, zone))} end"
+                otherwise = node.args.get("false")
+                last = f"else {of(otherwise, zone)}" if otherwise else ""
+                return f"case when {_plain(node.this)} then {of(node.args['true'], zone)} {last} end"
             case exp.Case():
-                ways = " ".join(_when(way, lambda part: of(part, zone)) for way in node.args["ifs"])
+                ways = (
+                    f"when {_plain(way.this)} then {of(way.args['true'], zone)} " for way in node.args["ifs"]
+                )
                 default = node.args.get("default")
                 subject = f" {_plain(node.this)}" if node.this else ""
-                return f"case{subject} {ways} {f'else {of(default, zone)}' if default else ''} end"
+                return f"case{subject} {' '.join(ways)} {f'else {of(default, zone)}' if default else ''} end"
             case exp.Nullif():
                 equal = f"{_plain(node.this)} = {_plain(node.expression)}"
                 return f"case when {equal} then null else {of(node.this, zone)} end"
@@ -165,12 +169,6 @@ def expression_moment(
 
 def _plain(node: exp.Expr) -> str:
     return str(node.sql("duckdb", comments=False))
-
-
-def _when(node: exp.Expr, moment: Callable[[exp.Expr], str]) -> str:
-    otherwise = node.args.get("false")
-    last = f"else {moment(otherwise)}" if otherwise else ""
-    return f"when {_plain(node.this)} then {moment(node.args['true'])} {last}"
 
 
 def _kind(node: exp.Expr) -> str | None:

@@ -180,20 +180,14 @@ class SourceProfile(Frozen):
         if missing:
             raise ValueError(f"source {source}: give an expression for {', '.join(missing)}")
         for name, text in columns.items():
-            try:
-                parsed(text)
-            except ValueError as error:
-                raise ValueError(f"source {source}, {name}: {text!r} {error}") from error
+            _check(f"source {source}, {name}", text)
         return columns
 
     @field_validator("keep_rows", "order_total")
     @classmethod
     def _expression(cls, text: str | None, info: ValidationInfo) -> str | None:
         if text is not None:
-            try:
-                parsed(text)
-            except ValueError as error:
-                raise ValueError(f"{info.field_name}: {text!r} {error}") from error
+            _check(f"{info.field_name}", text)
         return text
 
     @field_validator("time_zone")
@@ -224,36 +218,37 @@ class SourceProfile(Frozen):
 
     @model_validator(mode="after")
     def _layout(self) -> SourceProfile:
-        source = f"source {self.source_system}"
-        if self.thousands_mark == self.decimal_mark:
-            raise ValueError(f"{source}: decimal_mark and thousands_mark are both {self.decimal_mark!r}")
-        if self.widths and len(self.widths) != len(self.header or ()):
-            raise ValueError(f"{source}: widths needs as many names in `header` ({len(self.widths)})")
-        if self.widths and self.delimiter:
-            raise ValueError(f"{source}: give widths or a delimiter, not both")
-        if self.header and not self.files:
-            raise ValueError(
-                f"{source}: a file without a header is known by its name: give `files`, such as sales_*.txt"
-            )
-        if self.header and (lacking := [name for name in self.needs if name not in self.header]):
-            raise ValueError(f"{source}: header lacks {', '.join(lacking)}, which the expressions read")
+        header, widths = self.header or (), self.widths or ()
+        lacking = [name for name in self.needs if name not in header] if header else []
+        wrong = {
+            f"decimal_mark and thousands_mark are both {self.decimal_mark!r}": (
+                self.thousands_mark == self.decimal_mark
+            ),
+            f"widths needs as many names in `header` ({len(widths)})": widths and len(widths) != len(header),
+            "give widths or a delimiter, not both": widths and self.delimiter,
+            "a file without a header is known by its name: give `files`, such as sales_*.txt": (
+                header and not self.files
+            ),
+            f"header lacks {', '.join(lacking)}, which the expressions read": lacking,
+        }
+        if said := next((why for why, is_so in wrong.items() if is_so), None):
+            raise ValueError(f"source {self.source_system}: {said}")
         return self
 
     @model_validator(mode="after")
     def _second_files(self) -> SourceProfile:
         known = re.findall(PART, self.files or "")
         for name, lookup in self.lookups.items():
+            said = None
             if unknown := sorted(set(lookup.parts) - set(known)):
-                raise ValueError(
-                    f"lookups.{name}: {{{unknown[0]}}} is no part of `files`: say there where it stands, "
-                    f"such as lines_{{{unknown[0]}}}.csv"
-                )
-            if lookup.parts and "/" in f"{lookup.path}{self.files}":
-                raise ValueError(
-                    f"lookups.{name}: a second file by pattern lies beside the first: no folders"
-                )
-            if lookup.parts and not re.search("[A-Za-z0-9]", any_part(lookup.path).rpartition(".")[0]):
-                raise ValueError(f"lookups.{name}: {lookup.path} may be any file: say more of its name")
+                part = f"{{{unknown[0]}}}"
+                said = f"{part} is no part of `files`: say there where it stands, such as lines_{part}.csv"
+            elif lookup.parts and "/" in f"{lookup.path}{self.files}":
+                said = "a second file by pattern lies beside the first: no folders"
+            elif lookup.parts and not re.search("[A-Za-z0-9]", any_part(lookup.path).rpartition(".")[0]):
+                said = f"{lookup.path} may be any file: say more of its name"
+            if said:
+                raise ValueError(f"lookups.{name}: {said}")
         if len(set(known)) < len(known):
             raise ValueError(f"source {self.source_system}: a part stands twice in `files`")
         return self
@@ -311,6 +306,13 @@ def _plain(glob: str) -> str:
     """A piece of a pattern of names as a regular expression."""
     found = translate(glob)
     return found[found.index(":") + 1 : found.rindex(")")]
+
+
+def _check(what: str, text: str) -> None:
+    try:
+        parsed(text)
+    except ValueError as error:
+        raise ValueError(f"{what}: {text!r} {error}") from error
 
 
 @cache
@@ -379,22 +381,16 @@ def match(header: Sequence[str], profiles: Mapping[str, SourceProfile]) -> str:
     """
     names = clean_header(header)
     needs = {name: profile.needs for name, profile in profiles.items()}
-    fits = {
-        name: len(columns)
-        for name, columns in needs.items()
-        if set(columns) <= set(spelled(names, profiles[name]))
-    }
+    fits = {n: len(needs[n]) for n in profiles if set(needs[n]) <= set(spelled(names, profiles[n]))}
     # what is no table at all may begin with anything, and a file without its header with a customer
     shown = shown_columns(names)
     if not fits:
         if not profiles:
             raise UnknownColumnsError(f"there is no profile, so none for {shown}: {REMEDY}")
-        nearest = min(
-            sorted(profiles), key=lambda name: len(set(needs[name]) - set(names)) / len(needs[name])
-        )
-        missing = ", ".join(c for c in needs[nearest] if c not in names)
-        parts = [name for name in names if name.rpartition(".")[0] in set(needs[nearest]) - set(names)]
-        if parts:
+        lacks = {name: [c for c in needs[name] if c not in names] for name in sorted(profiles)}
+        nearest = min(lacks, key=lambda name: len(lacks[name]) / len(needs[name]))
+        missing = ", ".join(lacks[nearest])
+        if parts := [name for name in names if name.rpartition(".")[0] in lacks[nearest]]:
             missing += f' (which is nested: name a part of it, such as "{parts[0]}")'
         raise UnknownColumnsError(
             f"no profile fits {shown}; the nearest, {nearest}, also needs {missing}: {REMEDY}"

@@ -45,39 +45,28 @@ _SQUARE_ZONE = (
     + " end"
 )
 
+_UCI = SourceProfile(
+    source_system="uci_online_retail",
+    columns={
+        "invoice_id": "InvoiceNo",
+        "product_id": "StockCode",
+        "description": "Description",
+        "quantity": "Quantity",
+        "unit_price": "UnitPrice",
+        "sold_at": _UCI_SOLD_AT,
+        "customer_id": "CustomerID",
+        "country": "Country",
+    },
+    currency="GBP",
+    cleaning=_UCI_CLEANING,
+)
+_UCI_II = {"invoice_id": "Invoice", "unit_price": "Price", "customer_id": '"Customer ID"'}
+
 SHIPPED: Mapping[str, SourceProfile] = MappingProxyType(
     {
-        "uci_online_retail": SourceProfile(
-            source_system="uci_online_retail",
-            columns={
-                "invoice_id": "InvoiceNo",
-                "product_id": "StockCode",
-                "description": "Description",
-                "quantity": "Quantity",
-                "unit_price": "UnitPrice",
-                "sold_at": _UCI_SOLD_AT,
-                "customer_id": "CustomerID",
-                "country": "Country",
-            },
-            currency="GBP",
-            cleaning=_UCI_CLEANING,
-        ),
+        "uci_online_retail": _UCI,
         # the same shop in its second edition: one source system, so that an invoice in both is one invoice
-        "uci_online_retail_ii": SourceProfile(
-            source_system="uci_online_retail",
-            columns={
-                "invoice_id": "Invoice",
-                "product_id": "StockCode",
-                "description": "Description",
-                "quantity": "Quantity",
-                "unit_price": "Price",
-                "sold_at": _UCI_SOLD_AT,
-                "customer_id": '"Customer ID"',
-                "country": "Country",
-            },
-            currency="GBP",
-            cleaning=_UCI_CLEANING,
-        ),
+        "uci_online_retail_ii": _UCI.model_copy(update={"columns": _UCI.columns | _UCI_II}),
         "complete_journey": SourceProfile(
             source_system="complete_journey",
             columns={

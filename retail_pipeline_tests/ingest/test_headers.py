@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retail_pipeline.ingest.profiles.fixed_widths import widths_of
+from retail_pipeline.ingest.profiles.headers import widths_of
 
 
 def fields(line: str, widths: tuple[int, ...]) -> list[str]:
@@ -22,15 +22,10 @@ def test_blanks_go_before_numbers_and_after_words():
 @pytest.mark.parametrize(
     "lines",
     [
-        ["1 2"],
-        ["a b", "c d"],
-        ["one line only  3  4.50"],
-        ["only one line", "1"],
-        ["a;b;c", "d;e;f"],
-        ["1\t2  3  4", "5\t6  7  8"],
-        [],
+        ["1 2"], ["a b", "c d"], ["one line only  3  4.50"], ["only one line", "1"], ["a;b;c", "d;e;f"],
+        ["1\t2  3  4", "5\t6  7  8"], [],
     ],
-)
+)  # fmt: skip
 def test_what_blanks_do_not_part_has_no_widths(lines: list[str]):
     assert widths_of(lines) is None
 
@@ -40,12 +35,8 @@ CELL = st.text("abc019.", min_size=1, max_size=6)
 
 @given(st.lists(st.tuples(CELL, CELL, CELL, CELL), min_size=2, max_size=6), st.tuples(*[st.booleans()] * 4))
 def test_a_table_padded_with_two_blanks_comes_back(rows: list[tuple[str, ...]], right: tuple[bool, ...]):
-    lines = [
-        "  ".join(
-            cell.rjust(6) if to_right else cell.ljust(6) for cell, to_right in zip(row, right, strict=True)
-        )
-        for row in rows
-    ]
+    padded = ([f"{c:>6}" if r else f"{c:<6}" for c, r in zip(row, right, strict=True)] for row in rows)
+    lines = ["  ".join(cells) for cells in padded]
     widths = widths_of(lines)
     assert widths
     assert [fields(line, widths) for line in lines] == [list(row) for row in rows]
