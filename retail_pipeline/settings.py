@@ -9,7 +9,7 @@ import difflib
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from operator import attrgetter
 from pathlib import Path
@@ -50,8 +50,16 @@ CODE_LOCATION = "retail_pipeline"
 FILE_SOURCE = "_file"
 EVERYTHING = "everything"
 MOST_DAYS = 36_500
+# where a path stands that is relative to the file
+PATHS = (
+    ("landing",),
+    ("lake",),
+    ("suppression", "path"),
+    ("alerts", "dry_run"),
+    ("sources", "*", "lookups", "*", "path"),
+)
 MEMORY = r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$"
-NAME = r"^[a-z][a-z0-9_]*$"
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 OnDisk = Annotated[Path, BeforeValidator(on_disk)]
 _UNPARSED_VARIABLE = re.compile(r'error parsing value for field "(\w+)" from source "EnvSettingsSource"')
 
@@ -63,179 +71,122 @@ class SettingsError(ValueError):
     """
 
 
-class Features(Frozen):
+class Part(Frozen, use_attribute_docstrings=True):
+    """A group of settings; the text below each says in docs/settings.md what it means."""
+
+
+class Features(Part):
     """How customers' days become RFM features."""
 
-    window_days: int | None = Field(
-        730,
-        ge=1,
-        le=36_500,
-        description="Days over which frequency and monetary count (recency: all history); null: all history",
-    )
-    returns: Literal["net", "exclude"] = Field(
-        "net",
-        description="`net`: returns reduce monetary on the day they come back; `exclude`: they do "
-        "not. Order value stays gross",
-    )
-    adjustments: Literal["exclude", "include"] = Field(
-        "exclude",
-        description="Postage, fees and discounts in `customer_days`: `exclude` or `include`",
-    )
-    invoice_days: int = Field(
-        31,
-        ge=0,
-        le=366,
-        description="An invoice with a sale on one of so many days before is the same order. If "
-        "receipt numbers begin again sooner, make them unique in the profile "
-        "(`concat(till, '-', receipt)`), or set 0",
-    )
-    visits: Literal["sales", "sales_and_returns"] = Field(
-        "sales",
-        description="What frequency, recency and tenure count: `sales` or `sales_and_returns`",
-    )
-    customers: Literal["buyers", "all"] = Field(
-        "buyers",
-        description="`all`: who only ever returned is a customer, too, `Lapsed` unless returns are visits",
-    )
+    window_days: int | None = Field(730, ge=1, le=36_500)
+    """Days over which frequency and monetary count (recency: all history); null: all history"""
+    returns: Literal["net", "exclude"] = "net"
+    """`net`: returns reduce monetary on the day they come back; `exclude`: they do not. Order value stays
+    gross"""
+    adjustments: Literal["exclude", "include"] = "exclude"
+    """Postage, fees and discounts in `customer_days`: `exclude` or `include`"""
+    invoice_days: int = Field(31, ge=0, le=366)
+    """An invoice with a sale on one of so many days before is the same order. If receipt numbers begin again
+    sooner, make them unique in the profile (`concat(till, '-', receipt)`), or set 0"""
+    visits: Literal["sales", "sales_and_returns"] = "sales"
+    """What frequency, recency and tenure count: `sales` or `sales_and_returns`"""
+    customers: Literal["buyers", "all"] = "buyers"
+    """`all`: who only ever returned is a customer, too, `Lapsed` unless returns are visits"""
 
 
-class Suppression(Frozen):
+class Suppression(Part):
     """The customers who objected: a CSV or Parquet file with a column customer_id."""
 
-    path: OnDisk = Field(description="CSV or Parquet with a column `customer_id`")
-    max_age_days: int = Field(
-        7,
-        ge=0,
-        description="A file last changed more days than this before the list's day blocks the lists",
-    )
+    path: OnDisk
+    """CSV or Parquet with a column `customer_id`"""
+    max_age_days: int = Field(7, ge=0)
+    """A file last changed more days than this before the list's day blocks the lists"""
 
 
-class Checks(Frozen):
+class Checks(Part):
     """Where the checks draw their lines."""
 
-    max_rejected_share: float = Field(
-        0.9, gt=0, le=1, description="A day with a larger share of refused rows is held"
-    )
-    max_unreadable_share: float = Field(
-        0.05,
-        ge=0,
-        le=1,
-        description="A file with a larger share of unreadable rows goes into quarantine",
-    )
-    max_anonymous_share: float = Field(
-        0.9, ge=0, le=1, description="A day with a larger share of anonymous lines is amber"
-    )
-    ids: Literal["warn", "hold", "ignore"] = Field(
-        "warn",
-        description="Odd customer ids are amber (`warn`), hold the lists back (`hold`), or do nothing"
-        " (`ignore`)",
-    )
-    max_customer_share: float = Field(
-        0.15,
-        ge=0.05,
-        le=1,
-        description="A customer with a larger share of 28 days' lines, orders or value is odd",
-    )
+    max_rejected_share: float = Field(0.9, gt=0, le=1)
+    """A day with a larger share of refused rows is held"""
+    max_unreadable_share: float = Field(0.05, ge=0, le=1)
+    """A file with a larger share of unreadable rows goes into quarantine"""
+    max_anonymous_share: float = Field(0.9, ge=0, le=1)
+    """A day with a larger share of anonymous lines is amber"""
+    ids: Literal["warn", "hold", "ignore"] = "warn"
+    """Odd customer ids are amber (`warn`), hold the lists back (`hold`), or do nothing (`ignore`)"""
+    max_customer_share: float = Field(0.15, ge=0.05, le=1)
+    """A customer with a larger share of 28 days' lines, orders or value is odd"""
 
 
-class Arrival(Frozen):
+class Arrival(Part):
     """When a file in the landing folder is whole, and when it is too like another."""
 
-    complete_when: Literal["stable", "renamed", "marker"] = Field(
-        "stable",
-        description="A file is whole when unchanged for `settle_seconds` (`stable`); when it has a "
-        "whole file's name (`renamed`: not hidden, nor ending in .tmp, .part, .partial, "
-        ".filepart, .crdownload); when `sales.csv.done` lies beside it (`marker`)",
-    )
-    settle_seconds: float = Field(
-        5,
-        ge=0,
-        le=3600,
-        description="For `stable`",
-    )
-    marker_suffix: str = Field(
-        ".done", pattern=r"^\.[\w.-]+$", description="For `marker`: what it adds to the file's name"
-    )
-    max_overlap_share: float = Field(
-        0.1,
-        ge=0,
-        le=1,
-        description="A day on which a file shares a larger share of the lines (of the smaller one's) "
-        "with another waits; 1: never",
-    )
-    max_memory: str | None = Field(
-        None,
-        pattern=MEMORY,
-        description="A file that needs more, such as `2GB`, is refused; null: `engine.memory_limit` "
-        "and 1 GiB",
-    )
-    max_seconds: int = Field(
-        60,
-        ge=1,
-        le=86_400,
-        description="CPU seconds for reading a file, and again for each 8 MiB of it",
-    )
+    complete_when: Literal["stable", "renamed", "marker"] = "stable"
+    """A file is whole when unchanged for `settle_seconds` (`stable`); when it has a whole file's name
+    (`renamed`: not hidden, nor ending in .tmp, .part, .partial, .filepart, .crdownload); when
+    `sales.csv.done` lies beside it (`marker`)"""
+    settle_seconds: float = Field(5, ge=0, le=3600)
+    """For `stable`"""
+    marker_suffix: str = Field(".done", pattern=r"^\.[\w.-]+$")
+    """For `marker`: what it adds to the file's name"""
+    max_overlap_share: float = Field(0.1, ge=0, le=1)
+    """A day on which a file shares a larger share of the lines (of the smaller one's) with another waits; 1:
+    never"""
+    max_memory: str | None = Field(None, pattern=MEMORY)
+    """A file that needs more, such as `2GB`, is refused; null: `engine.memory_limit` and 1 GiB"""
+    max_seconds: int = Field(60, ge=1, le=86_400)
+    """CPU seconds for reading a file, and again for each 8 MiB of it"""
 
 
-class Models(Frozen):
+class Models(Part):
     """The life of a month's models (docs/models.md)."""
 
-    gates: Gates = Field(Gates(), description="What a candidate must pass to be in force")
-    late_data: Literal["flag", "retrain"] = Field(
-        "flag",
-        description="When data under fitted months change: `flag` or `retrain`",
-    )
-    max_moved_by_model: float = Field(
-        0.2,
-        ge=0,
-        le=1,
-        description="A larger share of customers moved by the model at a month close is amber",
-    )
+    gates: Gates = Gates()
+    """What a candidate must pass to be in force"""
+    late_data: Literal["flag", "retrain"] = "flag"
+    """When data under fitted months change: `flag` or `retrain`"""
+    max_moved_by_model: float = Field(0.2, ge=0, le=1)
+    """A larger share of customers moved by the model at a month close is amber"""
 
 
-class Report(Frozen):
+class Report(Part):
     """The page of a day."""
 
-    shop: str = Field("Our shop", min_length=1, description="The name in the page's title")
-    each_run: bool = Field(True, description="`run` and the sensor make the last day's page")
+    shop: str = Field("Our shop", min_length=1)
+    """The name in the page's title"""
+    each_run: bool = True
+    """`run` and the sensor make the last day's page"""
 
 
-class Alerts(Frozen):
+class Alerts(Part):
     """Telling people of problems. Where to is a secret: the environment's RETAIL_PIPELINE_ALERT_URLS."""
 
-    ui: str | None = Field(
-        None,
-        pattern=r"^https?://",
-        description="Address of the Dagster UI, for links",
-    )
-    resolved: bool = Field(False, description="Say, too, when a problem is gone")
-    dry_run: OnDisk | None = Field(None, description="A file to which alerts go instead, a line of JSON each")
+    ui: str | None = Field(None, pattern=r"^https?://")
+    """Address of the Dagster UI, for links"""
+    resolved: bool = False
+    """Say, too, when a problem is gone"""
+    dry_run: OnDisk | None = None
+    """A file to which alerts go instead, a line of JSON each"""
 
 
-class Sensors(Frozen):
+class Sensors(Part):
     """How often the sensors look."""
 
-    every_seconds: int = Field(
-        30,
-        ge=1,
-        le=86_400,
-        description="Least seconds between two looks of a sensor",
-    )
+    every_seconds: int = Field(30, ge=1, le=86_400)
+    """Least seconds between two looks of a sensor"""
 
 
-class Engine(Frozen):
+class Engine(Part):
     """What runs the SQL."""
 
-    name: Literal["duckdb", "spark"] = Field("duckdb", description="`duckdb` (in process) or `spark`")
-    memory_limit: str = Field(
-        "300MB", pattern=MEMORY, description="DuckDB spills to the lake's `.staging` beyond this"
-    )
-    threads: int = Field(2, ge=1, le=256, description="DuckDB's threads")
-    remote: str | None = Field(
-        None,
-        pattern=r"^sc://",
-        description="Spark Connect URL, such as `sc://host:15002`; needed for `spark`",
-    )
+    name: Literal["duckdb", "spark"] = "duckdb"
+    """`duckdb` (in process) or `spark`"""
+    memory_limit: str = Field("300MB", pattern=MEMORY)
+    """DuckDB spills to the lake's `.staging` beyond this"""
+    threads: int = Field(2, ge=1, le=256)
+    """DuckDB's threads"""
+    remote: str | None = Field(None, pattern=r"^sc://")
+    """Spark Connect URL, such as `sc://host:15002`; needed for `spark`"""
 
 
 def _days_or_everything(value: object) -> int | str:
@@ -255,66 +206,47 @@ class Settings(BaseSettings):
         env_parse_none_str="null",
         extra="forbid",
         frozen=True,
+        use_attribute_docstrings=True,
     )
 
     _file: tuple[Path, str] | None = PrivateAttr(None)
 
-    landing: OnDisk = Field(
-        Path("data/landing"), description="Folder where files arrive, read with its subfolders"
-    )
-    lake: OnDisk = Field(
-        Path("data/lake"),
-        description="Folder of the tables, on a file system with atomic rename",
-    )
-    time_zone: str = Field(
-        "UTC",
-        description="Business time zone (IANA name): of a sale's day and of the schedules",
-    )
-    currency: str | None = Field(
-        None,
-        pattern=r"^[A-Z]{3}$",
-        description="ISO 4217 code; null: that of the first row delivered. Rows in another hold their day",
-    )
-    first_day: date = Field(date(2010, 1, 1), description="Rows before it are unreadable")
-    last_day: date | None = Field(
-        None,
-        description="For a closed data set; null: yesterday",
-    )
-    sources: dict[Annotated[str, Field(pattern=NAME)], SourceProfile] = Field(
-        default_factory=dict, description="Your source profiles, beside those shipped"
-    )
+    landing: OnDisk = Path("data/landing")
+    """Folder where files arrive, read with its subfolders"""
+    lake: OnDisk = Path("data/lake")
+    """Folder of the tables, on a file system with atomic rename"""
+    time_zone: str = "UTC"
+    """Business time zone (IANA name): of a sale's day and of the schedules"""
+    currency: str | None = Field(None, pattern=r"^[A-Z]{3}$")
+    """ISO 4217 code; null: that of the first row delivered. Rows in another hold their day"""
+    first_day: date = date(2010, 1, 1)
+    """Rows before it are unreadable"""
+    last_day: date | None = None
+    """For a closed data set; null: yesterday"""
+    sources: dict[Name, SourceProfile] = {}
+    """Your source profiles, beside those shipped"""
     cleaning: CleaningRules = CleaningRules()
     features: Features = Features()
-    model_timing: Literal["previous_month", "same_snapshot"] = Field(
-        "previous_month",
-        description="A day uses its month's model; `same_snapshot`: each day is fitted on itself, for"
-        " studies",
+    model_timing: Literal["previous_month", "same_snapshot"] = "previous_month"
+    """A day uses its month's model; `same_snapshot`: each day is fitted on itself, for studies"""
+    segmentations: dict[Name, Parameters] = Field(
+        default_factory=lambda: {"behaviour": {}, "rfm_grid": {}}, validate_default=True
     )
-    segmentations: dict[Annotated[str, Field(pattern=NAME)], Parameters] = Field(
-        default_factory=lambda: {"behaviour": {}, "rfm_grid": {}},
-        validate_default=True,
-        description="By name: `behaviour`, `spend_profile`, `value_score`, `rfm_grid`, `spend_tiers`;"
-        " another name says its `method`",
-    )
+    """By name: `behaviour`, `spend_profile`, `value_score`, `rfm_grid`, `spend_tiers`; another name says its
+    `method`"""
     models: Models = Models()
-    restate: Annotated[int | Literal["everything"], BeforeValidator(_days_or_everything)] = Field(
-        31,
-        description="So many days before the last one, stale snapshots are made anew with their "
-        "segments and lists; `everything`: all; 0: none",
-    )
-    default_campaigns: str | None = Field(
-        "behaviour",
-        description="The segmentation whose segments, and `Lapsed`, each get a default campaign; "
-        "null, or `behaviour` while it is off: none",
-    )
-    campaigns: dict[Annotated[str, Field(pattern=NAME)], Campaign | None] = Field(
-        default_factory=dict,
-        description="By name; a default campaign's name replaces it, null drops it",
-    )
-    campaign_salt: str = Field(
-        "retail_pipeline", min_length=1, description="Another value draws new control arms"
-    )
-    suppression: Suppression | None = Field(None, description="The file of customers who objected")
+    restate: Annotated[int | Literal["everything"], BeforeValidator(_days_or_everything)] = 31
+    """So many days before the last one, stale snapshots are made anew with their segments and lists;
+    `everything`: all; 0: none"""
+    default_campaigns: str | None = "behaviour"
+    """The segmentation whose segments, and `Lapsed`, each get a default campaign; null, or `behaviour` while
+    it is off: none"""
+    campaigns: dict[Name, Campaign | None] = {}
+    """By name; a default campaign's name replaces it, null drops it"""
+    campaign_salt: str = Field("retail_pipeline", min_length=1)
+    """Another value draws new control arms"""
+    suppression: Suppression | None = None
+    """The file of customers who objected"""
     report: Report = Report()
     arrival: Arrival = Arrival()
     readiness: Readiness = Readiness()
@@ -322,22 +254,17 @@ class Settings(BaseSettings):
     sensors: Sensors = Sensors()
     alerts: Alerts = Alerts()
     engine: Engine = Engine()
-    executor: Literal["in_process", "multiprocess"] = Field(
-        "in_process",
-        description="Dagster's executor: `in_process`, or `multiprocess`, slower by seconds a step",
-    )
-    code_location: str = Field(
-        CODE_LOCATION,
-        pattern=r"^[A-Za-z0-9_]+$",
-        description="As in `workspace.yaml`; another begins asset keys and alerts",
-    )
+    executor: Literal["in_process", "multiprocess"] = "in_process"
+    """Dagster's executor: `in_process`, or `multiprocess`, slower by seconds a step"""
+    code_location: str = Field(CODE_LOCATION, pattern=r"^[A-Za-z0-9_]+$")
+    """As in `workspace.yaml`; another begins asset keys and alerts"""
 
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
         if value not in available_timezones():
-            near = difflib.get_close_matches(value, available_timezones(), 1)
-            raise ValueError(f"is no time zone{_did_you_mean(near)}: use an IANA name such as Europe/London")
+            near = _did_you_mean(value, available_timezones())
+            raise ValueError(f"is no time zone{near}: use an IANA name such as Europe/London")
         return value
 
     @field_validator("sources", mode="before")
@@ -373,45 +300,34 @@ class Settings(BaseSettings):
                 )
         if self.engine.name == "spark" and not self.engine.remote:
             raise ValueError("engine.remote is missing: engine spark needs the URL of a Spark Connect server")
-        if "default_campaigns" in self.model_fields_set and self.default_campaigns not in (
-            None,
-            *self.segmentations,
-        ):
+        switched_on = f"is not switched on; segmentations has {', '.join(self.segmentations)}"
+        chosen = self.default_campaigns
+        if "default_campaigns" in self.model_fields_set and chosen not in (None, *self.segmentations):
+            raise ValueError(f"default_campaigns {chosen!r} {switched_on}; null: no default campaigns")
+        by_default, in_force = self.campaigns_by_default, self.campaigns_in_force
+        for name in sorted(self.campaigns.keys() - in_force.keys() - by_default.keys()):
             raise ValueError(
-                f"default_campaigns {self.default_campaigns!r} is not switched on; segmentations has "
-                f"{', '.join(self.segmentations)}; null: no default campaigns"
+                f"campaigns.{name} is null but no default campaign has that name"
+                f"{_did_you_mean(name, by_default)}; they are {', '.join(by_default)}"
             )
-        dropped = self.campaigns.keys() - self.campaigns_in_force.keys()
-        for name in sorted(dropped - self.campaigns_by_default.keys()):
-            near = difflib.get_close_matches(name, self.campaigns_by_default, 1)
-            raise ValueError(
-                f"campaigns.{name} is null but no default campaign has that name{_did_you_mean(near)}; "
-                f"they are {', '.join(self.campaigns_by_default)}"
-            )
-        for name, campaign in self.campaigns_in_force.items():
+        for name, campaign in in_force.items():
             if campaign.segmentation not in self.segmentations:
-                raise ValueError(
-                    f"campaigns.{name}.segmentation {campaign.segmentation!r} is not switched on; "
-                    f"segmentations has {', '.join(self.segmentations)}"
-                )
+                raise ValueError(f"campaigns.{name}.segmentation {campaign.segmentation!r} {switched_on}")
             known = {*segments(self.segmentations[campaign.segmentation]), LAPSED}
             for segment in campaign.segments:
                 if segment not in known:
-                    near = difflib.get_close_matches(segment, known, 1)
                     raise ValueError(
-                        f"campaigns.{name}.segments names {segment!r}{_did_you_mean(near)}; "
+                        f"campaigns.{name}.segments names {segment!r}{_did_you_mean(segment, known)}; "
                         f"{campaign.segmentation} has {', '.join(sorted(known))}"
                     )
         return self
 
     @property
     def profiles(self) -> dict[str, SourceProfile]:
-        """The source profiles: those shipped and the shop's own, which win under the same name."""
         return {**SHIPPED, **self.sources}
 
     @property
     def reading(self) -> Reading:
-        """What files are read under."""
         return Reading(
             profiles=self.profiles,
             business_zone=self.time_zone,
@@ -442,7 +358,6 @@ class Settings(BaseSettings):
         return {name: campaign for name, campaign in laid_over.items() if campaign}
 
     def rules(self, profile: str | None) -> CleaningRules:
-        """The cleaning rules for rows that a source profile read."""
         found = self.profiles.get(profile) if profile else None
         return rules_for(self.cleaning, found.cleaning if found else None)
 
@@ -458,7 +373,6 @@ class Settings(BaseSettings):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The business time zone."""
         return ZoneInfo(self.time_zone)
 
     @classmethod
@@ -541,42 +455,35 @@ def _read(path: Path) -> dict[str, Any]:
         )
     if wrong := [name for name in content if not isinstance(name, str)]:
         raise SettingsError(f"{path}: {wrong[0]!r} is no setting; docs/settings.md lists them all")
-    paths = ((content, "landing"), (content, "lake"), (content.get("suppression"), "path"))
-    for holder, name in (*paths, (content.get("alerts"), "dry_run")):
-        if isinstance(holder, dict) and isinstance(holder.get(name), str):
-            holder[name] = _beside(path, holder[name])
-    for lookup in _lookups(content):
-        if "{" not in lookup["path"]:
-            lookup["path"] = _beside(path, lookup["path"])
+    for *where, name in PATHS:
+        # by identity: an anchor of YAML is one dictionary in several places
+        for holder in {id(found): found for found in _at(content, where)}.values():
+            named = holder.get(name)
+            pattern = "lookups" in where and "{" in str(named)
+            if isinstance(named, str) and not ADDRESS.match(named) and not pattern:
+                holder[name] = str(path.parent / named)
     return content
 
 
-def _beside(file: Path, named: str) -> str:
-    """A path in a settings file as seen from the working directory; an address stays as it is."""
-    return named if ADDRESS.match(named) else str(file.parent / named)
-
-
-def _lookups(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The second files that the sources of a settings file name, as they stand there."""
-    sources = content.get("sources")
-    for source in sources.values() if isinstance(sources, dict) else ():
-        lookups = source.get("lookups") if isinstance(source, dict) else None
-        for lookup in lookups.values() if isinstance(lookups, dict) else ():
-            if isinstance(lookup, dict) and isinstance(lookup.get("path"), str):
-                yield lookup
+def _at(value: Any, where: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The dictionaries at a place of a settings file; ``*`` is every name."""
+    if isinstance(value, dict) and where:
+        for inner in value.values() if where[0] == "*" else [value.get(where[0])]:
+            yield from _at(inner, where[1:])
+    elif isinstance(value, dict):
+        yield value
 
 
 def _refuse_unknown_variables() -> None:
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | NOT_SETTINGS
     for variable in sorted(os.environ):
         if variable.startswith(PREFIX) and variable.split("__")[0] not in known:
-            near = difflib.get_close_matches(variable, known, 1)
-            raise SettingsError(
-                f"{variable} is no setting{_did_you_mean(near)}: unset it, or see docs/settings.md"
-            )
+            near = _did_you_mean(variable, known)
+            raise SettingsError(f"{variable} is no setting{near}: unset it, or see docs/settings.md")
 
 
-def _did_you_mean(near: list[str]) -> str:
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, known, 1)
     return f" (did you mean {near[0]}?)" if near else ""
 
 
@@ -589,12 +496,13 @@ def _explain(error: Any, file: str) -> str:
     variable = PREFIX + "__".join(where).upper()
     source = variable if variable in os.environ else file
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(where[-1], _names_at(Settings, where[:-1]), 1)
-        return f"{source}: {name} is no setting{_did_you_mean(near)}; docs/settings.md lists them all"
+        near = _did_you_mean(where[-1], _names_at(where[:-1]))
+        return f"{source}: {name} is no setting{near}; docs/settings.md lists them all"
     if error["type"] == "union_tag_invalid":
         methods = re.findall(r"\w+", error["ctx"]["expected_tags"])
-        near = difflib.get_close_matches(error["ctx"]["tag"], methods, 1)
-        return f"{source}: {name}: there is no method {error['ctx']['tag']!r}{_did_you_mean(near)}; " + (
+        tag = error["ctx"]["tag"]
+        return (
+            f"{source}: {name}: there is no method {tag!r}{_did_you_mean(tag, methods)}; "
             f"name the segmentation after one of {', '.join(methods)}, or give its `method`"
         )
     if unparsed := _UNPARSED_VARIABLE.match(message):
@@ -602,27 +510,20 @@ def _explain(error: Any, file: str) -> str:
         return (
             f"{variable} = {os.environ.get(variable)!r}: is not JSON; set one value each, as {variable}__NAME"
         )
-    shown = (
-        ""
-        if not where or isinstance(value, dict | BaseModel)
-        else f" = {str(value)!r}"
-        if isinstance(value, Path)
-        else f" = {value!r}"
-    )
-    return f"{source}: {name}{shown}: {message}" if name else f"{source}: {message}"
+    if not name:
+        return f"{source}: {message}"
+    written = str(value) if isinstance(value, Path) else value
+    shown = "" if isinstance(value, dict | BaseModel) else f" = {written!r}"
+    return f"{source}: {name}{shown}: {message}"
 
 
-def _names_at(model: Any, where: list[str]) -> list[str]:
+def _names_at(where: list[str]) -> list[str]:
     """The setting names that are allowed at a place, found by walking the models' annotations."""
-    models: list[Any] = [model]
+    models: list[Any] = [Settings]
     for part in where:
-        models = [m for found in models for m in _models_in(_annotation(found, part))] or models
-    return [name for found in models for name in found.model_fields]
-
-
-def _annotation(model: Any, field: str) -> Any:
-    found = model.model_fields.get(field)
-    return found.annotation if found else None
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        models = [model for field in fields for model in _models_in(field.annotation)] or models
+    return [name for model in models for name in model.model_fields]
 
 
 def _models_in(annotation: Any) -> list[Any]:
@@ -651,7 +552,6 @@ def _content(path: str) -> str:
 
 
 def recipe(settings: Settings) -> Recipe:
-    """The settings by what they shape, as the planner compares them."""
     return Recipe(
         profiles={
             name: profile_fingerprint(

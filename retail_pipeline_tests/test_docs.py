@@ -200,7 +200,7 @@ def _methods(models: list[type[BaseModel]]) -> Iterator[tuple[str, str]]:
 
 def _setting_row(name: str, default: Any, description: str | None) -> str:
     assert description or name.endswith(".method"), f"{name} says nothing of what it means"
-    return f"- `{name}`{shown(default)}: {description}"
+    return f"- `{name}`{shown(default)}: {' '.join((description or '').split())}"
 
 
 def _models(annotation: Any) -> Iterator[tuple[type[BaseModel], str]]:

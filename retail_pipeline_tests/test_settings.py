@@ -38,22 +38,24 @@ def refusal(load: Any, *content: str, **given: Any) -> str:
     return str(raised.value)
 
 
-def test_without_a_file_there_are_defaults():
+def test_without_a_file_there_are_defaults_as_with_an_empty_one(load: Any):
     settings = load_settings()
     assert (settings.lake, settings.time_zone, settings.executor) == (Path("data/lake"), "UTC", "in_process")
     assert list(settings.segmentations) == ["behaviour", "rfm_grid"]
     assert {c.segmentation for c in settings.campaigns_in_force.values()} == {"behaviour"}
+    assert load("# nothing\n").model_dump() == settings.model_dump()
 
 
 @pytest.mark.parametrize(
-    "path", sorted((REPOSITORY / "retail_pipeline_tests" / "settings").glob("*.yaml")), ids=str
+    "path",
+    [
+        REPOSITORY / "retail_pipeline.yaml",
+        *(REPOSITORY / "retail_pipeline_tests" / "settings").glob("*.yaml"),
+    ],
+    ids=str,
 )
-def test_the_settings_of_the_acceptance_runs_load(path: Path):
-    assert load_settings(path).first_day == date(2010, 12, 1)
-
-
-def test_the_shipped_file_loads():
-    assert load_settings(REPOSITORY / "retail_pipeline.yaml").currency == "USD"
+def test_the_shipped_file_and_those_of_the_acceptance_runs_load(path: Path):
+    assert load_settings(path).last_day
 
 
 # every line: what stands in the file, and what the refusal must say: the name, the value, what would be right
@@ -167,10 +169,6 @@ def test_a_file_that_is_not_there_or_no_text_is_refused_by_name(tmp_path: Path):
         load_settings(tmp_path / "binary.yaml")
 
 
-def test_an_empty_file_is_the_defaults(load: Any):
-    assert load("# nothing\n").model_dump() == load_settings().model_dump()
-
-
 @pytest.mark.parametrize(
     ("name", "given"),
     [
@@ -203,11 +201,22 @@ def test_an_address_is_no_folder_in_the_environment_or_of_an_option_either(monke
         load_settings()
 
 
-def test_relative_paths_in_the_file_are_relative_to_the_file(load: Any, tmp_path: Path):
-    settings = load(landing="in", lake="/abs/lake", suppression={"path": "no.csv"})
-    assert settings.landing == tmp_path / "in"
-    assert settings.lake == Path("/abs/lake")
-    assert settings.suppression.path == tmp_path / "no.csv"
+def test_relative_paths_in_the_file_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path.parent)
+    path = Path(tmp_path.name, "shop.yaml")
+    lookups = "&two {x: {path: beside.csv, key: k, of: o}, y: {path: '{date}.csv', key: k, of: o}}"
+    sources = f"{{a: {PROFILE | {'lookups': 'HERE'}}, b: {PROFILE | {'lookups': '*two'}}}}"
+    sources = sources.replace("'HERE'", lookups).replace("'*two'", "*two")
+    path.write_text(f"landing: in\nlake: /abs/lake\nsuppression: {{path: no.csv}}\nsources: {sources}\n")
+    settings = load_settings(path)
+    assert (settings.landing, settings.lake) == (path.parent / "in", Path("/abs/lake"))
+    assert settings.suppression
+    assert settings.suppression.path == path.parent / "no.csv"
+    for source in settings.sources.values():
+        assert [lookup.path for lookup in source.lookups.values()] == [
+            str(path.parent / "beside.csv"),
+            "{date}.csv",
+        ]
 
 
 def test_the_environment_beats_the_file_and_leaves_the_rest_of_it(load: Any, monkeypatch: pytest.MonkeyPatch):
@@ -218,14 +227,12 @@ def test_the_environment_beats_the_file_and_leaves_the_rest_of_it(load: Any, mon
     assert (settings.features.window_days, settings.features.returns) == (30, "exclude")
 
 
-def test_an_argument_beats_the_environment(monkeypatch: pytest.MonkeyPatch):
+def test_an_argument_beats_the_environment_in_which_null_is_null(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RETAIL_PIPELINE_LAKE", "elsewhere")
-    assert load_settings(lake=Path("here"), landing=None).lake == Path("here")
-
-
-def test_null_in_the_environment_is_null(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RETAIL_PIPELINE_FEATURES__WINDOW_DAYS", "null")
-    assert load_settings().features.window_days is None
+    settings = load_settings(lake=Path("here"), landing=None)
+    assert (settings.lake, settings.landing) == (Path("here"), Path("data/landing"))
+    assert settings.features.window_days is None
 
 
 @pytest.mark.parametrize(
@@ -267,21 +274,16 @@ def test_the_file_is_the_one_that_the_variable_names(tmp_path: Path, monkeypatch
     assert load_settings().currency is None
 
 
-def test_campaigns_of_ones_own_are_laid_over_the_defaults(load: Any):
-    settings = load(
-        campaigns={"pamper": PAMPER, "win_back": None, "mine": {**PAMPER, "segments": ["Lapsed"]}}
-    )
-    in_force = settings.campaigns_in_force
+def test_campaigns_of_ones_own_are_laid_over_the_defaults_which_follow_a_segmentation(load: Any):
+    mine = {**PAMPER, "segments": ["Lapsed"]}
+    in_force = load(campaigns={"pamper": PAMPER, "win_back": None, "mine": mine}).campaigns_in_force
     assert in_force["pamper"].offer == "concierge"
     assert "win_back" not in in_force
     assert {"mine", "delight"} <= in_force.keys()
     assert load(default_campaigns=None).campaigns_in_force == {}
-
-
-def test_default_campaigns_follow_the_segmentation_they_are_named_after(load: Any):
-    settings = load(segmentations={"mine": {"method": "rfm_grid"}}, default_campaigns="mine")
-    assert {c.segmentation for c in settings.campaigns_in_force.values()} == {"mine"}
-    assert "champions" in settings.campaigns_in_force
+    other = load(segmentations={"mine": {"method": "rfm_grid"}}, default_campaigns="mine").campaigns_in_force
+    assert {c.segmentation for c in other.values()} == {"mine"}
+    assert "champions" in other
 
 
 def test_a_sources_rules_hold_unless_the_shop_says_otherwise(load: Any):
@@ -310,16 +312,12 @@ def test_a_field_of_a_shipped_profile_changes_alone(load: Any, monkeypatch: pyte
     assert found.cleaning.bad_debt_pattern is None
 
 
-def test_a_whole_profile_takes_the_place_of_the_shipped_one_of_its_name(load: Any):
+def test_a_profile_of_a_shipped_name_is_whole_or_a_change_of_that_one(load: Any):
     columns = dict.fromkeys(("invoice_id", "product_id", "quantity", "unit_price", "sold_at"), "X")
     mine = {"source_system": "mine", "columns": columns | {"customer_id": "null"}}
     assert load(sources={"sap_export": mine}).profiles["sap_export"].encoding is None
-
-
-def test_a_change_of_no_shipped_profile_is_refused(load: Any):
-    assert "sources.uci_online.source_system: Field required" in refusal(
-        load, sources={"uci_online": {"replaces": "same_days"}}
-    )
+    said = refusal(load, sources={"uci_online": {"replaces": "same_days"}})
+    assert "sources.uci_online.source_system: Field required" in said
 
 
 def test_yesterday_is_never_after_the_last_day(load: Any):

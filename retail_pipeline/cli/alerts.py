@@ -12,8 +12,8 @@ from retail_pipeline.cli.console import (
     Landing,
     SettingsFile,
     err,
-    expected_errors,
     out,
+    pipeline_of,
     read_settings,
     refuse,
 )
@@ -28,11 +28,10 @@ def try_out(settings: SettingsFile = None) -> None:
     from retail_pipeline.defs.alerts import TRY_OUT, AlertError, targets
     from retail_pipeline.settings import ALERT_URLS
 
-    with expected_errors():
-        try:
-            to = targets(read_settings(settings))
-        except AlertError as error:
-            refuse(str(error))
+    try:
+        to = targets(read_settings(settings))
+    except AlertError as error:
+        refuse(str(error))
     if not to:
         refuse(f"no address is set: name some in {ALERT_URLS}, or a file in the setting alerts.dry_run")
     reached = [(target.shown, target.send(TRY_OUT)) for target in to]
@@ -46,40 +45,36 @@ def list_standing(landing: Landing = None, lake: LakeFolder = None, settings: Se
     """List the problems that stand, what to do, and who was told. Code 1 when there is one that is red."""
     from retail_pipeline.defs.alerts import standing
     from retail_pipeline.defs.instance import open_instance, runs_under_way
-    from retail_pipeline.defs.resources import Pipeline
     from retail_pipeline.lake.alerts_sent import read_told
     from retail_pipeline.planning.alerts import KINDS
 
-    with expected_errors():
-        pipeline = Pipeline(read_settings(settings, landing=landing, lake=lake))
-        with open_instance(pipeline.settings) as instance:
-            now = datetime.now(pipeline.settings.zone)
-            found = standing(pipeline, instance, now, busy=bool(runs_under_way(instance, pipeline))).problems
-        told = read_told(pipeline.lake)
+    pipeline = pipeline_of(settings, landing=landing, lake=lake)
+    with open_instance(pipeline.settings) as instance:
+        now = datetime.now(pipeline.settings.zone)
+        found = standing(pipeline, instance, now, busy=bool(runs_under_way(instance, pipeline))).problems
+    told, colours = read_told(pipeline.lake), []
     for problem in found:
         kind = KINDS[problem.kind]
-        colour = "red" if kind.severity == "failure" else "yellow"
+        colours.append(colour := "red" if kind.severity == "failure" else "yellow")
         known = "told" if problem.key in told else "not told yet"
         out.print(f"[{colour}]{kind.one}[/{colour}] ({known}): {escape(problem.what)}")
         out.print(f"  {escape(problem.remedy)}")
     if not found:
         out.print("no problem stands")
-    raise typer.Exit(1 if any(KINDS[problem.kind].severity == "failure" for problem in found) else 0)
+    raise typer.Exit(1 if "red" in colours else 0)
 
 
 @lake_app.command()
 def adopt(lake: LakeFolder = None, settings: SettingsFile = None) -> None:
     """Make the lake the present Dagster instance's ($DAGSTER_HOME), whosesoever it was."""
     from retail_pipeline.defs.instance import open_instance, owner_of
-    from retail_pipeline.defs.resources import Pipeline
     from retail_pipeline.lake.instance_owner import adopt as take
     from retail_pipeline.lake.lock import writing
 
-    with expected_errors():
-        pipeline = Pipeline(read_settings(settings, lake=lake))
-        with open_instance(pipeline.settings) as instance, writing(pipeline.lake, err.print):
-            owner = owner_of(instance)
-            if owner is None:
-                refuse("this Dagster instance will not last: name another with DAGSTER_HOME")
-            take(pipeline.lake, owner)
+    pipeline = pipeline_of(settings, lake=lake)
+    with open_instance(pipeline.settings) as instance, writing(pipeline.lake, err.print):
+        owner = owner_of(instance)
+        if owner is None:
+            refuse("this Dagster instance will not last: name another with DAGSTER_HOME")
+        take(pipeline.lake, owner)
     out.print(f"the lake {escape(str(pipeline.lake.root))} now belongs to {escape(str(owner))}")

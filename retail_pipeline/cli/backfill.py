@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from retail_pipeline.cli.console import (
+    DAY,
+    DryRun,
     LakeFolder,
     Landing,
     SettingsFile,
     err,
-    expected_errors,
     out,
-    read_settings,
+    pipeline_of,
+    print_failures,
     refuse,
 )
 
@@ -23,25 +25,18 @@ if TYPE_CHECKING:
     from retail_pipeline.defs.resources import Pipeline
     from retail_pipeline.planning.plan import Work
 
-DayOf = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], show_default=False)]
+DayOf = Annotated[datetime, typer.Argument(formats=DAY, show_default=False)]
+TABLES_HELP = "Make up to these, comma-separated, with what they are made from. Default: campaign_lists."
 
 
 def backfill(
     first: DayOf,
     last: DayOf,
-    tables: Annotated[
-        str | None,
-        typer.Option(
-            help="Make up to these, comma-separated, with what they are made from. Default: campaign_lists.",
-            show_default=False,
-        ),
-    ] = None,
+    tables: Annotated[str | None, typer.Option(help=TABLES_HELP, show_default=False)] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Make the days again though they are up to date.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and its cost; do nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     landing: Landing = None,
     lake: LakeFolder = None,
     settings: SettingsFile = None,
@@ -52,43 +47,38 @@ def backfill(
     """
     from retail_pipeline.cli.status import progress
     from retail_pipeline.defs.instance import open_instance
-    from retail_pipeline.defs.resources import Pipeline
     from retail_pipeline.defs.run_plan import carry_out, look
     from retail_pipeline.planning.pieces import Goal
-    from retail_pipeline.planning.plan import RANGE_TABLES
 
-    with expected_errors():
-        chosen = read_settings(settings, landing=landing, lake=lake)
-        span = _span(Pipeline(chosen), first.date(), last.date())
-        goal = Goal(span[1], span[0], table := _last_table(tables), again)
-        if dry_run:
-            _print_plan(Pipeline(chosen), look(Pipeline(chosen), goal), table)
-            return
-        with (
-            progress(err, {"snapshots": table}) as (on_layer, on_made),
-            open_instance(chosen) as instance,
-        ):
-            pipeline = Pipeline(chosen, on_made)
-            outcome = carry_out(
-                pipeline,
-                instance,
-                lambda: goal,
-                lambda goal: _print_plan(pipeline, look(pipeline, goal), table),
-                on_layer,
-                err.print,
-            )
-        made = RANGE_TABLES[: RANGE_TABLES.index(table) + 1]
-        held = _without_lists(pipeline, *span) if "campaign_lists" in made else []
-    for failure in outcome.failures:
-        err.print(f"[red]failed[/red] {escape(failure)}")
+    pipeline = pipeline_of(settings, landing=landing, lake=lake)
+    begin, end = _span(pipeline, first.date(), last.date())
+    goal = Goal(end, begin, table := _last_table(tables), again)
+    if dry_run:
+        _print_plan(pipeline, look(pipeline, goal), table)
+        return
+    with (
+        progress(err, table) as (on_layer, on_made),
+        open_instance(pipeline.settings) as instance,
+    ):
+        pipeline = replace(pipeline, on_made=on_made)
+        failures = carry_out(
+            pipeline,
+            instance,
+            lambda: goal,
+            lambda goal: _print_plan(pipeline, look(pipeline, goal), table),
+            on_layer,
+            err.print,
+        ).failures
+    held = _without_lists(pipeline, begin, end) if table == "campaign_lists" else []
+    print_failures(failures)
     if held:
         out.print(
             f"[red]no lists[/red] on {len(held):,} days, {held[0]} to {held[-1]}: a day of their last 7 is "
             "held or not made; `retail-pipeline status` says why"
         )
-    if not outcome.failures:
-        out.print(f"up to date from {span[0]} to {span[1]}")
-    raise typer.Exit(1 if outcome.failures or held else 0)
+    if not failures:
+        out.print(f"up to date from {begin} to {end}")
+    raise typer.Exit(1 if failures or held else 0)
 
 
 def _span(pipeline: Pipeline, first: date, last: date) -> tuple[date, date]:
@@ -117,23 +107,15 @@ def _print_plan(pipeline: Pipeline, work: Work, table: str) -> None:
     from retail_pipeline.lake.partitions import bytes_a_row
     from retail_pipeline.planning.costs import cost_of
     from retail_pipeline.planning.plan import RANGE_TABLES
+    from retail_pipeline.planning.reconciliation import counted
 
     if not work:
         out.print("everything is up to date")
         return
-    parts = {
-        "lands": [(len(work.files), "file")],
-        "makes": [
-            (len(work.days), "day"),
-            (len(work.months), "month"),
-            (len(work.snapshots), "snapshot"),
-        ],
-    }
-    said = [
-        f"{verb} " + ", ".join(f"{n:,} {what}{'s' if n > 1 else ''}" for n, what in counts if n)
-        for verb, counts in parts.items()
-        if any(n for n, _ in counts)
-    ]
+    made = {"day": work.days, "month": work.months, "snapshot": work.snapshots}
+    makes = ", ".join(counted(len(parts), what) for what, parts in made.items() if parts)
+    said = [f"lands {counted(len(work.files), 'file')}"] if work.files else []
+    said += [f"makes {makes}"] if makes else []
     state = pipeline.state()
     sizes = {name: bytes_a_row(pipeline.lake, state.partitions(name)) for name in RANGE_TABLES}
     known = {name: size for name, size in sizes.items() if size is not None}

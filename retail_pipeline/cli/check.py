@@ -8,13 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from retail_pipeline.ingest.listing import LandingError, list_files
-from retail_pipeline.lake.partitions import (
-    Lake,
-    LakeError,
-    contents,
-    entries,
-    manifests,
-)
+from retail_pipeline.lake.partitions import Lake, LakeError, contents, entries, manifests
 from retail_pipeline.lake.records import KINDS, records
 from retail_pipeline.lake.set_aside import apart, raw_path
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed

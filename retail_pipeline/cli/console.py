@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -12,10 +12,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
+from typer.core import TyperGroup
 
 from retail_pipeline.planning.masking import plain
 
 if TYPE_CHECKING:
+    from retail_pipeline.defs.resources import Pipeline
     from retail_pipeline.settings import Settings
 
 
@@ -23,7 +25,6 @@ class _Plain(Console):
     """A console on which no text from outside, such as a file's name, can steer the terminal."""
 
     def render_str(self, text: str, **style: Any) -> Text:
-        """See ``rich.console.Console``."""
         return super().render_str(plain(text), **style)
 
 
@@ -36,17 +37,34 @@ SettingsFile = Annotated[
 ]
 Landing = Annotated[Path | None, typer.Option(help="Folder with the shop's files.", show_default=False)]
 LakeFolder = Annotated[Path | None, typer.Option("--lake", help="Folder of the tables.", show_default=False)]
-Day = Annotated[
-    datetime | None,
-    typer.Option("--through", formats=["%Y-%m-%d"], help="Last day to make. Default: yesterday."),
+DAY = ["%Y-%m-%d"]
+Through = Annotated[
+    datetime | None, typer.Option("--through", formats=DAY, help="Last day to make. Default: yesterday.")
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and its cost; do nothing.")]
+By = Annotated[str, typer.Option(envvar="USER", help="Who decides.")]
+
+
+def pipeline_of(settings: Path | None, **overrides: Any) -> Pipeline:
+    """The pipeline under the settings, with the options that were given laid over them."""
+    from retail_pipeline.defs.resources import Pipeline
+
+    return Pipeline(read_settings(settings, **overrides))
 
 
 def read_settings(path: Path | None, **overrides: Any) -> Settings:
-    """The settings, with the options that were given laid over them."""
     from retail_pipeline.settings import load_settings
 
     return load_settings(path, **overrides)
+
+
+class Command(TyperGroup):
+    """The whole command."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it; every error that a user can mend is said without a traceback."""
+        with expected_errors():
+            return super().invoke(ctx)
 
 
 @contextmanager
@@ -64,6 +82,11 @@ def expected_errors() -> Iterator[None]:
     except (LandingError, LakeError, EngineError) as error:
         err.print(f"[red]error[/red] {escape(str(error))}")
         raise typer.Exit(1) from error
+
+
+def print_failures(failures: Iterable[str]) -> None:
+    for failure in failures:
+        err.print(f"[red]failed[/red] {escape(failure)}")
 
 
 def refuse(message: str) -> NoReturn:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -30,6 +31,8 @@ from retail_pipeline.settings import Settings, recipe
 from retail_pipeline.tables import TABLES
 
 Row = Mapping[str, Any]
+# what stands of a customer's day
+COUNTS, AMOUNTS = ("orders", "lines", "units"), ("gross_amount", "returned_amount", "net_amount")
 
 _DAYS = "select * from customer_days where customer_id = $customer order by date"
 _LINES = """
@@ -89,14 +92,9 @@ class _Search:
         return Lake(self.settings.lake)
 
     def rows(self, sql: str, table: str, partitions: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
-        """The customer's rows in some partitions of a table."""
         paths = [self.lake.data(table, keys) for keys in partitions]
-        if not paths:
-            return []
-        found: list[dict[str, Any]] = self.engine.run(
-            sql, {table: paths}, customer=self.customer, pattern=self.as_a_field
-        ).to_pylist()
-        return found
+        asked = {"customer": self.customer, "pattern": self.as_a_field}
+        return list(self.engine.run(sql, {table: paths}, **asked).to_pylist()) if paths else []
 
     @property
     def as_a_field(self) -> str:
@@ -144,13 +142,10 @@ def _looked_up(settings: Settings, state: State, customer: str, day: date) -> Ex
 
 
 def _not_made(state: State, day: date) -> str:
-    earlier, later = (
-        [d for d in state["rfm_features"] if d < day],
-        [d for d in state["rfm_features"] if d > day],
-    )
-    nearest = [str(d) for d in (max(earlier, default=None), min(later, default=None)) if d]
     if state.first_day is None or day < state.first_day:
         return f"{day} is before the first delivery, {state.first_day or 'of which there is none'}"
+    made = sorted(state["rfm_features"])
+    nearest = [str(d) for d in (*[d for d in made if d < day][-1:], *[d for d in made if d > day][:1])]
     return (
         f"the snapshot of {day} is not made; the nearest made are {' and '.join(nearest) or 'none'}; "
         f"`retail-pipeline run --through {day}` makes it"
@@ -172,25 +167,23 @@ def _explained(search: _Search) -> Explanation | None:
         for source_id, landed in state.counting.items()
         if landed.counts["unreadable"] and (not landed.parts or min(landed.parts) <= day)
     ]
+    of_day = {"snapshot_date": str(day)}
+
+    def named(table: str, key: str) -> list[dict[str, str]]:
+        return [of_day | {key: name} for name in state[table].get(day, {})]
+
     days = search.rows(_DAYS, "customer_days", ({"date": d} for d in counted))
     lines = search.rows(_LINES, "transactions", ({"date": d} for d in made))
     refused = search.rows(_REFUSED, "rejected_rows", ({"date": d} for d in made))
     unreadable = search.rows(_UNREADABLE, "unreadable_rows", ({"file": s} for s in delivered))
-    of_day = {"snapshot_date": str(day)}
     features = search.rows(_FEATURES, "rfm_features", [of_day])
     if not (days or lines or refused or unreadable or features):
         return None
-    segments = search.rows(
-        _SEGMENTS,
-        "segment_assignments",
-        (of_day | {"segmentation": name} for name in state["segment_assignments"].get(day, {})),
-    )
-    lists = search.rows(
-        _LISTS,
-        "campaign_lists",
-        (of_day | {"campaign": name} for name in state["campaign_lists"].get(day, {})),
-    )
-    paths = _paths(search, {row["source_id"] for row in (*lines, *refused, *unreadable)})
+    segments = search.rows(_SEGMENTS, "segment_assignments", named("segment_assignments", "segmentation"))
+    lists = search.rows(_LISTS, "campaign_lists", named("campaign_lists", "campaign"))
+    sources = sorted({row["source_id"] for row in (*lines, *refused, *unreadable)})
+    landed = search.rows(_FILES, "landed_files", ({"file": source_id} for source_id in sources))
+    paths = {row["source_id"]: row["path"] for row in landed}
     objection = _objection(search)
     return Explanation(
         customer_id=search.customer,
@@ -204,13 +197,16 @@ def _explained(search: _Search) -> Explanation | None:
         days=[_day(search, row) for row in days],
         left_out_days=_left_out(search, lines, set(counted)),
         files=_files(paths, lines, refused, unreadable),
-        rejected_rows=[_in_file(row, paths) for row in refused],
-        unreadable_rows=[_in_file(row, paths) for row in unreadable],
+        rejected_rows=[{"path": paths[row["source_id"]], **row} for row in refused],
+        unreadable_rows=[{"path": paths[row["source_id"]], **row} for row in unreadable],
     )
 
 
+def _only(row: Row, *names: str) -> dict[str, Any]:
+    return {name: row[name] for name in names}
+
+
 def _notes(search: _Search, in_snapshot: bool, against_lists: str | None) -> Iterator[str]:
-    """What a reader must know before relying on the rest."""
     day = search.day
     again = f"`retail-pipeline run --through {day}` makes it anew"
     if _is_stale(search):
@@ -244,8 +240,7 @@ def _described(row: Row) -> dict[str, Row]:
 
 def _segment(search: _Search, row: Row) -> Row:
     kept = ("segmentation", "segment", "score", "reason", "previous_segment", "segment_since")
-    model = _model(search, row["segmentation"], row["model_month"])
-    return {**{name: row[name] for name in kept}, "model": model}
+    return _only(row, *kept) | {"model": _model(search, row["segmentation"], row["model_month"])}
 
 
 def _model(search: _Search, segmentation: str, source: str) -> Row:
@@ -267,11 +262,10 @@ def _model(search: _Search, segmentation: str, source: str) -> Row:
         raise LakeError(
             f"{file(source)} cannot be read ({error.strerror}): `retail-pipeline check` says how to mend it"
         ) from error
-    earlier = [
-        month for month in sorted(search.state["segmentation_models"], reverse=True) if month <= source
-    ]
-    same = takewhile(lambda month: file(month).exists() and file(month).read_bytes() == content, earlier)
-    since = min(same)
+    earlier = sorted((m for m in search.state["segmentation_models"] if m <= source), reverse=True)
+    since = min(
+        takewhile(lambda month: file(month).exists() and file(month).read_bytes() == content, earlier)
+    )
     return {
         "month": source,
         "in_force_since": since,
@@ -281,10 +275,10 @@ def _model(search: _Search, segmentation: str, source: str) -> Row:
 
 
 def _on_list(search: _Search, row: Row) -> Row:
-    kept = ("campaign", "segment", "arm", "rank", "offer", "channel", "reason")
     manifest = search.state["campaign_lists"][search.day][row["campaign"]]
-    path = search.lake.data("campaign_lists", manifest.partition)
-    return {**{name: row[name] for name in kept}, "customers": manifest.rows, "path": str(path)}
+    path = str(search.lake.data("campaign_lists", manifest.partition))
+    kept = _only(row, "campaign", "segment", "arm", "rank", "offer", "channel", "reason")
+    return kept | {"customers": manifest.rows, "path": path}
 
 
 def _objection(search: _Search) -> str | None:
@@ -321,29 +315,23 @@ def _why_on_none(search: _Search, segments: Sequence[Row], objection: str | None
 def _day(search: _Search, row: Row) -> Row:
     window = search.settings.features.window_days
     in_window = window is None or row["date"] > search.day - timedelta(days=window)
-    kept = ("date", "orders", "lines", "units", "gross_amount", "returned_amount", "net_amount")
-    return {**{name: row[name] for name in kept}, "in_window": in_window}
+    return _only(row, "date", *COUNTS, *AMOUNTS) | {"in_window": in_window}
 
 
 def _left_out(search: _Search, lines: Sequence[Row], counted: set[str]) -> list[Row]:
-    """The days with lines of the customer that the snapshot does not count, and why."""
-    out: dict[date, int] = {}
+    out = Counter[date]()
     for row in lines:
         if str(row["date"]) not in counted:
-            out[row["date"]] = out.get(row["date"], 0) + row["lines"]
-    held = {day for day in out if search.state.is_held(day)}
-    return [{"date": d, "lines": n, "why": "held" if d in held else "not made"} for d, n in out.items()]
-
-
-def _paths(search: _Search, source_ids: Iterable[str]) -> Mapping[str, str]:
-    found = search.rows(_FILES, "landed_files", ({"file": source_id} for source_id in sorted(source_ids)))
-    return {row["source_id"]: row["path"] for row in found}
+            out[row["date"]] += row["lines"]
+    return [
+        {"date": d, "lines": n, "why": "held" if search.state.is_held(d) else "not made"}
+        for d, n in out.items()
+    ]
 
 
 def _files(
     paths: Mapping[str, str], lines: Sequence[Row], refused: Sequence[Row], unreadable: Sequence[Row]
 ) -> list[Row]:
-    """The files that hold lines of the customer, and how many of each kind."""
     return [
         {
             "path": path,
@@ -354,10 +342,6 @@ def _files(
         }
         for source_id, path in paths.items()
     ]
-
-
-def _in_file(row: Row, paths: Mapping[str, str]) -> Row:
-    return {"path": paths[row["source_id"]], **row}
 
 
 def as_json(explanation: Explanation) -> str:

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from retail_pipeline.cli.explain import Explanation, Row
+from retail_pipeline.cli.explain import AMOUNTS, COUNTS, Explanation, Row
 from retail_pipeline.planning.inputs import BOOTSTRAP, SAME_SNAPSHOT
 
 MOST_ROWS = 12
@@ -39,14 +39,24 @@ def print_explanation(console: Console, found: Explanation) -> None:
     if found.days:
         show(f"days the features are made from: {len(found.days):,}", _days(found))
     if found.left_out_days:
-        show("days left out", _left_out(found.left_out_days))
+        out = [[str(row["date"]), f"{row['lines']:,}", row["why"]] for row in found.left_out_days]
+        show("days left out", _table(("date", "lines>", "why"), out))
     if found.files:
-        show(f"files with lines of the customer: {len(found.files):,}", _files(found.files))
+        headers = ("file", "source_id", "lines>", "rejected>", "unreadable>")
+        counts = ("lines", "rejected", "unreadable")
+        files = [[r["path"], r["source_id"], *(f"{r[name]:,}" for name in counts)] for r in found.files]
+        show(f"files with lines of the customer: {len(files):,}", _table(headers, files))
     if found.rejected_rows:
-        show(f"rejected rows: {len(found.rejected_rows):,}", _rejected(found.rejected_rows))
+        headers = ("date", "file", "invoice", "product", "refused by")
+        rejected = [
+            [str(r["date"]), _place(r), r["invoice_id"] or "", r["product_id"] or "", ", ".join(r["reasons"])]
+            for r in found.rejected_rows
+        ]
+        show(f"rejected rows: {len(rejected):,}", _table(headers, rejected))
     if found.unreadable_rows:
-        title = f"unreadable rows with the id as a field: {len(found.unreadable_rows):,}"
-        show(title, _unreadable(found.unreadable_rows))
+        unreadable = [[_place(row), "; ".join(row["reasons"])] for row in found.unreadable_rows]
+        title = f"unreadable rows with the id as a field: {len(unreadable):,}"
+        show(title, _table(("file", "why"), unreadable))
 
 
 def _features(found: Explanation) -> RenderableType:
@@ -112,42 +122,15 @@ def _table(
 
 
 def _days(found: Explanation) -> RenderableType:
-    counts, amounts = ("orders", "lines", "units"), ("gross_amount", "returned_amount", "net_amount")
-
     def cells(row: Row) -> list[str]:
-        return [*(f"{Decimal(row[n]).normalize():,f}" for n in counts), *(_shown(row[n]) for n in amounts)]
+        counts = [f"{Decimal(row[name]).normalize():,f}" for name in COUNTS]
+        return [*counts, *(_shown(row[name]) for name in AMOUNTS)]
 
     rows = [[str(row["date"]), *cells(row), "yes" if row["in_window"] else "no"] for row in found.days]
-    sums = {name: sum((row[name] for row in found.days), Decimal()) for name in (*counts, *amounts)}
+    sums = {name: sum((row[name] for row in found.days), Decimal()) for name in (*COUNTS, *AMOUNTS)}
     gross = f"gross {found.currency}>" if found.currency else "gross>"
     headers = ("date", "orders>", "lines>", "units>", gross, "returned>", "net>", "in window")
     return _table(headers, rows, ["in all", *cells(sums), ""])
-
-
-def _left_out(days: Sequence[Row]) -> RenderableType:
-    return _table(("date", "lines>", "why"), [[str(d["date"]), f"{d['lines']:,}", d["why"]] for d in days])
-
-
-def _files(files: Sequence[Row]) -> RenderableType:
-    counts = ("lines", "rejected", "unreadable")
-    rows = [[row["path"], row["source_id"], *(f"{row[name]:,}" for name in counts)] for row in files]
-    return _table(("file", "source_id", *(f"{name}>" for name in counts)), rows)
-
-
-def _rejected(rows: Sequence[Row]) -> RenderableType:
-    headers = ("date", "file", "invoice", "product", "refused by")
-    return _table(
-        headers,
-        [
-            [str(row["date"]), _place(row), *(row[n] or "" for n in ("invoice_id", "product_id")), reasons]
-            for row in rows
-            for reasons in [", ".join(row["reasons"])]
-        ],
-    )
-
-
-def _unreadable(rows: Sequence[Row]) -> RenderableType:
-    return _table(("file", "why"), [[_place(row), "; ".join(row["reasons"])] for row in rows])
 
 
 def _place(row: Row) -> str:

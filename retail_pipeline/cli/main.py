@@ -5,6 +5,7 @@ Exit codes: 0 all is well, 1 something failed or waits for a person, 2 the call 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,13 +17,18 @@ from retail_pipeline.cli.alerts import lake_app
 from retail_pipeline.cli.backfill import backfill
 from retail_pipeline.cli.campaigns import app as campaigns
 from retail_pipeline.cli.console import (
-    Day,
+    DAY,
+    By,
+    Command,
+    DryRun,
     LakeFolder,
     Landing,
     SettingsFile,
+    Through,
     err,
-    expected_errors,
     out,
+    pipeline_of,
+    print_failures,
     read_settings,
     refuse,
 )
@@ -37,25 +43,27 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="retail-pipeline",
     help="A shop's transaction files in; history, RFM features, segments and campaign lists out.",
+    cls=Command,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-
 days = typer.Typer(help="Decide about days that a check holds.", no_args_is_help=True)
 app.command()(backfill)
-app.add_typer(datasets, name="datasets")
-app.add_typer(days, name="days")
-app.add_typer(alerts, name="alerts")
-app.add_typer(lake_app, name="lake")
-app.add_typer(models, name="model")
-app.add_typer(campaigns, name="campaigns")
-app.add_typer(quarantine, name="quarantine")
-app.add_typer(sources, name="sources")
+for name, nouns in {
+    "datasets": datasets,
+    "days": days,
+    "alerts": alerts,
+    "lake": lake_app,
+    "model": models,
+    "campaigns": campaigns,
+    "quarantine": quarantine,
+    "sources": sources,
+}.items():
+    app.add_typer(nouns, name=name)
 
 
 def main() -> None:
-    """Run the command."""
     app()
 
 
@@ -63,10 +71,8 @@ def main() -> None:
 def run(
     landing: Landing = None,
     lake: LakeFolder = None,
-    through: Day = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and its cost; do nothing.")
-    ] = False,
+    through: Through = None,
+    dry_run: DryRun = False,
     settings: SettingsFile = None,
 ) -> None:
     """Land what is new and bring everything up to date, to the last day's segments and campaign lists.
@@ -76,78 +82,66 @@ def run(
     """
     from retail_pipeline.cli.status import print_plan, print_summary, progress
     from retail_pipeline.defs.instance import open_instance
-    from retail_pipeline.defs.resources import Pipeline
     from retail_pipeline.defs.run_plan import bring_up_to_date
     from retail_pipeline.ingest.listing import list_settled
     from retail_pipeline.planning.costs import cost_of
     from retail_pipeline.planning.plan import plan
 
-    with expected_errors():
-        chosen = read_settings(settings, landing=landing, lake=lake)
-        if dry_run:
-            pipeline = Pipeline(chosen)
-            list_settled(chosen.landing, chosen.arrival, pipeline.lake, err.print)
-            state = pipeline.state(tuple(pipeline.listing().files))
-            work = plan(state, pipeline.recipe, _last_day(pipeline, through))
-            print_plan(out, work, cost_of(state, pipeline.recipe, work))
-            return
-        with progress(err) as (on_layer, on_made), open_instance(chosen) as instance:
-            pipeline = Pipeline(chosen, on_made)
-            outcome = bring_up_to_date(
-                pipeline, instance, lambda: _last_day(pipeline, through), on_layer, err.print
-            )
-        last = _last_day(pipeline, through)
-        blocked = print_summary(out, pipeline, last, not outcome.runs, outcome.days)
-    for failure in outcome.failures:
-        err.print(f"[red]failed[/red] {escape(failure)}")
+    pipeline = pipeline_of(settings, landing=landing, lake=lake)
+    if dry_run:
+        list_settled(pipeline.settings.landing, pipeline.settings.arrival, pipeline.lake, err.print)
+        state = pipeline.state(tuple(pipeline.listing().files))
+        work = plan(state, pipeline.recipe, _last_day(pipeline, through))
+        print_plan(out, work, cost_of(state, pipeline.recipe, work))
+        return
+    with progress(err) as (on_layer, on_made), open_instance(pipeline.settings) as instance:
+        pipeline = replace(pipeline, on_made=on_made)
+        outcome = bring_up_to_date(
+            pipeline, instance, lambda: _last_day(pipeline, through), on_layer, err.print
+        )
+    blocked = print_summary(out, pipeline, _last_day(pipeline, through), not outcome.runs, outcome.days)
+    print_failures(outcome.failures)
     raise typer.Exit(1 if outcome.failures or blocked else 0)
 
 
 @app.command()
 def report(
     day: Annotated[
-        datetime | None,
-        typer.Argument(formats=["%Y-%m-%d"], help="The day. Default: the last with segments."),
+        datetime | None, typer.Argument(formats=DAY, help="The day. Default: the last with segments.")
     ] = None,
     lake: LakeFolder = None,
     settings: SettingsFile = None,
 ) -> None:
     """Make a day's report (`run` makes the last day's): one HTML page, from disk or as an attachment."""
     from retail_pipeline.defs.instance import open_instance
-    from retail_pipeline.defs.resources import Pipeline
     from retail_pipeline.defs.run_plan import make_report
     from retail_pipeline.tables import TABLES
 
-    with expected_errors():
-        pipeline = Pipeline(read_settings(settings, lake=lake))
-        made = sorted(pipeline.state()["segment_assignments"])
-        wanted = day.date() if day else max(made, default=pipeline.settings.first_day)
-        if wanted not in made:
-            refuse(f"{wanted} has no segments yet: `retail-pipeline run --through {wanted}` makes them")
-        with open_instance(pipeline.settings) as instance:
-            failures = make_report(pipeline, instance, wanted, err.print)
-    for failure in failures:
-        err.print(f"[red]failed[/red] {escape(failure)}")
+    pipeline = pipeline_of(settings, lake=lake)
+    made = sorted(pipeline.state()["segment_assignments"])
+    wanted = day.date() if day else max(made, default=pipeline.settings.first_day)
+    if wanted not in made:
+        refuse(f"{wanted} has no segments yet: `retail-pipeline run --through {wanted}` makes them")
+    with open_instance(pipeline.settings) as instance:
+        failures = make_report(pipeline, instance, wanted, err.print)
+    print_failures(failures)
     if not failures:
-        out.print(
-            str(pipeline.lake.partition("report", {"snapshot_date": str(wanted)}) / TABLES["report"].file)
-        )
+        folder = pipeline.lake.partition("report", {"snapshot_date": str(wanted)})
+        out.print(str(folder / TABLES["report"].file))
     raise typer.Exit(1 if failures else 0)
 
 
 @app.command()
 def status(
-    landing: Landing = None, lake: LakeFolder = None, through: Day = None, settings: SettingsFile = None
+    landing: Landing = None, lake: LakeFolder = None, through: Through = None, settings: SettingsFile = None
 ) -> None:
     """Say what there is, what is stale, what failed and why."""
     from retail_pipeline.cli.status import print_status
     from retail_pipeline.defs.instance import open_instance
-    from retail_pipeline.defs.resources import Pipeline
 
-    with expected_errors():
-        pipeline = Pipeline(read_settings(settings, landing=landing, lake=lake))
-        with open_instance(pipeline.settings) as instance:
-            well = print_status(out, pipeline, instance, _last_day(pipeline, through))
+    pipeline = pipeline_of(settings, landing=landing, lake=lake)
+    with open_instance(pipeline.settings) as instance:
+        well = print_status(out, pipeline, instance, _last_day(pipeline, through))
     raise typer.Exit(0 if well else 1)
 
 
@@ -156,9 +150,7 @@ def check(landing: Landing = None, lake: LakeFolder = None, settings: SettingsFi
     """Examine settings, folders and every partition of the lake: what is wrong and what to do."""
     from retail_pipeline.cli.check import problems
 
-    with expected_errors():
-        chosen = read_settings(settings, landing=landing, lake=lake)
-        found = list(problems(chosen))
+    found = list(problems(read_settings(settings, landing=landing, lake=lake)))
     for problem in found:
         out.print(f"[red]✗[/red] {escape(problem)}")
     if not found:
@@ -169,7 +161,7 @@ def check(landing: Landing = None, lake: LakeFolder = None, settings: SettingsFi
 @app.command()
 def explain(
     customer: Annotated[str, typer.Argument(help="The customer's id.")],
-    day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="A day whose snapshot is made.")],
+    day: Annotated[datetime, typer.Argument(formats=DAY, help="A day whose snapshot is made.")],
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     lake: LakeFolder = None,
     settings: SettingsFile = None,
@@ -179,11 +171,10 @@ def explain(
     from retail_pipeline.cli.explain import explain as look_up
     from retail_pipeline.cli.explanation import print_explanation
 
-    with expected_errors():
-        try:
-            found = look_up(read_settings(settings, lake=lake), customer, day.date())
-        except ExplainError as error:
-            refuse(str(error))
+    try:
+        found = look_up(read_settings(settings, lake=lake), customer, day.date())
+    except ExplainError as error:
+        refuse(str(error))
     if json:
         typer.echo(as_json(found))
     else:
@@ -192,28 +183,25 @@ def explain(
 
 @days.command()
 def release(
-    day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="The held day.")],
+    day: Annotated[datetime, typer.Argument(formats=DAY, help="The held day.")],
     why: Annotated[str, typer.Option(help="Why its rows may be used all the same; kept with the lake.")],
-    by: Annotated[str, typer.Option(envvar="USER", help="Who decides.")] = "unknown",
+    by: By = "unknown",
     lake: LakeFolder = None,
     settings: SettingsFile = None,
 ) -> None:
     """Use a held day's rows all the same. The decision holds for these rows; other rows are checked anew."""
-    from retail_pipeline.defs.resources import Pipeline
     from retail_pipeline.lake.lock import writing
     from retail_pipeline.lake.records import record
     from retail_pipeline.planning.decisions import DayRelease
 
-    with expected_errors():
-        pipeline = Pipeline(read_settings(settings, lake=lake))
-        wanted = day.date()
-        with writing(pipeline.lake, err.print):
-            state = pipeline.state()
-            if not state.is_held(wanted):
-                held = ", ".join(map(str, state.held_days(date.min, date.max))) or "none"
-                refuse(f"{wanted} is not held; held days: {held}")
-            content = state["transactions"][wanted].content
-            path = record(pipeline.lake, DayRelease(day=wanted, content=content, why=why, by=by))
+    pipeline, wanted = pipeline_of(settings, lake=lake), day.date()
+    with writing(pipeline.lake, err.print):
+        state = pipeline.state()
+        if not state.is_held(wanted):
+            held = ", ".join(map(str, state.held_days(date.min, date.max))) or "none"
+            refuse(f"{wanted} is not held; held days: {held}")
+        content = state["transactions"][wanted].content
+        path = record(pipeline.lake, DayRelease(day=wanted, content=content, why=why, by=by))
     out.print(f"{wanted} is released ({path}); `retail-pipeline run` now makes what waited for it")
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table as Grid
 
 from retail_pipeline.cli.console import (
+    By,
     LakeFolder,
     Landing,
     SettingsFile,
     err,
-    expected_errors,
     out,
-    read_settings,
+    pipeline_of,
     refuse,
 )
 
@@ -31,14 +31,12 @@ DONE = {"accept": "accepted", "replace": "takes the place of what it repeats", "
 File = Annotated[str, typer.Argument(help="The file: its path in landing, or the beginning of its id.")]
 Files = Annotated[list[str], typer.Argument(help="The files: paths in landing, or beginnings of ids.")]
 Why = Annotated[str, typer.Option(help="Why; kept with the lake.")]
-By = Annotated[str, typer.Option(envvar="USER", help="Who decides.")]
 
 
 @app.command("list")
 def list_waiting(landing: Landing = None, lake: LakeFolder = None, settings: SettingsFile = None) -> None:
     """List the files that wait, and why."""
-    with expected_errors():
-        state = _state(_pipeline(settings, landing, lake))
+    state = _state(pipeline_of(settings, landing=landing, lake=lake))
     if not state.quarantined:
         out.print("no file is in quarantine")
         return
@@ -51,26 +49,26 @@ def list_waiting(landing: Landing = None, lake: LakeFolder = None, settings: Set
 @app.command()
 def show(file: File, landing: Landing = None, lake: LakeFolder = None, settings: SettingsFile = None) -> None:
     """Show what is known of a file that waits: its rows, what is wrong with them, what can be done."""
-    with expected_errors():
-        pipeline = _pipeline(settings, landing, lake)
-        state = _state(pipeline)
-        source_id = _find(state, file, set(state.quarantined))
-        out.print(f"{escape(_path(state, source_id))} ({source_id})")
-        out.print(f"why: {escape(state.quarantined[source_id])}")
-        if source_id in state.refused:
-            out.print(
-                "nothing of it was taken. Mend the file and deliver it again under its name, or mend the "
-                "profile (`retail-pipeline sources try` helps); "
-                f"`retail-pipeline quarantine retry {source_id}` tries it as it is"
-            )
-            return
-        counts = state.landed[source_id].counts
-        out.print(f"rows: {counts['rows_read']:,} read, {counts['unreadable']:,} of them unreadable")
-        for row in _unreadable(pipeline, source_id, counts["unreadable"]):
-            out.print(f"  row {row['source_row']}: {escape('; '.join(row['reasons']))}")
-        for other, overlap in state.landed[source_id].arrival.overlaps.items():
-            name = escape(_path(state, other))
-            out.print(f"shares {overlap.lines:,} of {overlap.of:,} lines with {name} ({other})")
+    pipeline = pipeline_of(settings, landing=landing, lake=lake)
+    state = _state(pipeline)
+    source_id = _find(state, file, state.quarantined)
+    out.print(f"{escape(_path(state, source_id))} ({source_id})")
+    out.print(f"why: {escape(state.quarantined[source_id])}")
+    if source_id in state.refused:
+        out.print(
+            "nothing of it was taken. Mend the file and deliver it again under its name, or mend the "
+            "profile (`retail-pipeline sources try` helps); "
+            f"`retail-pipeline quarantine retry {source_id}` tries it as it is"
+        )
+        return
+    landed = state.landed[source_id]
+    unreadable = landed.counts["unreadable"]
+    out.print(f"rows: {landed.counts['rows_read']:,} read, {unreadable:,} of them unreadable")
+    for row in _unreadable(pipeline, source_id) if unreadable else ():
+        out.print(f"  row {row['source_row']}: {escape('; '.join(row['reasons']))}")
+    for other, overlap in landed.arrival.overlaps.items():
+        name = escape(_path(state, other))
+        out.print(f"shares {overlap.lines:,} of {overlap.of:,} lines with {name} ({other})")
     out.print(
         f"`retail-pipeline quarantine accept {source_id} --why …` lets its readable rows count, beside those "
         "of other files; `replace` lets them take the place of those that it repeats; `reject` leaves "
@@ -89,7 +87,7 @@ def accept(
     settings: SettingsFile = None,
 ) -> None:
     """Let the readable rows of files count, whatever stands against them, beside those of other files."""
-    _decide(_pipeline(settings, landing, lake), files, "accept", why, by)
+    _decide(pipeline_of(settings, landing=landing, lake=lake), files, "accept", why, by)
 
 
 @app.command()
@@ -102,7 +100,7 @@ def replace(
     settings: SettingsFile = None,
 ) -> None:
     """Let files count, and on the days on which they repeat other files take the place of those."""
-    _decide(_pipeline(settings, landing, lake), files, "replace", why, by)
+    _decide(pipeline_of(settings, landing=landing, lake=lake), files, "replace", why, by)
 
 
 @app.command()
@@ -116,7 +114,7 @@ def reject(
     settings: SettingsFile = None,
 ) -> None:
     """Leave files out for good, in quarantine or not; of a file of which only days wait, these days."""
-    _decide(_pipeline(settings, landing, lake), files, "reject", why, by, whole)
+    _decide(pipeline_of(settings, landing=landing, lake=lake), files, "reject", why, by, whole)
 
 
 @app.command()
@@ -129,16 +127,13 @@ def retry(
     from retail_pipeline.planning.arrivals import Refusal
     from retail_pipeline.planning.decisions import FileDecision
 
-    with expected_errors():
-        pipeline = _pipeline(settings, landing, lake)
-        with writing(pipeline.lake, err.print):
-            state = _state(pipeline)
-            for source_id in [_find(state, file, _decidable(state)) for file in files]:
-                for kind in (Refusal, FileDecision):
-                    forget(pipeline.lake, kind, source_id)
-                out.print(
-                    f"{escape(_path(state, source_id))}: the next `retail-pipeline run` looks at it anew"
-                )
+    pipeline = pipeline_of(settings, landing=landing, lake=lake)
+    with writing(pipeline.lake, err.print):
+        state = _state(pipeline)
+        for source_id in [_find(state, file, _decidable(state)) for file in files]:
+            for kind in (Refusal, FileDecision):
+                forget(pipeline.lake, kind, source_id)
+            out.print(f"{escape(_path(state, source_id))}: the next `retail-pipeline run` looks at it anew")
 
 
 def _decide(
@@ -148,25 +143,23 @@ def _decide(
     from retail_pipeline.lake.records import record
     from retail_pipeline.planning.decisions import FileDecision
 
-    with expected_errors(), writing(pipeline.lake, err.print):
+    with writing(pipeline.lake, err.print):
         state = _state(pipeline)
         among = _decidable(state) | (state.counting.keys() if verdict == "reject" else set())
-        chosen = [_find(state, file, among) for file in files]
-        for source_id in chosen:
+        chosen = {source_id: _path(state, source_id) for source_id in (_find(state, f, among) for f in files)}
+        for source_id, path in chosen.items():
             if verdict != "reject" and source_id not in state.landed:
                 refuse(
-                    f"{_path(state, source_id)} has no row that could be read "
-                    f"({state.refused[source_id].reason}): mend it and deliver it again, or `reject` it"
+                    f"{path} has no row that could be read ({state.refused[source_id].reason}): "
+                    "mend it and deliver it again, or `reject` it"
                 )
-        for source_id in chosen:
+        for source_id, path in chosen.items():
             days = state.waiting_days(source_id) if verdict == "reject" and not whole else ()
-            decision = FileDecision.model_validate(
-                {"source_id": source_id, "verdict": verdict, "days": days, "why": why, "by": by}
-            )
-            path = record(pipeline.lake, decision)
-            name, done = escape(_path(state, source_id)), DONE[verdict]
+            said = {"source_id": source_id, "verdict": verdict, "days": days, "why": why, "by": by}
+            written = record(pipeline.lake, FileDecision.model_validate(said))
             of_days = f" for {len(days):,} days, its others count (`--whole`: all of it)" if days else ""
-            out.print(f"{name}: {done}{of_days} ({path}); `retail-pipeline run` does the rest")
+            done = f"{DONE[verdict]}{of_days} ({written}); `retail-pipeline run` does the rest"
+            out.print(f"{escape(path)}: {done}")
             held = state.deliveries.held.get(source_id)
             if verdict == "accept" and held and held.lines:
                 out.print(
@@ -175,25 +168,16 @@ def _decide(
                 )
 
 
-def _pipeline(settings: SettingsFile, landing: Landing, lake: LakeFolder) -> Pipeline:
-    from retail_pipeline.defs.resources import Pipeline
-
-    with expected_errors():
-        return Pipeline(read_settings(settings, landing=landing, lake=lake))
-
-
 def _state(pipeline: Pipeline) -> State:
     return pipeline.state(tuple(pipeline.listing().files))
 
 
 def _path(state: State, source_id: str) -> str:
-    if source_id in state.landed:
-        return state.landed[source_id].arrival.path
-    return state.refused[source_id].path
+    landed = state.landed.get(source_id)
+    return landed.arrival.path if landed else state.refused[source_id].path
 
 
 def _decidable(state: State) -> set[str]:
-    """The files in quarantine, and those that were decided about."""
     decided = {s for s in state.file_decisions if s in state.landed or s in state.refused}
     return decided | state.quarantined.keys()
 
@@ -209,14 +193,11 @@ def _find(state: State, name: str, among: Collection[str]) -> str:
     return found[0]
 
 
-def _unreadable(pipeline: Pipeline, source_id: str, count: int) -> list[dict[str, list[str]]]:
+def _unreadable(pipeline: Pipeline, source_id: str) -> list[dict[str, Any]]:
     from retail_pipeline.lake.partitions import read_partition
     from retail_pipeline.lake.set_aside import home_of
     from retail_pipeline.tables import TABLES
 
-    if not count:
-        return []
     table, keys = TABLES["unreadable_rows"], {"file": source_id}
     rows = read_partition(home_of(pipeline.lake, table.name, keys), table, keys).slice(0, MOST_ROWS)
-    found: list[dict[str, list[str]]] = rows.select(["source_row", "reasons"]).to_pylist()
-    return found
+    return list(rows.to_pylist())

@@ -9,7 +9,6 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,13 +17,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from retail_pipeline.cli.console import Landing, SettingsFile, expected_errors, out, read_settings, refuse
+from retail_pipeline.cli.console import Landing, SettingsFile, out, read_settings, refuse
 from retail_pipeline.planning.reconciliation import REFUSED, counted, refused_lines, spans, till_lines
 
 if TYPE_CHECKING:
     from retail_pipeline.ingest.profiles.dialects import Evidence
     from retail_pipeline.ingest.profiles.profile import SourceProfile
-    from retail_pipeline.ingest.reading import Reader
     from retail_pipeline.ingest.trial import Preview
     from retail_pipeline.settings import Settings
 
@@ -38,8 +36,7 @@ WIDEST = 28
 @app.command("list")
 def list_sources(settings: SettingsFile = None) -> None:
     """List the profiles in force: the columns that a file must have, and how it is written."""
-    with expected_errors():
-        chosen = read_settings(settings)
+    chosen = read_settings(settings)
     grid = Grid("profile", "source system", "columns needed", "how it is written")
     for name, profile in sorted(chosen.profiles.items()):
         own = name if name in chosen.sources else f"{name} (shipped)"
@@ -64,30 +61,41 @@ def try_file(
     row can be read and no day would be held, with 1 if not.
     """
     from retail_pipeline.ingest.files.unpacked import RefusalError
+    from retail_pipeline.ingest.reading import session
     from retail_pipeline.ingest.trial import preview
 
-    with expected_errors():
-        chosen = read_settings(settings, landing=landing)
-        if not file.is_file():
-            refuse(f"{file} is no file")
-        if profile is not None and profile not in chosen.profiles:
-            refuse(f"there is no profile {profile}; the profiles are {', '.join(sorted(chosen.profiles))}")
-        _apart(file, chosen)
-        with _reader(chosen, profile) as reader:
-            try:
-                name = _name(file, chosen.landing)
-                seen = preview(reader, file, name, rows, chosen.cleaning, chosen.checks)
-            except RefusalError as refusal:
-                out.print(f"{escape(str(file))} [red]{escape(str(refusal))}[/red]")
-                if profile is None:
-                    _draft(file, reader.folder, chosen, _base(settings))
-                raise typer.Exit(1) from refusal
+    chosen = read_settings(settings, landing=landing)
+    if not file.is_file():
+        refuse(f"{file} is no file")
+    if profile is not None and profile not in chosen.profiles:
+        refuse(f"there is no profile {profile}; the profiles are {', '.join(sorted(chosen.profiles))}")
+    _apart(file, chosen)
+    path, home = file.resolve(), chosen.landing.resolve()
+    # as landing would know it, where it lies there
+    name = path.relative_to(home).as_posix() if path.is_relative_to(home) else file.name
+    reading = chosen.reading
+    if profile is not None:
+        reading = reading.model_copy(update={"profiles": {profile: chosen.profiles[profile]}})
+    with TemporaryDirectory() as folder, session(Path(folder), reading) as reader:
+        try:
+            seen = preview(reader, file, name, rows, chosen.cleaning, chosen.checks)
+        except RefusalError as refusal:
+            _print_refusal(file, refusal)
+            if profile is None:
+                # the paths in a settings file are relative to its folder
+                named = settings or os.environ.get("RETAIL_PIPELINE_SETTINGS") or "x"
+                _draft(file, reader.folder, chosen, Path(named).parent)
+            raise typer.Exit(1) from refusal
     _print_preview(seen, chosen.profiles[seen.profile])
     limit = chosen.checks.max_unreadable_share
     if seen.unreadable > limit * seen.rows:
         share = f"more than checks.max_unreadable_share ({limit:g}) of the rows"
         out.print(f"[red]{share} cannot be read: the file would wait in quarantine[/red]")
     raise typer.Exit(1 if seen.unreadable or seen.findings else 0)
+
+
+def _print_refusal(file: Path, why: object) -> None:
+    out.print(f"{escape(str(file))} [red]{escape(str(why))}[/red]")
 
 
 def _apart(file: Path, settings: Settings) -> None:
@@ -100,29 +108,11 @@ def _apart(file: Path, settings: Settings) -> None:
     if (ended := look_apart(file, allowance_of(settings.arrival, settings.engine.memory_limit))) is not None:
         code, why = ended
         if why:
-            out.print(f"{escape(str(file))} [red]{escape(why)}[/red]")
+            _print_refusal(file, why)
         raise typer.Exit(code)
 
 
-@contextmanager
-def _reader(settings: Settings, profile: str | None) -> Iterator[Reader]:
-    from retail_pipeline.ingest.reading import session
-
-    reading = settings.reading
-    if profile is not None:
-        reading = reading.model_copy(update={"profiles": {profile: settings.profiles[profile]}})
-    with TemporaryDirectory() as folder, session(Path(folder), reading) as reader:
-        yield reader
-
-
-def _name(file: Path, landing: Path) -> str:
-    """The file's name as landing would know it: its path under the landing folder, where it lies there."""
-    path, home = file.resolve(), landing.resolve()
-    return path.relative_to(home).as_posix() if path.is_relative_to(home) else file.name
-
-
 def _written(profile: SourceProfile) -> Iterator[str]:
-    """What a profile says about how its files are written, a line a fact."""
     facts = profile.model_dump(
         exclude={"source_system", "columns", "cleaning", "delivers"}, exclude_defaults=True
     )
@@ -175,10 +165,11 @@ def _print_till(seen: Preview) -> None:
         return
     refused = till.in_all.of(REFUSED).lines
     out.print(f"of those that can be read: transactions {till.in_all.lines:,}, refused {refused:,}")
-    for line in refused_lines(till.in_all.tally, seen.currency):
-        typer.echo(line)
-    out.print("")
-    for line in till_lines(spans(till), seen.currency):
+    for line in (
+        *refused_lines(till.in_all.tally, seen.currency),
+        "",
+        *till_lines(spans(till), seen.currency),
+    ):
         typer.echo(line)
     for found in seen.findings:
         when = f"{found.first_day}" if found.days == 1 else f"{found.days:,} days from {found.first_day} on"
@@ -219,9 +210,12 @@ def _draft(file: Path, folder: Path, settings: Settings, base: Path) -> None:
     from retail_pipeline.ingest.profiles.profile import nearly
     from retail_pipeline.ingest.samples import Sample, sample, with_second_file
 
+    # a name for the profile from the file's: its words without digits
+    name = "_".join(re.findall("[a-z]+", file.name.split(".")[0].lower())) or "my_shop"
+
     def drafted(seen: Sample) -> Draft:
         return profile_draft(
-            _profile_name(file),
+            name,
             seen.header,
             seen.rows,
             encoding=seen.encoding,
@@ -243,37 +237,22 @@ def _draft(file: Path, folder: Path, settings: Settings, base: Path) -> None:
         draft = min([draft, *others], key=lambda made: len(made.wanting))
     if near := nearly(seen.header, settings.profiles):
         lacking = " and ".join(_missing(settings.profiles[near[0]], column) for column in near[1])
-        out.print(
-            escape(
-                f"it is nearly a file of the profile {near[0]}, which also reads {lacking}: if it is one, "
-                f"change those alone, as `sources: {{{near[0]}: {{columns: …}}}}`"
-            )
-        )
+        remedy = f"if it is one, change those alone, as `sources: {{{near[0]}: {{columns: …}}}}`"
+        said = f"it is nearly a file of the profile {near[0]}, which also reads {lacking}: {remedy}"
+        out.print(escape(said))
     out.print("\na profile for it, to paste under `sources:` in retail_pipeline.yaml:\n")
     typer.echo(draft.text)
     unclear = [f"encoding: it {e.why}" for e in seen.evidence if "declare `encoding:`" in e.why]
-    if questions := [*unclear, *draft.questions]:
-        out.print("what only you can say:")
-        for question in questions:
-            out.print(f"  {escape(question)}")
-    else:
-        out.print("nothing in it is in doubt; try the file again with it")
+    questions = [*unclear, *draft.questions]
+    out.print(
+        "what only you can say:" if questions else "nothing in it is in doubt; try the file again with it"
+    )
+    for question in questions:
+        out.print(f"  {escape(question)}")
 
 
 def _missing(profile: SourceProfile, column: str) -> str:
-    """A column that a file lacks, and what the profile reads it for."""
     from retail_pipeline.ingest.profiles.profile import parsed, references
 
     uses = [name for name, text in profile.columns.items() if column in references(parsed(text))]
     return f"{column} ({', '.join(uses)})" if uses else column
-
-
-def _base(settings: Path | None) -> Path:
-    """The folder of the settings file, which the paths in it are relative to."""
-    return Path(settings or os.environ.get("RETAIL_PIPELINE_SETTINGS") or "x").parent
-
-
-def _profile_name(file: Path) -> str:
-    """A name for a profile, from a file's: its words without digits."""
-    words = re.findall("[a-z]+", file.name.split(".")[0].lower())
-    return "_".join(words) or "my_shop"

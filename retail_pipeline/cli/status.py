@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -58,40 +58,30 @@ MOST_ROWS = 1_000_000
 OnLayer = Callable[[str, int], None]
 OnMade = Callable[[str, str], None]
 
-# a layer is done with a partition when the last of its tables is made
-_LAST_TABLE = {
-    "files": "raw_transactions",
-    "days": "transactions",
-    "customer_days": "customer_days",
-    "months": "segmentation_models",
-    "snapshots": "campaign_lists",
-    "reports": "report",
-}
-_DOING = {
-    "files": "landing files",
-    "days": "making days",
-    "customer_days": "orders over days",
-    "months": "training months",
-    "snapshots": "segments and lists",
-    "reports": "making the report",
+# of each layer: the table whose making ends its work on a partition, and what it is doing
+LAYERS = {
+    "files": ("raw_transactions", "landing files"),
+    "days": ("transactions", "making days"),
+    "customer_days": ("customer_days", "orders over days"),
+    "months": ("segmentation_models", "training months"),
+    "snapshots": ("campaign_lists", "segments and lists"),
+    "reports": ("report", "making the report"),
 }
 
 
 @contextmanager
-def progress(
-    console: Console, last_table: Mapping[str, str] = _LAST_TABLE
-) -> Iterator[tuple[OnLayer, OnMade]]:
+def progress(console: Console, last: str = "campaign_lists") -> Iterator[tuple[OnLayer, OnMade]]:
     """A bar a layer; yields what to call when a layer starts and when a partition is made.
 
-    ``last_table`` is the table with which a layer is done with a partition.
+    ``last`` is the table that a snapshot is made up to.
     """
     bars: dict[str, TaskID] = {}
     columns = (TextColumn("{task.description:<18}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("{task.fields[now]}"), console=console) as shown:
 
         def on_layer(layer: str, partitions: int) -> None:
-            last = last_table.get(layer, _LAST_TABLE[layer])
-            bars[last] = shown.add_task(_DOING[layer], total=partitions, now="")
+            table, doing = LAYERS[layer]
+            bars[last if layer == "snapshots" else table] = shown.add_task(doing, total=partitions, now="")
 
         def on_made(table: str, partition: str) -> None:
             if table in bars:
@@ -101,16 +91,18 @@ def progress(
 
 
 def print_plan(console: Console, work: Work, cost: Cost) -> None:
-    """The plan of a run, with its rough cost."""
     if not work:
         console.print("everything is up to date")
         return
     grid = Grid("what", "how many", "which", title="plan")
-    grid.add_row("files to land", f"{len(work.files):,}", _ends([file.path for file in work.files]))
-    grid.add_row("days to make", f"{len(work.days):,}", _spans(work.days))
-    grid.add_row("months to train", f"{len(work.months):,}", _ends(work.months))
-    grid.add_row("snapshots with lists", f"{len(work.snapshots):,}", _spans(work.snapshots))
-    grid.add_row("reports", f"{len(work.reports):,}", _ends([str(day) for day in work.reports]))
+    for what, parts, which in (
+        ("files to land", work.files, _ends([file.path for file in work.files])),
+        ("days to make", work.days, _spans(work.days)),
+        ("months to train", work.months, _ends(work.months)),
+        ("snapshots with lists", work.snapshots, _spans(work.snapshots)),
+        ("reports", work.reports, _ends([str(day) for day in work.reports])),
+    ):
+        grid.add_row(what, f"{len(parts):,}", which)
     console.print(grid)
     if work.files:
         console.print("and what the new files touch, known once they have landed")
@@ -122,32 +114,24 @@ def print_plan(console: Console, work: Work, cost: Cost) -> None:
 def print_summary(
     console: Console, pipeline: Pipeline, day: date, up_to_date: bool, made: Collection[date] = ()
 ) -> bool:
-    """What a run leaves behind.
+    """What a run leaves behind; True when lists are held back or files wait in quarantine.
 
-    Files, rows, what the days that it ``made`` came to, customers, segments, lists. True when lists are held
-    back or files wait in quarantine.
+    Files, rows, what the days that it ``made`` came to, customers, segments, lists.
     """
-    state = pipeline.state(tuple(pipeline.listing().files))
+    state, recipe = pipeline.state(tuple(pipeline.listing().files)), pipeline.recipe
     console.print("everything was up to date" if up_to_date else f"up to date through {day}")
     print_deliveries(console, pipeline, state)
-    orphans = without_profile(state, pipeline.recipe)
-    waiting_files = in_quarantine(state)
-    more = len(waiting_files) - MOST_LINES
-    tail = (
-        [f"and {more:,} more in quarantine; `retail-pipeline quarantine list` shows all"] if more > 0 else []
-    )
-    bad = unreadable(pipeline, state)
-    for line in (*orphans, *waiting_files[:MOST_LINES], *tail, *bad[:MOST_LINES]):
-        console.print(line)
-    if len(bad) > MOST_LINES:
-        console.print(f"and {len(bad) - MOST_LINES:,} more files with unreadable rows; `status` shows all")
-    for line in remarks(state):
-        console.print(line)
+    waiting_files, bad = in_quarantine(state), unreadable(pipeline, state)
+    lines = [*without_profile(state, recipe), *waiting_files[:MOST_LINES]]
+    if (more := len(waiting_files) - MOST_LINES) > 0:
+        lines.append(f"and {more:,} more in quarantine; `retail-pipeline quarantine list` shows all")
+    lines += bad[:MOST_LINES]
+    if (more := len(bad) - MOST_LINES) > 0:
+        lines.append(f"and {more:,} more files with unreadable rows; `status` shows all")
+    _print(console, [*lines, *remarks(state)])
     if state.first_day is None or state.first_day > day:
-        console.print(
-            f"[yellow]nothing delivered[/yellow] through {day}; landing is "
-            + escape(str(pipeline.settings.landing))
-        )
+        landing = escape(str(pipeline.settings.landing))
+        console.print(f"[yellow]nothing delivered[/yellow] through {day}; landing is {landing}")
         return bool(state.landed or state.quarantined)
     print_till(console, pipeline, state, made)
     features = state["rfm_features"].get(day)
@@ -155,47 +139,41 @@ def print_summary(
     for name, manifest in sorted(state["segment_assignments"].get(day, {}).items()):
         sizes = ", ".join(f"{segment} {n:,}" for segment, n in manifest.counts.items())
         console.print(f"  {name}: {sizes}", markup=False)
-    for line in strange_ids(state, pipeline.recipe, day):
-        console.print(line)
+    _print(console, strange_ids(state, recipe, day))
     if held := state.held_lately(day):
-        console.print(
-            f"[red]no lists[/red]: {', '.join(map(str, held))} held or not made; "
-            "`retail-pipeline status` says why"
-        )
+        days = ", ".join(map(str, held))
+        console.print(f"[red]no lists[/red]: {days} held or not made; `retail-pipeline status` says why")
         return True
-    if odd_ids_that_hold(state, pipeline.recipe, day):
+    if odd_ids_that_hold(state, recipe, day):
         console.print("[red]no lists[/red]: odd ids hold them back; `checks.ids: warn` does not")
         return True
-    for line in waiting(pipeline, state, day):
-        console.print(line)
+    _print(console, waiting(pipeline, state, day))
     lists = sorted(state["campaign_lists"].get(day, {}).items())
     console.print(f"lists {len(lists)}" if lists else "no lists")
     for name, manifest in lists:
-        if not manifest.rows:
-            console.print(f"  {name}: nobody", markup=False)
-            continue
         path = pipeline.lake.data("campaign_lists", manifest.partition)
-        console.print(
-            f"  {name}: {manifest.rows:,} customers, {manifest.counts['control']:,} of them control, {path}",
-            markup=False,
-        )
-    for line in late(state, pipeline.recipe, day):
-        console.print(line)
+        who = f"{manifest.rows:,} customers, {manifest.counts['control']:,} of them control, {path}"
+        console.print(f"  {name}: {who if manifest.rows else 'nobody'}", markup=False)
+    _print(console, late(state, recipe, day))
     if report := state["report"].get(day):
         path = pipeline.lake.partition(report.table, report.partition) / TABLES["report"].file
         console.print(f"report {path}", markup=False)
     return bool(state.quarantined)
 
 
+def _print(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(line)
+
+
 def print_deliveries(console: Console, pipeline: Pipeline, state: State) -> None:
     """Files and rows: read, and what became of them; refused ones by rule, with their money."""
-    rows = account(state)
+    rows, currency = account(state), pipeline.currency(state)
     console.print(rows.says)
     if rows.unaccounted:
         console.print(
             f"[red]{rows.unaccounted:,} rows are not accounted for[/red]: `retail-pipeline check` says why"
         )
-    currency = pipeline.currency(state)
     if left_out := rows.became["left out"]:
         worth = f"worth {rows.value_left_out:,} {currency}"
         console.print(f"  left out by keep_rows or as totals: {left_out:,}, {worth}", markup=False)
@@ -224,7 +202,6 @@ def print_till(
 
 
 def _till_rows(pipeline: Pipeline, used: Mapping[date, Manifest]) -> list[tuple[str, Figures]]:
-    """The figures of each of the last days, of the last month, and of all."""
     latest = {day: manifest for day, manifest in used.items() if (max(used) - day).days < MONTH}
     options = pipeline.settings.engine
     with (
@@ -237,36 +214,30 @@ def _till_rows(pipeline: Pipeline, used: Mapping[date, Manifest]) -> list[tuple[
         rows = [(str(day), of_day) for day, of_day in lately.by_day.items()][-MOST_DAYS:]
         if len(rows) < len(latest):
             rows.append((f"last {MONTH} days", lately.in_all))
-        if len(latest) == len(used):
-            return rows
-        # orders and customers do not add up: they are counted anew, unless that reads too many lines
-        few = sum(manifest.rows for manifest in used.values()) <= MOST_ROWS
-        every = (
-            of_days(engine, pipeline.lake, used).in_all
-            if few
-            else uncounted(manifest.till for manifest in used.values())
-        )
-        return [*rows, (f"all {len(used):,} days", every)]
+        if len(latest) < len(used):
+            # orders and customers do not add up: they are counted anew, unless that reads too many lines
+            few = sum(manifest.rows for manifest in used.values()) <= MOST_ROWS
+            tallies = (manifest.till for manifest in used.values())
+            every = of_days(engine, pipeline.lake, used).in_all if few else uncounted(tallies)
+            rows.append((f"all {len(used):,} days", every))
+        return rows
 
 
 def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInstance, through: date) -> bool:
     """What there is, what is stale, what failed and why; True when nothing is amiss."""
-    listing = pipeline.listing()
+    listing, recipe = pipeline.listing(), pipeline.recipe
     state = pipeline.state(tuple(listing.files))
     print_deliveries(console, pipeline, state)
     if state.first_day:
-        console.print(
-            f"delivered {state.first_day} to {state.last_day}; lake {pipeline.lake.root}", markup=False
-        )
+        lake = escape(str(pipeline.lake.root))
+        console.print(f"delivered {state.first_day} to {state.last_day}; lake {lake}")
     print_till(console, pipeline, state)
-    for name, why in listing.ignored.items():
-        console.print(f"  ignored {escape(name)}: {escape(why)}")
-    for name, why in listing.waiting.items():
-        console.print(f"  waiting {escape(name)}: {escape(why)}")
-    work = plan(state, pipeline.recipe, through)
+    for what, files in (("ignored", listing.ignored), ("waiting", listing.waiting)):
+        _print(console, (f"  {what} {escape(name)}: {escape(why)}" for name, why in files.items()))
+    work = plan(state, recipe, through)
     if work:
         console.print(f"[yellow]stale[/yellow] as of {through}; `retail-pipeline run` would do this:")
-        print_plan(console, work, cost_of(state, pipeline.recipe, work))
+        print_plan(console, work, cost_of(state, recipe, work))
     else:
         console.print(f"[green]up to date[/green] through {through}")
     held = state.held_days(date.min, date.max)
@@ -275,34 +246,27 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
             f"[red]held[/red] {day}: {escape(state.why_held(day))}; "
             f"`retail-pipeline days release {day} --why …` accepts it"
         )
-    orphans = without_profile(state, pipeline.recipe)
-    for line in (*orphans, *in_quarantine(state), *unreadable(pipeline, state), *remarks(state)):
-        console.print(line)
-    waits = waiting(pipeline, state, through)
-    for line in (*strange_ids(state, pipeline.recipe, through), *waits):
-        console.print(line)
+    orphans, waits = without_profile(state, recipe), waiting(pipeline, state, through)
+    _print(console, [*orphans, *in_quarantine(state), *unreadable(pipeline, state), *remarks(state)])
+    _print(console, [*strange_ids(state, recipe, through), *waits])
     if changed := [month for month in sorted(state["model_candidates"]) if rests_on_other_data(state, month)]:
         console.print(
             f"[yellow]changed[/yellow] data under the models of {_ends(changed)}: they stay as fitted until "
             "`retail-pipeline model retrain --changed --why …`"
         )
-    for line in late(state, pipeline.recipe, through, work.snapshots):
-        console.print(line)
+    _print(console, late(state, recipe, through, work.snapshots))
     # what a landing run could not take is in quarantine, and as long as it stands there, said above
-    failed = [
-        *_standing_failures(instance, pipeline, {} if work.files else {LANDING}),
-        *failed_days(pipeline, instance, state),
-    ]
-    for line in failed:
-        console.print(f"[red]failed[/red] {escape(line)}")
-    held_back = held or odd_ids_that_hold(state, pipeline.recipe, through)
+    of_jobs = _standing_failures(instance, pipeline, () if work.files else (LANDING,))
+    failed = [*of_jobs, *failed_days(pipeline, instance, state)]
+    _print(console, (f"[red]failed[/red] {escape(line)}" for line in failed))
+    held_back = held or odd_ids_that_hold(state, recipe, through)
     return not (work or held_back or waits or failed or orphans or state.quarantined)
 
 
 def strange_ids(state: State, recipe: Recipe, day: date) -> list[str]:
-    """A line for each thing that is odd about the customer ids of a day's snapshot."""
-    how = "[red]odd ids[/red]" if recipe.ids == "hold" else "[yellow]odd ids[/yellow]"
-    return [f"{how} as of {day}: {escape(says)}" for says in odd_ids(state, recipe, day).values()]
+    colour = "red" if recipe.ids == "hold" else "yellow"
+    found = odd_ids(state, recipe, day).values()
+    return [f"[{colour}]odd ids[/{colour}] as of {day}: {escape(says)}" for says in found]
 
 
 def without_profile(state: State, recipe: Recipe) -> list[str]:
@@ -319,7 +283,6 @@ def without_profile(state: State, recipe: Recipe) -> list[str]:
 
 
 def in_quarantine(state: State) -> list[str]:
-    """A line for each file that waits for a person or a better delivery."""
     paths = {source_id: manifest.arrival.path for source_id, manifest in state.landed.items()}
     paths |= {source_id: refusal.path for source_id, refusal in state.refused.items()}
     return [
@@ -366,8 +329,19 @@ def late(state: State, recipe: Recipe, through: date, planned: Collection[date] 
 
 def unreadable(pipeline: Pipeline, state: State) -> list[str]:
     """A line for each file with unreadable rows: how many, and what is wrong with the first."""
-    counts = {source_id: manifest.counts["unreadable"] for source_id, manifest in state.counting.items()}
-    return [_unreadable(pipeline, state.counting[source_id]) for source_id, rows in counts.items() if rows]
+    table, lines = TABLES["unreadable_rows"], []
+    for landed in state.counting.values():
+        if not (count := landed.counts["unreadable"]):
+            continue
+        home = home_of(pipeline.lake, table.name, landed.partition)
+        try:
+            (row,) = read_partition(home, table, landed.partition).slice(0, 1).to_pylist()
+            first = f"row {row['source_row']}: " + escape("; ".join(row["reasons"]))
+        except LakeError as error:  # a run may just be moving them
+            first = escape(str(error))
+        of_file = f"{escape(landed.arrival.path)}: {count:,} of {landed.counts['rows_read']:,} rows"
+        lines.append(f"[yellow]unreadable[/yellow] {of_file}, first {first}")
+    return lines
 
 
 def remarks(state: State) -> list[str]:
@@ -384,20 +358,6 @@ def remarks(state: State) -> list[str]:
     ]
 
 
-def _unreadable(pipeline: Pipeline, landed: Manifest) -> str:
-    table, counts = TABLES["unreadable_rows"], landed.counts
-    says = (
-        f"[yellow]unreadable[/yellow] {escape(landed.arrival.path)}: {counts['unreadable']:,} of "
-        f"{counts['rows_read']:,} rows, first "
-    )
-    try:
-        rows = read_partition(home_of(pipeline.lake, table.name, landed.partition), table, landed.partition)
-    except LakeError as error:  # a run may just be moving them
-        return says + escape(str(error))
-    (first,) = rows.slice(0, 1).to_pylist()
-    return f"{says}row {first['source_row']}: " + escape("; ".join(first["reasons"]))
-
-
 def failed_days(pipeline: Pipeline, instance: dg.DagsterInstance, state: State) -> list[str]:
     """A line for each table with days that a run could not make and none has made since.
 
@@ -406,22 +366,15 @@ def failed_days(pipeline: Pipeline, instance: dg.DagsterInstance, state: State) 
     settings = pipeline.settings
     span = days(settings.first_day, settings.last_day, settings.time_zone)
     lines = []
+
+    def is_said(table: str, day: date) -> bool:
+        held = state.is_held(day) or (table == "campaign_lists" and state.held_lately(day))
+        return bool(held or (table == "campaign_lists" and odd_ids_that_hold(state, pipeline.recipe, day)))
+
     for table in RANGE_TABLES:
-        there = state[table]
         found = instance.get_status_by_partition(pipeline.key(table), span.get_partition_keys(), span) or {}
-        failed = [
-            date.fromisoformat(key) for key, status in found.items() if status and status.name == "FAILED"
-        ]
-        missing = tuple(
-            day
-            for day in failed
-            if not there.get(day)
-            and not state.is_held(day)
-            and not (
-                table == "campaign_lists"
-                and (state.held_lately(day) or odd_ids_that_hold(state, pipeline.recipe, day))
-            )
-        )
+        failed = [date.fromisoformat(key) for key, s in found.items() if s and s.name == "FAILED"]
+        missing = tuple(day for day in failed if not state[table].get(day) and not is_said(table, day))
         if missing:
             again = f"retail-pipeline backfill {missing[0]} {missing[-1]}"
             lines.append(f"{table} of {_spans(missing)}: no run has made them since; `{again}` does")
@@ -438,12 +391,10 @@ def _standing_failures(instance: dg.DagsterInstance, pipeline: Pipeline, but: Co
     return lines
 
 
-def _ends(names: list[str] | tuple[str, ...]) -> str:
-    if not names:
-        return ""
-    return escape(names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}")
+def _ends(names: Sequence[str]) -> str:
+    return escape(" … ".join(dict.fromkeys([*names[:1], *names[-1:]])))
 
 
 def _spans(days: tuple[date, ...]) -> str:
-    spans = [f"{first}" if first == last else f"{first} … {last}" for first, last in ranges(days)]
+    spans = [_ends([str(first), str(last)]) for first, last in ranges(days)]
     return ", ".join(spans[:4]) + (f" and {len(spans) - 4} more" if len(spans) > 4 else "")

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 
 def report_data(run: Run, day: date, tables: Mapping[str, pa.Table]) -> ReportData:
-    """Everything that the page of a day says, given the report's tables of the day."""
     settings = run.pipeline.settings
     models = {name: model_of(run, day, name) for name in run.state["segment_assignments"][day]}
     return ReportData(
@@ -50,13 +49,11 @@ def curves(models: Mapping[str, FittedSegmentation]) -> Mapping[str, bytes]:
     # it brings pandas, which loading the definitions must not
     from retail_pipeline.report.figures import figures_of
 
-    nothing = Quality(0, 0, 0, 0, 0, 0, {}, 0, {}, (), None, None, ())
-    data = ReportData(date.max, "", "", None, {}, models, {}, {}, (), nothing)
+    data = ReportData(date.max, "", "", None, {}, models, {}, {}, (), Quality())
     return figures_of("segmentation_models", data)
 
 
 def rf_grid(run: Run, day: date, models: Mapping[str, FittedSegmentation]) -> pd.DataFrame:
-    """How many customers, and what spend, each cell of each `rfm_grid` has."""
     import pandas as pd
 
     customers = snapshot(frame(read_partition(run.pipeline.lake, FEATURES, {"snapshot_date": str(day)})))
@@ -100,7 +97,6 @@ def strategies(run: Run, segmentation: str) -> dict[str, str]:
 
 
 def lists(run: Run, day: date) -> Sequence[ListSummary]:
-    """The day's campaign lists that are made."""
     campaigns, lake = run.pipeline.settings.campaigns_in_force, run.pipeline.lake
     return [
         ListSummary(
@@ -122,13 +118,14 @@ def quality(state: State, day: date) -> Quality:
     """What was delivered up to a day, what was refused and why, and what is held back."""
     first = state.first_day or day
     days = {d: made for d, made in state["transactions"].items() if first <= d <= day}
+    held = state.held_days(first, day)
+    used = [made for d, made in days.items() if d not in held]
     files = [m for m in state.landed.values() if any(d <= day for d in m.parts) or not m.parts]
     counts = Counter[str]()
     for made in days.values():
         counts.update(made.counts)
-    held = state.held_days(first, day)
-    lines = sum(made.rows for d, made in days.items() if d not in held)
-    anonymous = sum(made.counts.get("anonymous", 0) for d, made in days.items() if d not in held)
+    lines = sum(made.rows for made in used)
+    anonymous = sum(made.counts.get("anonymous", 0) for made in used)
     apart: dict[str, tuple[int, int]] = {}
     for file in files:
         for why, rows in state.apart(file.partition["file"], day).items():
@@ -145,9 +142,7 @@ def quality(state: State, day: date) -> Quality:
         apart=apart,
         unreadable=sum(m.counts["unreadable"] for m in files),
         refused={
-            name.removeprefix("rejected: "): n
-            for name, n in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-            if name.startswith("rejected: ")
+            name.removeprefix("rejected: "): n for name, n in counts.items() if name.startswith("rejected: ")
         },
         held_days=held,
         anonymous_share=anonymous / lines if lines else None,

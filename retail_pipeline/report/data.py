@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -45,19 +45,19 @@ class Quality:
     up: read = transactions + held + refused + unreadable + left out + apart.
     """
 
-    files: int
-    rows_read: int
-    transactions: int
-    held_lines: int
-    refused_rows: int
-    left_out: int
-    apart: Mapping[str, tuple[int, int]]
-    unreadable: int
-    refused: Mapping[str, int]
-    held_days: Sequence[date]
-    anonymous_share: float | None
-    last_delivered: date | None
-    warnings: Sequence[str]
+    files: int = 0
+    rows_read: int = 0
+    transactions: int = 0
+    held_lines: int = 0
+    refused_rows: int = 0
+    left_out: int = 0
+    apart: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    unreadable: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    held_days: Sequence[date] = ()
+    anonymous_share: float | None = None
+    last_delivered: date | None = None
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,6 @@ class ReportData:
         return profile[profile["segment"] != LAPSED].reset_index(drop=True)
 
     def moves(self, segmentation: str, compared_with: str = MONTH_AGO) -> pd.DataFrame:
-        """The moves between its segments since an earlier day."""
         moves = self.table("segment_migration")
         return moves[
             (moves["segmentation"] == segmentation) & (moves["compared_with"] == compared_with)
@@ -135,7 +134,6 @@ class ReportData:
         return float(values.iloc[0]) if len(values) else None
 
     def method(self, segmentation: str) -> str:
-        """The method of a segmentation; without a model, the one it is named after."""
         return self.models[segmentation].method if segmentation in self.models else segmentation
 
     def names(self, segmentation: str) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ _PLACES: dict[str, Any] = {
     "row": ("axes fraction", "data"),
     "column": ("data", "axes fraction"),
 }
+Pair = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,6 @@ class Drawing:
 
     @property
     def heading(self) -> str:
-        """The title for where the figure stands alone."""
         return f"{self.of}: {self.title}" if self.of else self.title
 
 
@@ -108,23 +108,15 @@ def svg(drawing: Drawing) -> str:
 
 
 def png(drawing: Drawing) -> bytes:
-    """The figure as a PNG of its own, with its title above."""
     from matplotlib.transforms import Bbox
 
     _unclipped(drawing.figure)
     figure, lines = drawing.figure, textwrap.wrap(drawing.heading, TITLE_WIDTH)
     width, height = figure.get_size_inches()
     head = (12 * len(lines) + 8) / 72
+    bold: dict[str, Any] = {"size": 9.5, "weight": "bold", "va": "bottom", "linespacing": 1.15}
     with style(), io.BytesIO() as written:
-        title = figure.text(
-            0.01,
-            1 + 4 / 72 / height,
-            "\n".join(lines),
-            size=9.5,
-            weight="bold",
-            va="bottom",
-            linespacing=1.15,
-        )
+        title = figure.text(0.01, 1 + 4 / 72 / height, "\n".join(lines), **bold)
         figure.savefig(
             written,
             format="png",
@@ -138,21 +130,12 @@ def png(drawing: Drawing) -> bytes:
 
 
 def sheet(height: float) -> Figure:
-    """An empty sheet, so many points high."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(PHONE / 72, height / 72))
 
 
-def panel(
-    figure: Figure,
-    left: float,
-    top: float,
-    width: float,
-    height: float,
-    x: tuple[float, float],
-    y: tuple[float, float],
-) -> Axes:
+def panel(figure: Figure, left: float, top: float, width: float, height: float, x: Pair, y: Pair) -> Axes:
     """Axes without frame and ticks, placed in points from the sheet's upper left corner."""
     tall = figure.get_size_inches()[1] * 72
     axes = figure.add_axes((left / PHONE, 1 - (top + height) / tall, width / PHONE, height / tall))
@@ -163,13 +146,7 @@ def panel(
 
 
 def rows_panel(
-    figure: Figure,
-    left: float,
-    top: float,
-    width: float,
-    height: float,
-    rows: int,
-    x: tuple[float, float],
+    figure: Figure, left: float, top: float, width: float, height: float, rows: int, x: Pair
 ) -> Axes:
     """Axes whose rows are 0, 1, … from the top, each ``height`` points high."""
     return panel(figure, left, top, width, height * rows, x, (rows - 0.5, -0.5))
@@ -183,8 +160,8 @@ def matrix(figure: Figure, left: float, top: float, columns: int, rows: int, hei
 def label(
     axes: Axes,
     text: str,
-    at: tuple[float, float],
-    shift: tuple[float, float] = (0, 0),
+    at: Pair,
+    shift: Pair = (0, 0),
     where: Literal["data", "row", "column"] = "data",
     align: str = "left",
     **more: Any,
@@ -195,13 +172,11 @@ def label(
 
 
 def note(figure: Figure, left: float, top: float, text: str) -> None:
-    """A small muted text on the sheet, in points from its upper left corner."""
     tall = figure.get_size_inches()[1] * 72
     figure.text(left / PHONE, 1 - top / tall, text, size=SMALL, va="top", color=MUTED, linespacing=1.05)
 
 
 def row_labels(axes: Axes, names: Sequence[str], **more: Any) -> None:
-    """A name left of each row."""
     for row, name in enumerate(names):
         size = TEXT if len(name) < LETTERS else SMALL
         label(axes, wrapped(name), (0, row), (-6, 0), "row", "right", **{"size": size, **more})
@@ -210,19 +185,11 @@ def row_labels(axes: Axes, names: Sequence[str], **more: Any) -> None:
 def column_labels(axes: Axes, names: Sequence[str], above: bool = False, **more: Any) -> None:
     """A name below (above) each column; a break in what is below starts a new line."""
     look = {"va": "bottom" if above else "baseline", "color": MUTED, "size": SMALL, **more}
+    size = look["size"]
     for column, name in enumerate(names):
-        first, *rest = [name] if above else name.split("\n")
-        label(
-            axes,
-            first,
-            (column, int(above)),
-            (0, 4 if above else -3 - look["size"]),
-            "column",
-            "center",
-            **look,
-        )
-        for line in rest:
-            label(axes, line, (column, 0), (0, -4 - 2 * look["size"]), "column", "center", **look)
+        shifts = [4] if above else [-3 - size, -4 - 2 * size]
+        for line, shift in zip([name] if above else name.split("\n"), shifts, strict=False):
+            label(axes, line, (column, int(above)), (0, shift), "column", "center", **look)
 
 
 def wrapped(name: str, width: int = LETTERS) -> str:
@@ -244,13 +211,11 @@ def cell(axes: Axes, column: float, row: float, colour: str, text: str = "", **m
     """One cell of a matrix, with its text in ink or paper, whichever reads better."""
     frame(axes, column, row, column, row, facecolor=colour, edgecolor=PAPER, linewidth=1.2)
     size = SMALL - 0.7 * (axes.get_xlim()[1] > WIDE)
-    axes.text(
-        column, row, text, **{"size": size, "color": on(colour), "ha": "center", "va": "center", **more}
-    )
+    look = {"size": size, "color": on(colour), "ha": "center", "va": "center", **more}
+    axes.text(column, row, text, **look)
 
 
 def frame(axes: Axes, left: float, top: float, right: float, bottom: float, **look: Any) -> None:
-    """A rectangle around the cells from one corner to the other."""
     from matplotlib.patches import Rectangle
 
     # add_artist, not add_patch: the limits are set, and working them out again takes most of the time
@@ -258,5 +223,4 @@ def frame(axes: Axes, left: float, top: float, right: float, bottom: float, **lo
 
 
 def baseline(axes: Axes, vertical: bool = False) -> None:
-    """A faint line at zero."""
     (axes.axvline if vertical else axes.axhline)(0, color=FAINT, linewidth=0.8)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-
-import pandas as pd
 
 from retail_pipeline.planning.masking import mask
 from retail_pipeline.report import formats, words
@@ -33,6 +31,7 @@ from retail_pipeline.report.drawing import (
     style,
     wrapped,
 )
+from retail_pipeline.report.formats import known, records
 from retail_pipeline.report.palette import (
     ACCENT,
     ALARM,
@@ -53,8 +52,11 @@ RANKED = 10
 # columns of a grid whose cells have room for a name
 NAMED = 6
 PRODUCT_LETTERS = 25
+# of customers: by which column
+RANKINGS = {"total": "monetary", "average": "avg_order_value", "orders": "frequency"}
 
-Draw = Callable[[ReportData], list[Drawing]]
+# draws one of something's figures, by name, where there is anything to draw
+Draw = Callable[[ReportData, str], Drawing | None]
 
 # the features a method looks at: the lines of its figure of sizes
 LINES = {
@@ -73,45 +75,43 @@ FEATURES = {
 @lru_cache(maxsize=16)  # the page and the Dagster UI show the same figures, and drawing takes the longest
 def drawings(table: str, data: ReportData) -> tuple[Drawing, ...]:
     """The figures that belong to a table, in the page's order; none where there is nothing to draw."""
+    made = []
     with style():
-        return tuple(drawing for draw in FIGURES.get(table, ()) for drawing in draw(data))
+        for draw, over in FIGURES.get(table, ()):
+            made += [draw(data, name) for name in (getattr(data, over) if isinstance(over, str) else over)]
+    return tuple(drawing for drawing in made if drawing)
 
 
 def figures_of(table: str, data: ReportData) -> Mapping[str, bytes]:
-    """The table's figures as PNG by title, for the Dagster UI."""
     return {drawing.heading: png(drawing) for drawing in drawings(table, data)}
-
-
-def _records(frame_: pd.DataFrame) -> list[dict[Any, Any]]:
-    return frame_.to_dict("records")
 
 
 def _colours(data: ReportData, segmentation: str) -> dict[str, str]:
     return colours(data.method(segmentation), data.names(segmentation))
 
 
+def _alt(parts: Iterable[str]) -> str:
+    return f"{'; '.join(parts)}."
+
+
 # segment_profiles
 
 
-def _shares(data: ReportData) -> list[Drawing]:
-    return [_share_bars(data, name) for name in data.segmentations if len(data.active(name))]
-
-
-def _share_bars(data: ReportData, segmentation: str) -> Drawing:
+def _shares(data: ReportData, segmentation: str) -> Drawing | None:
     """Two bars a segment: its share of the customers, and that of the revenue."""
-    profile = data.profile(segmentation)
-    colour = _colours(data, segmentation)
+    if data.active(segmentation).empty:
+        return None
+    profile, colour = data.profile(segmentation), _colours(data, segmentation)
     revenue = profile["revenue_share"].astype("float64").fillna(0.0)
-    height = 32.0
+    height, said = 32.0, []
     figure = sheet(22 + height * len(profile))
     ends = (min(0.0, revenue.min()), max(profile["share"].max(), revenue.max(), 0.01))
     axes = rows_panel(figure, LABELS, 20, PHONE - LABELS - 78, height, len(profile), ends)
-    said = []
-    for i, row in enumerate(_records(profile)):
+    for i, row in enumerate(records(profile)):
         fill = colour[row["segment"]]
         size, brings = formats.percent(row["share"]), formats.label_money(row["revenue"], data.currency)
         text = f"{row['segment']}: {size} of customers"
-        if not pd.isna(row["revenue_share"]):
+        if known(row["revenue_share"]):
             part = formats.percent(row["revenue_share"])
             brings, text = f"{part} · {brings}", f"{text}, {part} of revenue"
         said.append(text)
@@ -125,16 +125,14 @@ def _share_bars(data: ReportData, segmentation: str) -> Drawing:
     row_labels(axes, list(profile["segment"]))
     note(figure, LABELS, 4, f"light: of customers · solid: of revenue, {data.currency}")
     title = words.shares_title(data, segmentation)
-    return Drawing(f"shares-{segmentation}", title, "; ".join(said) + ".", figure, segmentation)
+    return Drawing(f"shares-{segmentation}", title, _alt(said), figure, segmentation)
 
 
-def _sizes(data: ReportData) -> list[Drawing]:
-    return [_size_lines(data, name) for name in data.segmentations if len(data.active(name))]
-
-
-def _size_lines(data: ReportData, segmentation: str) -> Drawing:
+def _sizes(data: ReportData, segmentation: str) -> Drawing | None:
     """Bars of the segments' sizes, and beside them a line for the mean of each feature."""
     active = data.active(segmentation)
+    if active.empty:
+        return None
     fills = [_colours(data, segmentation)[segment] for segment in active["segment"]]
     features = LINES.get(data.method(segmentation), RFM_LINES)
     height, wide, top = 28.0, 57.0, 28.0
@@ -156,16 +154,10 @@ def _size_lines(data: ReportData, segmentation: str) -> Drawing:
         line.scatter(values, range(len(active)), s=22, color=fills, edgecolors=INK, linewidths=0.5, zorder=3)
         for i, value in enumerate(values):
             right = value > sum(ends) / 2
+            align, shift = ("right", -6) if right else ("left", 6)
             behind = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}
             text = _feature_text(feature, value, data.currency)
-            label(
-                line,
-                text,
-                (value, i),
-                (-6 if right else 6, 0),
-                align="right" if right else "left",
-                bbox=behind,
-            )
+            label(line, text, (value, i), (shift, 0), align=align, bbox=behind)
         note(figure, left + 6, 4, FEATURES[feature].format(data.currency))
     heads = {feature: " ".join(FEATURES[feature].format(data.currency).split()) for feature in features}
     said = [
@@ -174,10 +166,10 @@ def _size_lines(data: ReportData, segmentation: str) -> Drawing:
             f"{head} {_feature_text(feature, row[f'{feature}_mean'], data.currency)}"
             for feature, head in heads.items()
         )
-        for row in _records(active)
+        for row in records(active)
     ]
     title = words.sizes_title(data, segmentation, features[0])
-    return Drawing(f"sizes-{segmentation}", title, "; ".join(said) + ".", figure, segmentation)
+    return Drawing(f"sizes-{segmentation}", title, _alt(said), figure, segmentation)
 
 
 def _feature_text(feature: str, value: float, currency: str) -> str:
@@ -186,15 +178,12 @@ def _feature_text(feature: str, value: float, currency: str) -> str:
     return formats.number(value)
 
 
-def _grids(data: ReportData) -> list[Drawing]:
-    table = data.table("rf_grid")
-    found = [name for name in data.segmentations if (table["segmentation"] == name).any()]
-    return [_grid(data, name, table[table["segmentation"] == name]) for name in found]
-
-
-def _grid(data: ReportData, segmentation: str, cells: pd.DataFrame) -> Drawing:
+def _grid(data: ReportData, segmentation: str) -> Drawing | None:
     """Customers by score of recency and by the other score; a cell is named after its commonest segment."""
-    by = ["recency_score", "other_score"]
+    table, by = data.table("rf_grid"), ["recency_score", "other_score"]
+    cells = table[table["segmentation"] == segmentation]
+    if cells.empty:
+        return None
     ordered = cells.sort_values([*by, "customers", "segment"], ascending=[True, True, False, True])
     merged = ordered.groupby(by, as_index=False).agg({"customers": "sum", "segment": "first"})
     recent = sorted(int(score) for score in merged["recency_score"].unique())
@@ -203,7 +192,7 @@ def _grid(data: ReportData, segmentation: str, cells: pd.DataFrame) -> Drawing:
     figure = sheet(height * len(others) + 40)
     axes = matrix(figure, 36, 4, len(recent), len(others), height)
     named = len(recent) <= NAMED
-    for row, shade in zip(_records(merged), shades(merged["customers"]), strict=True):
+    for row, shade in zip(records(merged), shades(merged["customers"]), strict=True):
         x, y = recent.index(row["recency_score"]), others.index(row["other_score"])
         cell(axes, x, y, shade)
         look: dict[str, Any] = {"color": on(shade), "align": "center"}
@@ -220,26 +209,22 @@ def _grid(data: ReportData, segmentation: str, cells: pd.DataFrame) -> Drawing:
     said = [
         f"recency {row['recency_score']}, other {row['other_score']}: {formats.count(row['customers'])} "
         f"({row['segment']})"
-        for row in _records(merged)
+        for row in records(merged)
     ]
-    return Drawing(
-        f"grid-{segmentation}", words.grid_title(merged), "; ".join(said) + ".", figure, segmentation
-    )
+    return Drawing(f"grid-{segmentation}", words.grid_title(merged), _alt(said), figure, segmentation)
 
 
 # segment_migration
 
 
-def _flows(data: ReportData) -> list[Drawing]:
-    return [_flow_matrix(data, name) for name in data.segmentations if len(data.moves(name))]
-
-
-def _flow_matrix(data: ReportData, segmentation: str) -> Drawing:
+def _flows(data: ReportData, segmentation: str) -> Drawing | None:
     """From (rows) and to (columns); who stayed is grey, so that the moves show."""
     moves = data.moves(segmentation)
+    if moves.empty:
+        return None
     left, arrived = set(moves["from_segment"]), set(moves["to_segment"])
-    known = list(data.profile(segmentation)["segment"])
-    order = [NEW, *known, *sorted((left | arrived) - {NEW, *known})]
+    profiled = list(data.profile(segmentation)["segment"])
+    order = [NEW, *profiled, *sorted((left | arrived) - {NEW, *profiled})]
     rows, columns = [s for s in order if s in left], [s for s in order if s in arrived]
     head, height = 92.0, 22.0
     figure = sheet(head + height * len(rows) + 4)
@@ -256,20 +241,20 @@ def _flow_matrix(data: ReportData, segmentation: str) -> Drawing:
     note(figure, 4, head - 36, "from (row)\nto (column)\ngrey: stayed")
     said = [
         f"{row['from_segment']} to {row['to_segment']}: {formats.count(row['customers'])}"
-        for row in _records(away.head(RANKED))
+        for row in records(away.head(RANKED))
     ] or ["nobody moved"]
     title = words.flows_title(data, segmentation)
-    return Drawing(f"flows-{segmentation}", title, "; ".join(said) + ".", figure, segmentation)
+    return Drawing(f"flows-{segmentation}", title, _alt(said), figure, segmentation)
 
 
 # cohort_retention
 
 
-def _cohorts(data: ReportData) -> list[Drawing]:
+def _cohorts(data: ReportData, name: str) -> Drawing | None:
     """A row a month of first purchase, a column a month since; the month under way is grey."""
     cohorts = data.cohorts()
     if cohorts.empty:
-        return []
+        return None
     sizes = cohorts.drop_duplicates("cohort_month").set_index("cohort_month")["cohort_customers"].sort_index()
     months = int(cohorts["months_since"].max())
     shown = cohorts[cohorts["months_since"] > 0]
@@ -278,7 +263,7 @@ def _cohorts(data: ReportData) -> list[Drawing]:
     axes = matrix(figure, left, 20, max(months, 1), len(rows), height)
     under_way = words.month_under_way(data.day)
     # squared, because shades take the square root: rates are to be compared as they are
-    for row, shade in zip(_records(shown), shades(shown["rate"] ** 2), strict=True):
+    for row, shade in zip(records(shown), shades(shown["rate"] ** 2), strict=True):
         look = {"style": "italic", "color": MUTED} if row["month"] >= under_way else {}
         x, y = int(row["months_since"]) - 1, rows.index(row["cohort_month"])
         cell(axes, x, y, EMPTY if look else shade, f"{100 * row['rate']:.0f}", **look)
@@ -289,25 +274,20 @@ def _cohorts(data: ReportData) -> list[Drawing]:
     note(figure, 4, 6, "first bought, new")
     first = shown[shown["cohort_month"] == rows[0]]
     said = [
-        f"{row['cohort_month']} in {row['month']}: {formats.percent(row['rate'])}" for row in _records(first)
+        f"{row['cohort_month']} in {row['month']}: {formats.percent(row['rate'])}" for row in records(first)
     ]
     alt = f"Rows: month of the first purchase; columns: months since; per cent who bought. {'; '.join(said)}."
-    return [Drawing("cohorts", words.retention_title(data), alt, figure)]
+    return Drawing(name, words.retention_title(data), alt, figure)
 
 
 # sales_trends
 
 
-def _trends(data: ReportData) -> list[Drawing]:
-    table = data.table("sales_trends")
-    sold = set(table.loc[table["invoices"] > 0, "dimension"])
-    return [_trend(data, by) for by in ("weekday", "month", "season", "hour") if by in sold]
-
-
-def _trend(data: ReportData, dimension: str) -> Drawing:
-    """Invoices as bars, and below them the revenue."""
+def _trend(data: ReportData, dimension: str) -> Drawing | None:
     table = data.table("sales_trends")
     rows = table[table["dimension"] == dimension].sort_values("position").reset_index(drop=True)
+    if not (rows["invoices"] > 0).any():
+        return None
     names = [str(name).replace(" (", "\n(") for name in rows["label"]]
     if dimension == "hour":
         sold = rows.index[rows["invoices"] > 0]
@@ -334,9 +314,9 @@ def _trend(data: ReportData, dimension: str) -> Drawing:
     said = [
         f"{row['label']}: {formats.plural(row['invoices'], 'invoice')}, "
         f"{formats.money(row['revenue'], data.currency)}"
-        for row in _records(rows)
+        for row in records(rows)
     ]
-    return Drawing(f"trend-{dimension}", words.trend_title(data, dimension), "; ".join(said) + ".", figure)
+    return Drawing(f"trend-{dimension}", words.trend_title(data, dimension), _alt(said), figure)
 
 
 # customer_rankings, product_rankings
@@ -345,7 +325,6 @@ def _trend(data: ReportData, dimension: str) -> Drawing:
 def _bars(
     name: str, title: str, names: Sequence[str], values: Sequence[float], texts: Sequence[str], left: float
 ) -> Drawing:
-    """Horizontal bars, the first on top, each with its name and its value."""
     height = 20.0
     figure = sheet(height * len(names) + 4)
     ends = (0.0, max(*values, 1e-9))
@@ -356,61 +335,52 @@ def _bars(
         label(axes, named, (0, y), (3 - left, 0), "row", size=TEXT if left < LABELS else SMALL - 0.6)
         label(axes, text, (length, y), (4, 0))
     said = [f"{named}: {text}" for named, text in zip(names, texts, strict=True)]
-    return Drawing(name, title, "; ".join(said) + ".", figure)
+    return Drawing(name, title, _alt(said), figure)
 
 
-def _customers(data: ReportData) -> list[Drawing]:
+def _customers(data: ReportData, ranking: str) -> Drawing | None:
     table, currency = data.table("customer_rankings"), data.currency
-    made = []
-    for ranking, column in (("total", "monetary"), ("average", "avg_order_value"), ("orders", "frequency")):
-        rows = _records(table[table["ranking"] == ranking].sort_values("rank").head(RANKED))
-        if rows:
-            names = [f"#{row['rank']}  {mask(str(row['customer_id']))}" for row in rows]
-            orders = [formats.plural(row["frequency"], "order") for row in rows]
-            spend = [formats.label_money(row["monetary"], currency) for row in rows]
-            value = [formats.label_money(row[column], currency, 1e6) for row in rows]
-            pairs = (
-                zip(orders, spend, strict=True) if ranking == "orders" else zip(value, orders, strict=True)
-            )
-            title = words.ranking_title(data, ranking, RANKED)
-            values = [float(row[column]) for row in rows]
-            made.append(
-                _bars(f"customers-{ranking}", title, names, values, [f"{a}, {b}" for a, b in pairs], 66)
-            )
-    return made
+    rows = records(table[table["ranking"] == ranking].sort_values("rank").head(RANKED))
+    if not rows:
+        return None
+    column, texts = RANKINGS[ranking], []
+    for row in rows:
+        orders = formats.plural(row["frequency"], "order")
+        spend = formats.label_money(row["monetary"], currency)
+        value = formats.label_money(row[column], currency, 1e6)
+        texts.append(f"{orders}, {spend}" if ranking == "orders" else f"{value}, {orders}")
+    names = [f"#{row['rank']}  {mask(str(row['customer_id']))}" for row in rows]
+    title, values = words.ranking_title(data, ranking, RANKED), [float(row[column]) for row in rows]
+    return _bars(f"customers-{ranking}", title, names, values, texts, 66)
 
 
-def _products(data: ReportData) -> list[Drawing]:
+def _products(data: ReportData, ranking: str) -> Drawing | None:
     table = data.table("product_rankings")
-    made = []
-    for ranking in ("revenue", "units", "invoices"):
-        rows = _records(table[table["ranking"] == ranking].sort_values("rank").head(RANKED))
-        if rows:
-            names = [words.product(row) for row in rows]
-            names = [
-                n if len(n) <= PRODUCT_LETTERS else f"{n[: PRODUCT_LETTERS - 1].rstrip()}…" for n in names
-            ]
-            texts = [words.product_value(row, ranking, data.currency) for row in rows]
-            title, values = words.product_title(data, ranking), [float(row[ranking]) for row in rows]
-            made.append(_bars(f"products-{ranking}", title, names, values, texts, 140))
-    return made
+    rows = records(table[table["ranking"] == ranking].sort_values("rank").head(RANKED))
+    if not rows:
+        return None
+    names = [words.product(row) for row in rows]
+    short = [n if len(n) <= PRODUCT_LETTERS else f"{n[: PRODUCT_LETTERS - 1].rstrip()}…" for n in names]
+    texts = [words.product_value(row, ranking, data.currency) for row in rows]
+    title, values = words.product_title(data, ranking), [float(row[ranking]) for row in rows]
+    return _bars(f"products-{ranking}", title, short, values, texts, 140)
 
 
 # spend_distribution
 
 
-def _distribution(data: ReportData) -> list[Drawing]:
+def _distribution(data: ReportData, name: str) -> Drawing | None:
     """Customers over orders (across) and spend (up), the densest region outlined."""
     cells = data.table("spend_distribution")
     if not cells["customers"].sum():
-        return []
+        return None
     orders = cells[["orders_from", "orders_to"]].drop_duplicates().sort_values("orders_from")
     spends = cells[["spend_from", "spend_to"]].drop_duplicates().sort_values("spend_from", ascending=False)
     columns, rows = list(orders["orders_from"]), list(spends["spend_from"])
     height, left = 19.0, 92.0
     figure = sheet(height * len(rows) + 36)
     axes = matrix(figure, left, 4, len(columns), len(rows), height)
-    for row, shade in zip(_records(cells), shades(cells["customers"]), strict=True):
+    for row, shade in zip(records(cells), shades(cells["customers"]), strict=True):
         text = formats.short_count(row["customers"]) if row["customers"] else ""
         at = columns.index(row["orders_from"]), rows.index(row["spend_from"])
         cell(axes, *at, shade if row["customers"] else EMPTY, text)
@@ -419,50 +389,40 @@ def _distribution(data: ReportData) -> list[Drawing]:
         x = [columns.index(value) for value in dense["orders_from"]]
         y = [rows.index(value) for value in dense["spend_from"]]
         frame(axes, min(x), min(y), max(x), max(y), fill=False, edgecolor=ALARM, linewidth=2.2, zorder=5)
-    counts = [formats.span(row["orders_from"], row["orders_to"]) for row in _records(orders)]
-    ranges = [formats.spend_span(r["spend_from"], r["spend_to"], data.currency) for r in _records(spends)]
+    counts = [formats.span(row["orders_from"], row["orders_to"]) for row in records(orders)]
+    ranges = [formats.spend_span(r["spend_from"], r["spend_to"], data.currency) for r in records(spends)]
     column_labels(axes, counts, size=TEXT)
     row_labels(axes, ranges, size=SMALL, color=MUTED)
-    note(
-        figure,
-        left,
-        height * len(rows) + 22,
-        f"orders (across), spend (up, {data.currency}); outlined: the densest",
-    )
+    text = f"orders (across), spend (up, {data.currency}); outlined: the densest"
+    note(figure, left, height * len(rows) + 22, text)
     fullest = cells.sort_values(["customers", "orders_from"], ascending=[False, True]).head(RANKED)
     said = [
-        f"{formats.span(row['orders_from'], row['orders_to'])} orders, "
-        f"{formats.spend_span(row['spend_from'], row['spend_to'], data.currency)}: "
+        f"{counts[columns.index(row['orders_from'])]} orders, {ranges[rows.index(row['spend_from'])]}: "
         f"{formats.customers(row['customers'])}"
-        for row in _records(fullest)
+        for row in records(fullest)
     ]
-    return [Drawing("distribution", words.distribution_title(data), "; ".join(said) + ".", figure)]
+    return Drawing(name, words.distribution_title(data), _alt(said), figure)
 
 
 # segmentation_models
 
 
-def _curves(data: ReportData) -> list[Drawing]:
-    return [_curve(name, model) for name, model in data.models.items() if model.card.curve]
-
-
-def _curve(segmentation: str, model: Any) -> Drawing:
-    """Elbow and silhouette over the number of clusters, the one in use marked."""
+def _curve(data: ReportData, segmentation: str) -> Drawing | None:
+    model: Any = data.models[segmentation]
+    if not model.card.curve:
+        return None
     curve = sorted(model.card.curve, key=lambda point: point.k)
+    measured = [point for point in curve if point.silhouette is not None]
     used = len(model.clustering.clusters) if model.clustering else 0
     figure = sheet(132)
-    for i, (said, points) in enumerate(
-        (
-            ("inertia (lower: tighter)", [(point.k, point.inertia) for point in curve]),
-            (
-                "silhouette (higher: better apart)",
-                [(point.k, point.silhouette) for point in curve if point.silhouette is not None],
-            ),
-        )
-    ):
-        note(figure, 4 + i * 164, 4, said)
+    panels = {
+        "inertia (lower: tighter)": [(point.k, point.inertia) for point in curve],
+        "silhouette (higher: better apart)": [(point.k, point.silhouette) for point in measured],
+    }
+    for left, (head, points) in zip((4, 168), panels.items(), strict=True):
+        note(figure, left, 4, head)
         if points:
-            _curve_panel(figure, 8 + i * 164, points, used)
+            _curve_panel(figure, left + 4, points, used)
     note(figure, 4, 121, "number of clusters")
     numbers = [
         f"{point.k} clusters: inertia {point.inertia:.4g}"
@@ -470,7 +430,7 @@ def _curve(segmentation: str, model: Any) -> Drawing:
         for point in curve
     ]
     title = words.curve_title(curve, used)
-    return Drawing(f"curve-{segmentation}", title, "; ".join(numbers) + ".", figure, segmentation)
+    return Drawing(f"curve-{segmentation}", title, _alt(numbers), figure, segmentation)
 
 
 def _curve_panel(figure: Figure, left: float, points: Sequence[tuple[int, float]], used: int) -> None:
@@ -488,13 +448,14 @@ def _curve_panel(figure: Figure, left: float, points: Sequence[tuple[int, float]
             label(axes, text, (used, value), (5, 7), size=TEXT)
 
 
-FIGURES: Mapping[str, tuple[Draw, ...]] = {
-    "segment_profiles": (_shares, _sizes, _grids),
-    "segment_migration": (_flows,),
-    "cohort_retention": (_cohorts,),
-    "sales_trends": (_trends,),
-    "customer_rankings": (_customers,),
-    "product_rankings": (_products,),
-    "spend_distribution": (_distribution,),
-    "segmentation_models": (_curves,),
+# of each table: what is drawn, over what: names, or those of a field of the data
+FIGURES: Mapping[str, Sequence[tuple[Draw, str | Iterable[str]]]] = {
+    "segment_profiles": ((_shares, "segmentations"), (_sizes, "segmentations"), (_grid, "segmentations")),
+    "segment_migration": ((_flows, "segmentations"),),
+    "cohort_retention": ((_cohorts, ["cohorts"]),),
+    "sales_trends": ((_trend, ("weekday", "month", "season", "hour")),),
+    "customer_rankings": ((_customers, RANKINGS),),
+    "product_rankings": ((_products, ("revenue", "units", "invoices")),),
+    "spend_distribution": ((_distribution, ["distribution"]),),
+    "segmentation_models": ((_curve, "models"),),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import pandas as pd
 
@@ -20,8 +21,15 @@ MONTHS = (
 _UNITS = ((999_500_000, 1e9, "bn"), (999_500, 1e6, "m"), (999.5, 1e3, "k"))
 
 
+def known(value: Any) -> bool:
+    return not pd.isna(value)
+
+
+def records(rows: pd.DataFrame) -> list[dict[Any, Any]]:
+    return rows.to_dict("records")
+
+
 def count(value: float) -> str:
-    """A whole number with thousands separators."""
     return f"{round(value):,}".replace("-", MINUS)
 
 
@@ -81,12 +89,10 @@ def plural(amount: float, one: str) -> str:
 
 
 def customers(amount: float) -> str:
-    """So many customers."""
     return plural(amount, "customer")
 
 
 def ago(days: float) -> str:
-    """So many days ago."""
     return "today" if round(days) == 0 else f"{plural(days, 'day')} ago"
 
 
@@ -108,13 +114,12 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def sentence(text: str) -> str:
-    """The text with a capital letter and a full stop."""
     return text[:1].upper() + text[1:] + ("" if not text or text.endswith((".", "!", "?")) else ".")
 
 
 def span(low: float, high: float | None) -> str:
     """A range of orders for an axis: 1, 4 to 5, 21 and more."""
-    if high is None or pd.isna(high):
+    if high is None or not known(high):
         return f"{int(low)}+"
     return f"{int(low)}" if int(low) == int(high) else f"{int(low)}{DASH}{int(high)}"
 
@@ -125,6 +130,6 @@ def spend_span(low: float, high: float | None, currency: str) -> str:
     def edge(value: float, currency: str) -> str:
         return label_money(value, currency, 9_999.5).replace(".0k", "k").replace(".0m", "m")
 
-    if high is None or pd.isna(high):
+    if high is None or not known(high):
         return f"{edge(low, currency)}+"
     return f"{edge(low, currency)}{DASH}{edge(high, '')}"

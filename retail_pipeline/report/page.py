@@ -14,16 +14,12 @@ from jinja2 import Environment, StrictUndefined
 
 from retail_pipeline.campaigns.lists import CONTROLS_TO_MEASURE
 from retail_pipeline.report import figures, formats, words
-from retail_pipeline.report.data import ListSummary, Quality, ReportData
+from retail_pipeline.report.data import ReportData
 from retail_pipeline.report.drawing import svg
 from retail_pipeline.report.palette import PALE, colours
-from retail_pipeline.segmentation import LAPSED
-
-__all__ = ["ListSummary", "Quality", "ReportData", "page"]
 
 TILES = 6  # two or three a row on a phone, six on a desktop
 COUNTRIES = 2  # named in a row of a profile
-
 TITLES = {
     "behaviour": "Behaviour",
     "spend_profile": "Spend profile",
@@ -40,38 +36,27 @@ def page(data: ReportData) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(source.joinpath("page.html").read_text(encoding="utf-8"))
-    leading = data.segmentations[0] if data.segmentations else None
     drawn = {
         drawing.name: {"title": drawing.title, "svg": svg(drawing)}
         for table in figures.FIGURES
         for drawing in figures.drawings(table, data)
     }
+    titles = {name: TITLES.get(name, name) for name in (*data.segmentations, *data.models)}
     return template.render(
         css=source.joinpath("page.css").read_text(encoding="utf-8"),
         data=data,
         words=words,
         formats=formats,
         figures=drawn,
-        day=formats.day(data.day),
-        weekday=formats.WEEKDAYS[data.day.weekday()],
-        leading=leading,
+        titles=titles,
+        leading=data.segmentations[0] if data.segmentations else None,
         tiles=_tiles(data),
-        best=_best(data, leading) if leading else None,
-        slips=_slips(data, leading) if leading else [],
-        others=_other_views(data),
+        views=_other_views(data),
         segmentations=[_segmentation(data, name) for name in data.segmentations],
-        titles={name: _title(data, name) for name in {*data.segmentations, *data.models}},
-        changes=words.changes(data, leading) if leading else [],
         cohorts=_cohort_counts(data),
-        lists=[_list(data, one) for one in data.lists],
         controls_to_measure=CONTROLS_TO_MEASURE,
         snippet=_snippet(data),
-        models=[_model(data, name) for name in data.models],
     )
-
-
-def _title(data: ReportData, segmentation: str) -> str:
-    return TITLES.get(segmentation, segmentation)
 
 
 def _tiles(data: ReportData) -> list[tuple[str, str]]:
@@ -92,79 +77,37 @@ def _tiles(data: ReportData) -> list[tuple[str, str]]:
         if (value := data.figure(figure)) is not None:
             tiles.append((formats.percent(value), label))
     if total := words.change(data, leading):
-        tiles.append(
-            (formats.count(total.joined), f"bought for the first time since {formats.day(total.since)}")
-        )
+        since = formats.day(total.since)
+        tiles.append((formats.count(total.joined), f"bought for the first time since {since}"))
     return tiles[:TILES]
 
 
-def _advice(data: ReportData, segmentation: str, segment: str) -> dict[str, Any]:
-    """What to do for a segment, and the lists that address it."""
-    lists = (
-        [one for one in data.lists if segment in one.segments]
-        if segmentation == data.segmentations[0]
-        else []
-    )
-    return {
-        "strategy": data.strategies.get(segmentation, {}).get(segment, ""),
-        "lists": [one for one in lists if one.customers],
-    }
-
-
-def _best(data: ReportData, segmentation: str) -> dict[str, Any] | None:
-    if (point := words.most_valuable(data, segmentation)) is None:
-        return None
-    return {"point": point, **_advice(data, segmentation, point.head)}
-
-
-def _slips(data: ReportData, segmentation: str) -> list[dict[str, Any]]:
-    return [
-        {"point": point, **_advice(data, segmentation, point.head)}
-        for point in words.slipping_away(data, segmentation)
-    ]
-
-
-def _other_views(data: ReportData) -> list[dict[str, str]]:
+def _other_views(data: ReportData) -> dict[str, tuple[str, str]]:
     """Who is most valuable, and who slips away, under the other segmentations."""
-    views = []
+    views = {}
     for name in data.segmentations[1:]:
-        if (active := data.active(name)).empty:
-            continue
-        gone = words.slipping(data, name).to_dict("records")
-        views.append(
-            {
-                "name": _title(data, name),
-                "best": words.in_a_line(active.iloc[0]),
-                "gone": "; ".join(f"{r['segment']}: {formats.customers(r['customers'])}" for r in gone)
-                or "nobody",
-            }
-        )
+        if len(active := data.active(name)):
+            gone = words.slipping(data, name)[["segment", "customers"]].itertuples(index=False)
+            slips = "; ".join(f"{segment}: {formats.customers(size)}" for segment, size in gone)
+            views[name] = words.in_a_line(active.iloc[0]), slips or "nobody"
     return views
 
 
 def _segmentation(data: ReportData, name: str) -> dict[str, Any]:
-    method = data.models[name].method if name in data.models else name
+    method = data.method(name)
     colour = colours(method, data.names(name))
     paragraphs = words.profile_words(data, name) if method == "spend_profile" else []
     return {
         "name": name,
-        "title": _title(data, name),
         "method": method,
-        "rows": [_row(data, name, row, colour) for row in data.profile(name).to_dict("records")],
-        "paragraphs": [
-            {
-                "segment": segment,
-                "colour": colour.get(segment, PALE),
-                "said": said,
-                **_advice(data, name, segment),
-            }
-            for segment, said in paragraphs
-        ],
+        "colour": colour,
+        "rows": [_row(data, row, colour) for row in data.profile(name).to_dict("records")],
+        "paragraphs": paragraphs,
         "takeaways": words.profile_takeaways(data, name) if paragraphs else [],
     }
 
 
-def _row(data: ReportData, name: str, row: dict[Any, Any], colour: dict[str, str]) -> dict[str, Any]:
+def _row(data: ReportData, row: dict[Any, Any], colour: dict[str, str]) -> dict[str, Any]:
     def typical(feature: str) -> tuple[str, str]:
         mean, median = row[f"{feature}_mean"], row[f"{feature}_median"]
         if pd.isna(mean):
@@ -182,12 +125,12 @@ def _row(data: ReportData, name: str, row: dict[Any, Any], colour: dict[str, str
         "share": formats.percent(row["share"]),
         "revenue": formats.DASH if pd.isna(row["revenue_share"]) else formats.percent(row["revenue_share"]),
         "revenue_total": formats.short_money(row["revenue"], data.currency),
-        "recency": typical("recency_days"),
-        "orders": typical("frequency"),
-        "spend": typical("monetary"),
-        "order_value": typical("avg_order_value"),
-        "lapsed": row["segment"] == LAPSED,
-        **_advice(data, name, row["segment"]),
+        "typical": {
+            "Last, days ago": typical("recency_days"),
+            "Orders": typical("frequency"),
+            "Spend": typical("monetary"),
+            "Order value": typical("avg_order_value"),
+        },
     }
 
 
@@ -206,23 +149,7 @@ def _cohort_counts(data: ReportData) -> dict[str, Any] | None:
     return {"months": [int(m) for m in wide.columns], "rows": rows}
 
 
-def _list(data: ReportData, one: ListSummary) -> dict[str, Any]:
-    return {
-        "campaign": one.campaign,
-        "segments": formats.listed(one.segments),
-        "customers": formats.count(one.customers),
-        "treatment": formats.count(one.customers - one.control),
-        "control": formats.count(one.control),
-        "offer": one.offer.replace("_", " "),
-        "channel": one.channel,
-        "path": one.path,
-        "lift": one.measurable_lift,
-        "empty": not one.customers,
-    }
-
-
 def _snippet(data: ReportData) -> str:
-    """How to read the first list, in pandas."""
     first = next((one for one in data.lists if one.customers), None)
     if first is None:
         return ""
@@ -233,26 +160,3 @@ def _snippet(data: ReportData) -> str:
         'to_contact = listed[listed["arm"] == "treatment"].sort_values("rank")\n'
         'held_out = listed[listed["arm"] == "control"]'
     )
-
-
-def _model(data: ReportData, name: str) -> dict[str, Any]:
-    model = data.models[name]
-    card = model.card
-    figure = f"curve-{name}"
-    return {
-        "name": name,
-        "title": _title(data, name),
-        "method": model.method,
-        "note": data.model_notes.get(name, ""),
-        "fitted": formats.customers(card.customers),
-        "lapsed": formats.customers(card.lapsed) if card.lapsed else "",
-        "fitted_on": card.fitted_on or "",
-        "sizes": "; ".join(f"{segment} {formats.count(size)}" for segment, size in card.segments.items()),
-        "matches": "; ".join(
-            f"{match.name} from {match.champion} {match.cost:.2f}"
-            for match in card.matches
-            if match.champion is not None and match.cost is not None
-        ),
-        "notes": list(card.notes),
-        "figure": figure,
-    }

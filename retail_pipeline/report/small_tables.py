@@ -33,10 +33,7 @@ FIGURES: Mapping[str, tuple[str, str]] = {
         "when history does not reach back over both",
     ),
     "one_order_share": ("1", "Share of the active customers who ordered once"),
-    "big_spenders_one_order_share": (
-        "1",
-        "Share who ordered once among the tenth that spent most",
-    ),
+    "big_spenders_one_order_share": ("1", "Share who ordered once among the tenth that spent most"),
     "big_spenders_revenue_share": ("1", "Share of customer_revenue from the tenth that spent most"),
     "big_orders_one_order_share": (
         "1",
@@ -54,20 +51,15 @@ FIGURES: Mapping[str, tuple[str, str]] = {
 
 def positions() -> pa.Table:
     """Every row of sales_trends: dimension, position, label (``positions`` of its statement)."""
-    dimensions = {
-        "hour": enumerate([f"{hour:02}:00" for hour in range(24)]),
-        "month": enumerate(MONTHS, 1),
-        "season": enumerate(SEASONS, 1),
-        "weekday": enumerate(WEEKDAYS, 1),
-    }
+    hours = [f"{hour:02}:00" for hour in range(24)]
+    dimensions = {"hour": (hours, 0), "month": (MONTHS, 1), "season": (SEASONS, 1), "weekday": (WEEKDAYS, 1)}
     rows = [
         {"dimension": dimension, "position": position, "label": label}
-        for dimension, labels in dimensions.items()
-        for position, label in labels
+        for dimension, (labels, first) in dimensions.items()
+        for position, label in enumerate(labels, first)
     ]
-    return pa.Table.from_pylist(
-        rows, schema=pa.schema([("dimension", STRING), ("position", INTEGER), ("label", STRING)])
-    )
+    schema = pa.schema([("dimension", STRING), ("position", INTEGER), ("label", STRING)])
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
 def months(first: date, last: date) -> pa.Table:
@@ -93,11 +85,9 @@ def spend_edges(lowest: float | None, upper_quartile: float | None, highest: flo
     low, quartile, high = (Decimal(repr(value or 0.0)) for value in (lowest, upper_quartile, highest))
     edges = [Decimal(0)]
     if quartile >= Decimal("0.1"):
-        width = max(number for number in _round_numbers(quartile / 10))
-        steps = int(quartile // width) + 1
-        fine = [width * step for step in range(1, steps + 1)]
-        coarse = [number for number in _round_numbers(min(10 * quartile, high)) if number > fine[-1]]
-        edges += fine + coarse
+        width = max(_round_numbers(quartile / 10))
+        edges += [width * step for step in range(1, int(quartile // width) + 2)]
+        edges += [number for number in _round_numbers(min(10 * quartile, high)) if number > edges[-1]]
     if low < 0:
         edges.insert(0, -next(n for n in _round_numbers(1 - 10 * low) if n >= -low))
     return pa.table({"spend_from": pa.array(edges, MONEY), "spend_to": pa.array([*edges[1:], None], MONEY)})
@@ -112,11 +102,10 @@ def _round_numbers(most: Decimal) -> Iterator[Decimal]:
 
 
 def with_densest(cells: pa.Table) -> pa.Table:
-    """The cells of ``spend_distribution.sql`` with the column ``densest``.
+    """The cells of ``spend_distribution.sql`` with ``densest``: the smallest rectangle with half of all.
 
-    It marks the smallest rectangle (in cells; of equal ones that with the most customers, then that with the
-    fewest orders and the least spend) that holds at least half of the customers. Without customers there is
-    none.
+    It counts in cells; of equal ones it is that with the most customers, then that with the fewest orders and
+    the least spend. Without customers there is none.
     """
     width = len(cells["spend_from"].unique())
     counts = cells["customers"].to_pylist()
@@ -140,10 +129,8 @@ def _densest(grid: Sequence[Sequence[int]]) -> tuple[range, range]:
 
 
 def key_figures(figures: pa.Table) -> pa.Table:
-    """The table key_figures from the one row of its statement, a column a figure."""
     rows = [
         {"figure": figure, "value": figures[figure][0].as_py(), "unit": unit, "meaning": meaning}
-        for figure, (unit, meaning) in FIGURES.items()
+        for figure, (unit, meaning) in sorted(FIGURES.items())
     ]
-    rows.sort(key=lambda row: str(row["figure"]))
     return pa.Table.from_pylist(rows, schema=TABLES["key_figures"].arrow)

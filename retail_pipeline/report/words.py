@@ -1,8 +1,6 @@
 """The report in words: sentences made from the numbers.
 
-Belongs here: every sentence whose content depends on the data. A word that compares (largest, fewest, more)
-stands only where the comparison was computed. Does not belong here: how one number is written
-(``formats.py``), fixed explanations (``page.html``), drawing (``figures.py``).
+A word that compares (largest, fewest, more) stands only where the comparison was computed.
 """
 
 from __future__ import annotations
@@ -22,12 +20,14 @@ from retail_pipeline.report.formats import (
     count,
     customers,
     day,
+    known,
     listed,
     money,
     month,
     number,
     percent,
     plural,
+    records,
     sentence,
 )
 from retail_pipeline.segmentation import LAPSED
@@ -40,6 +40,7 @@ ABOUT = 0.1
 MOST_NAMED = 3
 NO_COMPARISON = "There is no snapshot of 30 days ago to compare with."
 _TIMES = {1: "once", 2: "twice"}
+Row = Mapping[Any, Any] | pd.Series
 # the months after a first purchase that a sentence names
 RETURNS = {
     1: "buy again in the first month after it",
@@ -57,12 +58,9 @@ class Point:
     text: str
 
 
-def _known(value: Any) -> bool:
-    return not pd.isna(value)
-
-
-def _records(rows: pd.DataFrame) -> list[dict[Any, Any]]:
-    return rows.to_dict("records")
+def _of_revenue(part: float, before: str = ", ") -> str:
+    """A part of revenue; nothing where there is no revenue to be a part of."""
+    return f"{before}{percent(part)} of revenue" if known(part) else ""
 
 
 def _only(rows: pd.DataFrame, column: str, lowest: bool = False) -> str | None:
@@ -87,39 +85,33 @@ def _against(value: float, other: float, more: str, less: str, same: str) -> str
 # the most valuable, and those who slip away
 
 
-def in_a_line(row: Mapping[Any, Any] | pd.Series[Any]) -> str:
-    """A segment of a profile: how many, their part of all, and of revenue."""
-    revenue = f", {percent(row['revenue_share'])} of revenue" if _known(row["revenue_share"]) else ""
-    return f"{row['segment']}: {customers(row['customers'])}, {percent(row['share'])} of all{revenue}"
+def in_a_line(row: Row) -> str:
+    return f"{row['segment']}: {_size(row)}{_of_revenue(row['revenue_share'])}"
+
+
+def _size(row: Row) -> str:
+    return f"{customers(row['customers'])}, {percent(row['share'])} of all"
 
 
 def most_valuable(data: ReportData, segmentation: str) -> Point | None:
-    """The segment of the highest mean spend: how many, what they bring, against the average customer."""
     active = data.active(segmentation)
     if active.empty:
         return None
     top, average = active.iloc[0], _mean(active, "monetary")
-    said = f"{customers(top['customers'])}, {percent(top['share'])} of all"
-    if _known(top["revenue_share"]):
-        bring = "brings" if top["customers"] == 1 else "bring"
-        said += f", {bring} {percent(top['revenue_share'])} of revenue"
+    bring = ", brings " if top["customers"] == 1 else ", bring "
     mean, median = (money(top[f"monetary_{kind}"], data.currency) for kind in ("mean", "median"))
-    said += f": {mean} each on average (median {median})"
+    said = f"{_size(top)}{_of_revenue(top['revenue_share'], bring)}: {mean} each on average (median {median})"
     if len(active) > 1 and average > 0:
         times = number(top["monetary_mean"] / average)
         said += f", {times} times the average customer ({money(average, data.currency)})"
-    said += (
-        f". They placed {number(top['frequency_mean'])} orders on average, the last "
-        f"{ago(top['recency_days_mean'])}."
-    )
+    orders, last = number(top["frequency_mean"]), ago(top["recency_days_mean"])
+    said += f". They placed {orders} orders on average, the last {last}."
     biggest = active.sort_values(["revenue", "segment"], ascending=[False, True]).iloc[0]
     if len(active) == 1:
         said += " Every customer who bought in the window is in this one segment."
     elif biggest["segment"] != top["segment"]:
-        said += (
-            f" More revenue in all comes from {biggest['segment']}: "
-            f"{money(biggest['revenue'], data.currency)} from {customers(biggest['customers'])}."
-        )
+        revenue, who = money(biggest["revenue"], data.currency), customers(biggest["customers"])
+        said += f" More revenue in all comes from {biggest['segment']}: {revenue} from {who}."
     return Point(str(top["segment"]), said)
 
 
@@ -136,27 +128,21 @@ def slipping(data: ReportData, segmentation: str) -> pd.DataFrame:
 
 
 def slipping_away(data: ReportData, segmentation: str) -> list[Point]:
-    """A point for each segment that slips away: how many, how long ago, what is at stake."""
-    active = data.active(segmentation)
-    points = []
-    for row in _records(slipping(data, segmentation)):
-        more = _against(
-            row["monetary_mean"], _mean(active, "monetary"), "more than", "less than", "about as much as"
-        )
+    active, points = data.active(segmentation), []
+    for row in records(slipping(data, segmentation)):
+        spent, usual = row["monetary_mean"], _mean(active, "monetary")
+        more = _against(spent, usual, "more than", "less than", "about as much as")
+        share = _of_revenue(row["revenue_share"], ", and ")
         said = (
-            f"{customers(row['customers'])}, {percent(row['share'])} of all, last bought "
-            f"{ago(row['recency_days_mean'])} on average (the average customer: "
-            f"{ago(_mean(active, 'recency_days'))}). They spent {money(row['monetary_mean'], data.currency)} "
-            f"each on average, {more} the average customer"
+            f"{_size(row)}, last bought {ago(row['recency_days_mean'])} on average (the average customer: "
+            f"{ago(_mean(active, 'recency_days'))}). They spent {money(spent, data.currency)} each on "
+            f"average, {more} the average customer{f'{share} in all' if share else ''}."
         )
-        if _known(row["revenue_share"]):
-            said += f", and {percent(row['revenue_share'])} of revenue in all"
-        points.append(Point(str(row["segment"]), said + "."))
+        points.append(Point(str(row["segment"]), said))
     return points
 
 
 def nobody_slips(data: ReportData, segmentation: str) -> str:
-    """What to say where no segment slips away."""
     active = data.active(segmentation)
     if active.empty:
         return "Nobody bought in the window, so nobody can slip away."
@@ -170,12 +156,9 @@ def nobody_slips(data: ReportData, segmentation: str) -> str:
 
 
 def shares_title(data: ReportData, segmentation: str) -> str:
-    """The most valuable segment's part of customers and revenue."""
     top = data.active(segmentation).iloc[0]
-    said = f"{top['segment']} are {percent(top['share'])} of customers"
-    if _known(top["revenue_share"]):
-        said += f" and bring {percent(top['revenue_share'])} of revenue"
-    return said
+    revenue = _of_revenue(top["revenue_share"], " and bring ")
+    return f"{top['segment']} are {percent(top['share'])} of customers{revenue}"
 
 
 def sizes_title(data: ReportData, segmentation: str, feature: str) -> str:
@@ -193,17 +176,15 @@ def sizes_title(data: ReportData, segmentation: str, feature: str) -> str:
 
 
 def grid_title(cells: pd.DataFrame) -> str:
-    """The fullest cell of the grid of scores."""
-    first = cells.sort_values(
-        ["customers", "recency_score", "other_score"], ascending=[False, True, True]
-    ).iloc[0]
+    order = ["customers", "recency_score", "other_score"]
+    first = cells.sort_values(order, ascending=[False, True, True]).iloc[0]
     return (
         f"The fullest cell is {first['segment']}: {customers(first['customers'])} score "
         f"{first['recency_score']} on recency and {first['other_score']} on orders and spend"
     )
 
 
-def _came_back(row: Mapping[Any, Any]) -> bool:
+def _came_back(row: Row) -> bool:
     """Is it sure that returns took back more than half of what a segment ordered?
 
     Who bought has at least one order, so what they ordered is on average no less than the mean order value.
@@ -212,33 +193,28 @@ def _came_back(row: Mapping[Any, Any]) -> bool:
 
 
 def profile_words(data: ReportData, segmentation: str) -> list[tuple[str, list[str]]]:
-    """A paragraph a segment: how many, purchases, spend, order size; comparisons where they hold."""
     active, currency = data.active(segmentation), data.currency
 
-    def only(name: str, column: str, most: str, least: str) -> str:
+    def only(name: str, column: str, most: str, least: str, of: str) -> str:
         if len(active) > 1 and _only(active, column) == name:
-            return f", {most}"
-        return f", {least}" if len(active) > 1 and _only(active, column, lowest=True) == name else ""
+            return f", the {most} {of}"
+        return f", the {least} {of}" if len(active) > 1 and _only(active, column, lowest=True) == name else ""
 
     paragraphs = []
-    for row in _records(active):
-        name = row["segment"]
-        size = only(name, "customers", "the largest group", "the smallest group")
-        orders = only(name, "frequency_mean", "the most of all groups", "the fewest of all groups")
-        spend = only(name, "monetary_mean", "the most of all groups", "the least of all groups")
-        brings = (
-            f", and bring {percent(row['revenue_share'])} of revenue" if _known(row["revenue_share"]) else ""
-        )
+    for row in records(active):
+        name, value = row["segment"], row["avg_order_value_mean"]
+        size = only(name, "customers", "largest", "smallest", "group")
+        orders = only(name, "frequency_mean", "most", "fewest", "of all groups")
+        spend = only(name, "monetary_mean", "most", "least", "of all groups")
+        brings = _of_revenue(row["revenue_share"], ", and bring ")
         said = [
-            f"{customers(row['customers'])}, {percent(row['share'])} of all{size}.",
+            f"{_size(row)}{size}.",
             f"They place {number(row['frequency_mean'])} orders on average{orders}.",
             f"They spend {money(row['monetary_mean'], currency)} each on average{spend}{brings}.",
         ]
-        if _known(row["avg_order_value_mean"]):
-            value = only(
-                name, "avg_order_value_mean", "the largest orders of all", "the smallest orders of all"
-            )
-            said.append(f"An order is {money(row['avg_order_value_mean'], currency)} on average{value}.")
+        if known(value):
+            largest = only(name, "avg_order_value_mean", "largest", "smallest", "orders of all")
+            said.append(f"An order is {money(value, currency)} on average{largest}.")
         if _came_back(row):
             said.append("Most of what they ordered came back: find out why before offering them anything.")
         paragraphs.append((name, said))
@@ -253,48 +229,41 @@ def profile_takeaways(data: ReportData, segmentation: str) -> list[Point]:
     active = data.active(segmentation)
     if len(active) < 2:
         return []
-    rows: Mapping[str, dict[Any, Any]] = {row["segment"]: row for row in _records(active)}
+    rows = {row["segment"]: row for row in records(active)}
     average, usual = _mean(active, "monetary"), _mean(active, "frequency")
     largest, smallest = _only(active, "customers"), _only(active, "customers", lowest=True)
     said: dict[str, str] = {}
     if driver := _only(active, "revenue"):
-        part = rows[driver]["revenue_share"]
         size = {largest: " and the largest group", smallest: " and the smallest group"}.get(driver, "")
-        brings = f"{percent(part)} of revenue" if _known(part) else "the most revenue"
-        said[driver] = (
-            f"the biggest revenue driver{size}: {brings} from {percent(rows[driver]['share'])} of customers"
-        )
+        brings = _of_revenue(rows[driver]["revenue_share"], "") or "the most revenue"
+        part = percent(rows[driver]["share"])
+        said[driver] = f"the biggest revenue driver{size}: {brings} from {part} of customers"
     if (top := _only(active, "monetary_mean")) and average > 0:
         each = rows[top]["monetary_mean"]
         times = f"{number(each / average)} times the average customer"
-        text = f"worth most on average: {money(each, data.currency)} each, {times}"
-        said.setdefault(top, text)
+        said.setdefault(top, f"worth most on average: {money(each, data.currency)} each, {times}")
     if largest:
         least = _only(active, "frequency_mean", lowest=True) == largest
-        text = (
-            f"the largest group{' and the least engaged' if least else ''}: "
-            f"{customers(rows[largest]['customers'])}, {number(rows[largest]['frequency_mean'])} orders "
-            "on average"
-        )
-        said.setdefault(largest, text)
+        who = f"the largest group{' and the least engaged' if least else ''}"
+        size, orders = customers(rows[largest]["customers"]), number(rows[largest]["frequency_mean"])
+        said.setdefault(largest, f"{who}: {size}, {orders} orders on average")
     if bigger := _only(active, "avg_order_value_mean"):
-        orders, value = rows[bigger]["frequency_mean"], rows[bigger]["avg_order_value_mean"]
+        orders, value = (
+            rows[bigger]["frequency_mean"],
+            money(rows[bigger]["avg_order_value_mean"], data.currency),
+        )
         often = _against(orders, usual, "more often than", "less often than", "about as often as")
         text = (
-            f"the largest orders of all ({money(value, data.currency)}), placed {often} the average customer "
+            f"the largest orders of all ({value}), placed {often} the average customer "
             f"does ({number(orders)} orders against {number(usual)})"
         )
         if _came_back(rows[bigger]):
-            text = (
-                f"most of what they ordered came back: {money(value, data.currency)} an order, but "
-                f"{money(rows[bigger]['monetary_mean'], data.currency)} spent on average"
-            )
+            spent = money(rows[bigger]["monetary_mean"], data.currency)
+            text = f"most of what they ordered came back: {value} an order, but {spent} spent on average"
         said.setdefault(bigger, text)
     first, second = active["segment"].iloc[:2]
-    text = (
-        f"next in spend after {first}: {money(rows[second]['monetary_mean'], data.currency)} each on average"
-    )
-    said.setdefault(second, text)
+    spent = money(rows[second]["monetary_mean"], data.currency)
+    said.setdefault(second, f"next in spend after {first}: {spent} each on average")
     return [Point(segment, sentence(text)) for segment, text in said.items()]
 
 
@@ -330,7 +299,6 @@ def flows(moves: pd.DataFrame) -> pd.DataFrame:
 
 
 def change(data: ReportData, segmentation: str) -> Change | None:
-    """The moves of one segmentation since a month ago; None without an earlier snapshot."""
     moves = data.moves(segmentation)
     if moves.empty:
         return None
@@ -353,7 +321,6 @@ def change(data: ReportData, segmentation: str) -> Change | None:
 
 
 def changes(data: ReportData, segmentation: str) -> list[Point]:
-    """What changed since a month ago, for the reader who looks once a month."""
     total = change(data, segmentation)
     if total is None:
         return [Point("No comparison yet", NO_COMPARISON)]
@@ -362,9 +329,8 @@ def changes(data: ReportData, segmentation: str) -> list[Point]:
         Point(f"{customers(total.joined)} joined", f"{count(total.then)} on {since}, {count(total.now)} now.")
     ]
     if total.lapsed:
-        points.append(
-            Point(f"{customers(total.lapsed)} lapsed", "Their last order is now older than the window.")
-        )
+        text = "Their last order is now older than the window."
+        points.append(Point(f"{customers(total.lapsed)} lapsed", text))
     if total.returned:
         points.append(Point(f"{customers(total.returned)} returned", "They had lapsed, and bought again."))
     if not total.moved:
@@ -375,20 +341,18 @@ def changes(data: ReportData, segmentation: str) -> list[Point]:
         f"behaviour, {count(total.by_model)} because a newer model draws its lines elsewhere."
     )
     moves = flows(data.moves(segmentation))
-    first = _records(moves[moves["from_segment"] != NEW].head(MOST_NAMED))
+    first = records(moves[moves["from_segment"] != NEW].head(MOST_NAMED))
     largest = [f"{row['from_segment']} to {row['to_segment']} ({count(row['customers'])})" for row in first]
     head = "The largest flows" if len(first) > 1 else "The only flow"
     points += [
         Point(f"{customers(total.moved)} changed segment", text),
         Point(head, f"{listed(largest)}."),
     ]
-    return points + _gains(data, segmentation)
+    return points + _gains(moves, data, segmentation)
 
 
-def _gains(data: ReportData, segmentation: str) -> list[Point]:
-    """How many the most valuable segment, and those slipping away, gained and lost."""
-    moves, slips = flows(data.moves(segmentation)), list(slipping(data, segmentation)["segment"])
-    points = []
+def _gains(moves: pd.DataFrame, data: ReportData, segmentation: str) -> list[Point]:
+    slips, points = list(slipping(data, segmentation)["segment"]), []
     for segment in dict.fromkeys([*data.active(segmentation)["segment"].head(1), *slips]):
         gained = moves.loc[moves["to_segment"] == segment, "customers"].sum()
         lost = moves.loc[moves["from_segment"] == segment, "customers"].sum()
@@ -400,7 +364,6 @@ def _gains(data: ReportData, segmentation: str) -> list[Point]:
 
 
 def flows_title(data: ReportData, segmentation: str) -> str:
-    """How many moved, and the largest flow."""
     total = change(data, segmentation)
     if total is None or not total.moved:
         return f"Nobody changed segment since {day(total.since)}" if total else NO_COMPARISON
@@ -415,7 +378,6 @@ def flows_title(data: ReportData, segmentation: str) -> str:
 
 
 def takeaways(data: ReportData) -> list[Point]:
-    """The page in a few sentences."""
     if not data.segmentations:
         return [Point("No customers yet", f"Nobody has bought anything up to {day(data.day)}.")]
     leading = data.segmentations[0]
@@ -424,17 +386,14 @@ def takeaways(data: ReportData) -> list[Point]:
         points.append(Point("Most valuable", f"{in_a_line(active.iloc[0])}."))
         others = active.iloc[1:]
         largest = others[others["segment"] == _only(active, "customers")]
-        points += [Point("Largest group", f"{in_a_line(row)}.") for row in _records(largest)]
+        points += [Point("Largest group", f"{in_a_line(row)}.") for row in records(largest)]
     points.append(Point("Slipping away", _slipping_words(data, leading)))
     if total := change(data, leading):
-        text = f"{customers(total.joined)} joined, "
-        text += f"{count(total.lapsed)} lapsed, " if total.lapsed else ""
-        text += f"{count(total.moved)} changed segment"
-        if total.moved:
-            text += (
-                f" ({count(total.by_behaviour)} by their behaviour, {count(total.by_model)} by a newer model)"
-            )
-        points.append(Point(f"Since {day(total.since)}", f"{text}."))
+        lapsed = f"{count(total.lapsed)} lapsed, " if total.lapsed else ""
+        by = f"{count(total.by_behaviour)} by their behaviour, {count(total.by_model)} by a newer model"
+        moved = f"{count(total.moved)} changed segment{f' ({by})' if total.moved else ''}"
+        text = f"{customers(total.joined)} joined, {lapsed}{moved}."
+        points.append(Point(f"Since {day(total.since)}", text))
     else:
         points.append(Point("Since last month", NO_COMPARISON))
     points.append(Point("Coming back", " ".join(retention_words(data))))
@@ -445,30 +404,24 @@ def _slipping_words(data: ReportData, segmentation: str) -> str:
     gone, active = slipping(data, segmentation), data.active(segmentation)
     if gone.empty:
         return nobody_slips(data, segmentation)
-    who = listed([f"{row['segment']} ({count(row['customers'])})" for row in _records(gone)])
-    brings = gone["revenue_share"]
-    share = f" and {percent(brings.sum())} of revenue" if brings.notna().all() else ""
+    who = listed([f"{row['segment']} ({count(row['customers'])})" for row in records(gone)])
+    share = _of_revenue(gone["revenue_share"].astype("float64").sum(skipna=False), " and ")
     theirs, usual = ago(_mean(gone, "recency_days")), ago(_mean(active, "recency_days"))
     part = percent(gone["share"].sum())
     return f"{who}: {part} of customers{share}, last bought {theirs} on average, against {usual} over all."
 
 
 def coming_back(data: ReportData) -> list[str]:
-    """Revenue from repeat customers, the customers lost within a year, and those who ordered once."""
-    said = []
-    if (repeat := data.figure("repeat_revenue_share")) is not None:
-        said.append(f"{percent(repeat)} of revenue comes from customers with more than one order.")
-    if (lost := data.figure("lost_share_of_year")) is not None:
-        said.append(
-            f"Of those who bought in the year before the last 365 days, {percent(lost)} have not since."
-        )
-    if (once := data.figure("one_order_share")) is not None:
-        said.append(f"{percent(once)} of customers have ordered once.")
-    return said
+    said = {
+        "repeat_revenue_share": "{} of revenue comes from customers with more than one order.",
+        "lost_share_of_year": "Of those who bought in the year before the last 365 days, {} have not since.",
+        "one_order_share": "{} of customers have ordered once.",
+    }
+    shares = {figure: data.figure(figure) for figure in said}
+    return [said[figure].format(percent(share)) for figure, share in shares.items() if share is not None]
 
 
 def lists_words(data: ReportData) -> str:
-    """How many lists are ready, for how many customers."""
     filled = [one for one in data.lists if one.customers]
     if not filled and data.quality.held_days:
         held = listed([day(one) for one in data.quality.held_days])
@@ -476,9 +429,8 @@ def lists_words(data: ReportData) -> str:
     if not filled:
         return "No lists were made for this day."
     people, control = sum(one.customers for one in filled), sum(one.control for one in filled)
-    ready = (
-        f"{plural(len(filled), 'list')} with {customers(people)} {'is' if len(filled) == 1 else 'are'} ready"
-    )
+    are = "is" if len(filled) == 1 else "are"
+    ready = f"{plural(len(filled), 'list')} with {customers(people)} {are} ready"
     empty = [one.campaign for one in data.lists if not one.customers]
     without = f" Nobody is on {listed(empty)}." if empty else ""
     return f"{ready}, {count(control)} of them held out as control.{without}"
@@ -493,18 +445,17 @@ def month_under_way(on: date) -> str:
 
 
 def _complete(data: ReportData, cohorts: pd.DataFrame) -> pd.DataFrame:
-    """The months after a first purchase that are over."""
     return cohorts[(cohorts["month"] < month_under_way(data.day)) & (cohorts["months_since"] > 0)]
 
 
 def retention_words(data: ReportData) -> list[str]:
-    """How many of a month's new customers buy again one, three, six and twelve months later."""
     complete = _complete(data, data.table("cohort_retention"))
-    said = []
-    for months, when in RETURNS.items():
-        rows = complete[complete["months_since"] == months]
-        if len(rows):
-            said.append(f"{percent(rows['customers'].sum() / rows['cohort_customers'].sum())} {when}")
+    by_month = {months: complete[complete["months_since"] == months] for months in RETURNS}
+    said = [
+        f"{percent(rows['customers'].sum() / rows['cohort_customers'].sum())} {RETURNS[months]}"
+        for months, rows in by_month.items()
+        if len(rows)
+    ]
     if not said:
         return ["No month after a first purchase is complete yet."]
     return [f"Of a month's new customers, {listed(said)}."]
@@ -525,18 +476,17 @@ def retention_title(data: ReportData) -> str:
 
 
 def trend_title(data: ReportData, dimension: str) -> str:
-    """When the shop has most invoices."""
     table = data.table("sales_trends")
     rows = table[table["dimension"] == dimension].sort_values("position")
     most = rows["invoices"].max()
-    top = [_when(dimension, row) for row in _records(rows[rows["invoices"] == most])]
+    top = [_when(dimension, row) for row in records(rows[rows["invoices"] == most])]
     share = f"{percent(most / rows['invoices'].sum())} of all"
     if len(top) > 1:
         return f"{listed(top)} are the busiest: {plural(most, 'invoice')} each, {share}"
     return f"{top[0]} is the busiest: {plural(most, 'invoice')}, {share}"
 
 
-def _when(dimension: str, row: Mapping[Any, Any]) -> str:
+def _when(dimension: str, row: Row) -> str:
     position = int(row["position"])
     if dimension == "weekday":
         return WEEKDAYS[position - 1]
@@ -566,61 +516,54 @@ def uneven_months(data: ReportData) -> str:
 
 
 def ranking_title(data: ReportData, ranking: str, shown: int) -> str:
-    """What the first customers of a ranking say about being first."""
     table = data.table("customer_rankings")
     table = table[table["rank"] <= shown]
-    rows = table[table["ranking"] == ranking]
+    rows, spenders = table[table["ranking"] == ranking], table[table["ranking"] == "total"]
     who = "customer" if len(rows) == 1 else f"{len(rows)} customers"
     if ranking == "average":
         once = int((rows["frequency"] == 1).sum()) or "none"
         return f"Of the {who} with the largest orders, {once} ordered only once"
-    spenders = table[table["ranking"] == "total"]
     if ranking == "orders":
         both = len(set(rows["customer_id"]) & set(spenders["customer_id"])) or "none"
         verb = "is" if both == 1 else "are"
         return f"Of the {who} who order most often, {both} {verb} among those who spend most"
     revenue = data.figure("customer_revenue")
-    share = f" brought {percent(spenders['monetary'].sum() / revenue)} of revenue" if revenue else ""
+    share = _of_revenue(spenders["monetary"].sum() / revenue, " brought ") if revenue else ""
     return f"The {who} who spent most{share}"
 
 
-def product(row: Mapping[Any, Any]) -> str:
-    """A product's description, or its code where it has none."""
-    return str(row["description"] if _known(row["description"]) else row["product_id"])
+def product(row: Row) -> str:
+    return str(row["description"] if known(row["description"]) else row["product_id"])
 
 
-def product_value(row: Mapping[Any, Any], ranking: str, currency: str) -> str:
-    """What a product is ranked by, in words."""
+def product_value(row: Row, ranking: str, currency: str) -> str:
     if ranking == "revenue":
         return money(row["revenue"], currency)
     return plural(row[ranking], ranking.removesuffix("s"))
 
 
 def product_title(data: ReportData, ranking: str) -> str:
-    """The first product of a ranking."""
     table = data.table("product_rankings")
-    (first,) = _records(table[(table["ranking"] == ranking) & (table["rank"] == 1)])
+    (first,) = records(table[(table["ranking"] == ranking) & (table["rank"] == 1)])
     return f"{product(first)} leads by {ranking}: {product_value(first, ranking, data.currency)}"
 
 
 def densest(data: ReportData) -> tuple[str, str] | None:
-    """Where customers crowd: the range of orders, and that of spend."""
     cells = data.table("spend_distribution")
     dense = cells[cells["densest"].astype(bool)]
     if dense.empty:
         return None
     low, high = int(dense["orders_from"].min()), dense["orders_to"].max(skipna=False)
-    if not _known(high):
+    if not known(high):
         orders = f"{low} orders and more"
     else:
         between = "or" if high == low + 1 else "to"
         orders = plural(low, "order") if high == low else f"{low} {between} {int(high)} orders"
     start, end = money(dense["spend_from"].min(), data.currency), dense["spend_to"].max(skipna=False)
-    return orders, f"{start} to {money(end, data.currency)}" if _known(end) else f"{start} and more"
+    return orders, f"{start} to {money(end, data.currency)}" if known(end) else f"{start} and more"
 
 
 def distribution_title(data: ReportData) -> str:
-    """The densest region, in words."""
     cells, region = data.table("spend_distribution"), densest(data)
     everyone = cells["customers"].sum()
     if region is None:
@@ -630,16 +573,10 @@ def distribution_title(data: ReportData) -> str:
 
 
 def outliers(data: ReportData) -> list[Point]:
-    """Do the biggest spenders and the largest orders come back; do the most frequent pay more?"""
-    once = data.figure("one_order_share")
-    points = []
-    for figure, question, who in (
-        ("big_spenders_one_order_share", "Do the biggest spenders come back?", "spend most"),
-        (
-            "big_orders_one_order_share",
-            "Do those with the largest orders come back?",
-            "have the largest orders",
-        ),
+    once, points = data.figure("one_order_share"), []
+    for figure, whose, who in (
+        ("big_spenders_one_order_share", "the biggest spenders", "spend most"),
+        ("big_orders_one_order_share", "those with the largest orders", "have the largest orders"),
     ):
         theirs = data.figure(figure)
         if theirs is not None and once is not None:
@@ -648,7 +585,7 @@ def outliers(data: ReportData) -> list[Point]:
                 f"Of the tenth of customers who {who}, {percent(theirs)} ordered once, against "
                 f"{percent(once)} of all: they come back {often}."
             )
-            points.append(Point(question, said))
+            points.append(Point(f"Do {whose} come back?", said))
     frequent, rest = data.figure("most_frequent_avg_order_value"), data.figure("others_avg_order_value")
     if frequent is not None and rest is not None:
         a, b = money(frequent, data.currency), money(rest, data.currency)
@@ -662,31 +599,29 @@ def outliers(data: ReportData) -> list[Point]:
 
 
 def quality_words(data: ReportData) -> list[Point]:
-    """What arrived, what was refused, what is held back."""
     quality = data.quality
     last = f", the last for {day(quality.last_delivered)}" if quality.last_delivered else ""
     rows = f"{plural(quality.files, 'file')} with {plural(quality.rows_read, 'row')}{last}."
-    points = [
-        Point("Delivered", rows),
-        Point("Used", f"{plural(quality.transactions, 'transaction line')}."),
-    ]
+    refused = unreadable = "None."
     if quality.refused:
         most_first = sorted(quality.refused.items(), key=lambda rule: (-rule[1], rule[0]))
         rules = "; ".join(f"{rule.replace('_', ' ')} {count(rows)}" for rule, rows in most_first)
-        rows = f"{plural(quality.refused_rows, 'row')}. By rule: {rules}."
-        points.append(Point("Refused", f"{rows} A row that breaks two rules counts under both."))
-    else:
-        points.append(Point("Refused", "None."))
-    unreadable = f"{plural(quality.unreadable, 'row')}." if quality.unreadable else "None."
-    points.append(Point("Unreadable", unreadable))
+        refused = f"{plural(quality.refused_rows, 'row')}. By rule: {rules}. "
+        refused += "A row that breaks two rules counts under both."
+    if quality.unreadable:
+        unreadable = f"{plural(quality.unreadable, 'row')}."
+    points = [
+        Point("Delivered", rows),
+        Point("Used", f"{plural(quality.transactions, 'transaction line')}."),
+        Point("Refused", refused),
+        Point("Unreadable", unreadable),
+    ]
     if quality.left_out:
         points.append(Point("Left out", f"{plural(quality.left_out, 'row')}, by keep_rows or as totals."))
     if quality.held_days:
-        held = listed([day(one) for one in quality.held_days])
-        lines = plural(quality.held_lines, "line")
-        points.append(
-            Point("Held back", f"{held}, {lines}: not in these figures until somebody releases them.")
-        )
+        held, lines = listed([day(one) for one in quality.held_days]), plural(quality.held_lines, "line")
+        text = f"{held}, {lines}: not in these figures until somebody releases them."
+        points.append(Point("Held back", text))
     titles = {"in quarantine": "Held in quarantine", "rejected": "Rejected", "replaced": "Replaced"}
     for why, title in titles.items():
         if why in quality.apart:
@@ -704,7 +639,6 @@ def quality_words(data: ReportData) -> list[Point]:
 
 
 def curve_title(points: Sequence[Any], used: int) -> str:
-    """The number of clusters with the highest silhouette, and the number in use."""
     measured = [point for point in points if point.silhouette is not None]
     in_use = f"{plural(used, 'cluster')} in use" if used else "no clusters in use"
     if not measured:

@@ -175,22 +175,16 @@ def test_killed_and_called_again_it_ends_with_the_bytes_of_an_undisturbed_one_as
     assert lake(folder) == lake(at_once)
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
+def test_a_range_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    folder = opened(tmp_path / "shop")
+    for words, message in (
         ((LAST, FIRST), f"{LAST} is after {FIRST}"),
         ((date(2023, 12, 31), LAST), "is not within the partitions, 2024-01-01 to 2024-03-31"),
         ((FIRST, LAST, "--tables", "rfm"), "rfm is no table of a day; the tables are transactions, "),
-    ],
-)
-def test_a_range_that_cannot_be_made_is_refused(
-    words: tuple[object, ...], message: str, tmp_path: Path
-) -> None:
-    done = retail_pipeline(
-        "backfill", *words, "--settings", "retail_pipeline.yaml", cwd=opened(tmp_path / "shop")
-    )
-    assert done.returncode == 2
-    assert message in done.stderr
+    ):
+        done = retail_pipeline("backfill", *words, "--settings", "retail_pipeline.yaml", cwd=folder)
+        assert done.returncode == 2
+        assert message in done.stderr
 
 
 def test_a_dry_run_says_what_it_would_cost_and_does_nothing(made: Pipeline, tmp_path: Path) -> None:

@@ -195,16 +195,11 @@ QUALITY = Quality(
     files=3,
     rows_read=1200,
     transactions=1190,
-    held_lines=0,
     refused_rows=8,
-    left_out=0,
-    apart={},
     unreadable=2,
     refused={"zero_price": 8},
-    held_days=(),
     anonymous_share=0.125,
     last_delivered=DAY,
-    warnings=(),
 )
 
 

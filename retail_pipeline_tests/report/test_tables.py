@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from itertools import combinations, product
 
 import pyarrow as pa
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,14 +70,13 @@ def test_the_cells_fit_the_shop_whatever_its_currency():
 
 def test_who_spent_less_than_nothing_has_a_cell_of_their_own():
     assert edges(-7.5, 1600.0, 2000.0)[:3] == [-10, 0, 100]
-    assert edges(-10.0, 1600.0, 2000.0)[0] == -10
-    assert edges(-10.01, 1600.0, 2000.0)[0] == -20
-    assert edges(-0.0001, 1600.0, 2000.0)[0] == Decimal("-0.01")
+    for lowest, edge in ((-10.0, -10), (-10.01, -20), (-0.0001, Decimal("-0.01"))):
+        assert edges(lowest, 1600.0, 2000.0)[0] == edge
 
 
-@pytest.mark.parametrize("reach", [(None, None, None), (0.0, 0.0, 0.0), (0.0, 0.01, 3.0), (0.0, -2.0, 9.0)])
-def test_without_spend_to_divide_there_is_one_cell(reach: tuple[float | None, ...]):
-    assert edges(*reach) == [0]
+def test_without_spend_to_divide_there_is_one_cell():
+    for reach in ((None, None, None), (0.0, 0.0, 0.0), (0.0, 0.01, 3.0), (0.0, -2.0, 9.0)):
+        assert edges(*reach) == [0]
 
 
 @given(st.lists(AMOUNTS, min_size=3, max_size=3).map(sorted))
@@ -110,15 +109,10 @@ def marked(grid: Sequence[Sequence[int]]) -> list[list[int]]:
 
 def test_the_densest_region_is_the_smallest_rectangle_with_half_of_the_customers():
     assert marked([[0, 5, 4], [1, 5, 4], [0, 0, 1]]) == [[0, 1, 0], [0, 1, 0], [0, 0, 0]]
-
-
-def test_of_equal_regions_the_fuller_counts_then_the_one_with_fewer_orders_and_less_spend():
+    # of equal ones the fuller, then the one with fewer orders and less spend; without customers none
     assert marked([[5, 0, 6], [0, 0, 0]]) == [[0, 0, 1], [0, 0, 0]]
     assert marked([[3, 3, 0], [3, 3, 0]]) == [[1, 1, 0], [0, 0, 0]]
     assert marked([[0, 5], [5, 0]]) == [[0, 1], [0, 0]]
-
-
-def test_nobody_is_nowhere_dense():
     assert marked([[0, 0], [0, 0]]) == [[0, 0], [0, 0]]
 
 
@@ -136,14 +130,11 @@ def test_no_smaller_rectangle_holds_half(grid: list[list[int]]):
         n for row, of_row in zip(grid, marks, strict=True) for n, m in zip(row, of_row, strict=True) if m
     )
     assert held * 2 >= total
-    for top in range(len(grid)):
-        for bottom in range(top + 1, len(grid) + 1):
-            for left in range(len(grid[0])):
-                for right in range(left + 1, len(grid[0]) + 1):
-                    inside = sum(sum(row[left:right]) for row in grid[top:bottom])
-                    size = (bottom - top) * (right - left)
-                    if total and inside * 2 >= total:
-                        assert (size, -inside) >= (area, -held)
+    rows, columns = (list(combinations(range(n + 1), 2)) for n in (len(grid), len(grid[0])))
+    for (top, bottom), (left, right) in product(rows, columns):
+        inside = sum(sum(row[left:right]) for row in grid[top:bottom])
+        if total and inside * 2 >= total:
+            assert ((bottom - top) * (right - left), -inside) >= (area, -held)
 
 
 def test_every_key_figure_has_a_value_a_unit_and_a_meaning():

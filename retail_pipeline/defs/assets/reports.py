@@ -45,7 +45,7 @@ from retail_pipeline.lake.partitions import (
 from retail_pipeline.planning.inputs import inputs_of, model_source
 from retail_pipeline.planning.manifests import Manifest, schema_fingerprint
 from retail_pipeline.report import small_tables as small
-from retail_pipeline.segmentation import FittedSegmentation, fit
+from retail_pipeline.segmentation import fit
 from retail_pipeline.tables import TABLES, statement
 
 if TYPE_CHECKING:
@@ -65,8 +65,6 @@ class ReportConfig(dg.Config):
 
 
 def report_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
-    """The assets of the report: its tables, and the page."""
-
     @dg.multi_asset(
         name="reports",
         specs=asset_specs(pipeline, (*REPORT_TABLES, REPORT.name), days),
@@ -93,10 +91,9 @@ def report_assets(pipeline: Pipeline, days: dg.DailyPartitionsDefinition) -> dg.
 
 def make_report(run: Run, day: date) -> Bad[date]:
     """Make the tables and the page of a day; return the day with what is wrong, if anything is."""
-    if day not in run.state["rfm_features"]:
-        return {day: not_made(FEATURES.name)}
-    if day not in run.state["segment_assignments"]:
-        return {day: not_made(ASSIGNMENTS.name)}
+    for table in (FEATURES.name, ASSIGNMENTS.name):
+        if day not in run.state[table]:
+            return {day: not_made(table)}
     # the page needs every table, whichever are selected beside it
     names = [name for name in REPORT_TABLES if not {name, REPORT.name}.isdisjoint(run.selected)]
     tables = make_tables(run, day, names)
@@ -114,16 +111,13 @@ def make_report(run: Run, day: date) -> Bad[date]:
 
 
 def make_tables(run: Run, day: date, names: Sequence[str]) -> dict[str, pa.Table]:
-    """Tables of the report of a day, by name, in the schema's types."""
     features = read_partition(run.pipeline.lake, FEATURES, {"snapshot_date": str(day)})
     reach = run.engine.run("spend_range", {"rfm_features": features}).to_pylist()[0]
     history, settings = run.state.history(day), run.pipeline.settings.features
     window = [d for d in history if settings.window_days is None or (day - d).days < settings.window_days]
     inputs: Mapping[str, Input] = {
         "rfm_features": features,
-        "segment_assignments": [
-            _assignments(run, day, name) for name in run.state["segment_assignments"][day]
-        ],
+        "segment_assignments": [_assigned(run, day, name) for name in run.state[ASSIGNMENTS.name][day]],
         "customer_days": _rows(run, "customer_days", run.state["customer_days"], history),
         "transactions": _rows(run, "transactions", run.state["transactions"], window),
         "months": small.months(run.state.first_day or day, day),
@@ -136,21 +130,17 @@ def make_tables(run: Run, day: date, names: Sequence[str]) -> dict[str, pa.Table
         "year_from": day - timedelta(days=YEAR - 1),
         "year_before_from": day - timedelta(days=2 * YEAR - 1),
     }
-    made = {
-        table: run.engine.run(table, _read_by(table, inputs), **parameters)
-        for table in names
-        if table != MIGRATION.name
-    }
-    if MIGRATION.name in names:
-        made[MIGRATION.name] = make_migration(run, day, features)
-    made |= {table: finish(made[table]) for table, finish in FINISH.items() if table in made}
-    return {name: made[name].select(TABLES[name].names).cast(TABLES[name].arrow) for name in names}
-
-
-def _read_by(table: str, inputs: Mapping[str, Input]) -> Mapping[str, Input]:
-    """Those inputs that a table's statement names."""
-    words = set(re.findall(r"\w+", statement(table)))
-    return {name: rows for name, rows in inputs.items() if name in words}
+    made = {}
+    for table in names:
+        if table == MIGRATION.name:
+            made[table] = make_migration(run, day, features)
+            continue
+        read = set(re.findall(r"\w+", statement(table)))
+        rows = {name: rows for name, rows in inputs.items() if name in read}
+        made[table] = run.engine.run(table, rows, **parameters)
+        if table in FINISH:
+            made[table] = FINISH[table](made[table])
+    return {name: rows.select(TABLES[name].names).cast(TABLES[name].arrow) for name, rows in made.items()}
 
 
 def make_migration(run: Run, day: date, features: pa.Table) -> pa.Table:
@@ -159,49 +149,37 @@ def make_migration(run: Run, day: date, features: pa.Table) -> pa.Table:
     The earlier snapshots are made in memory, so that nothing depends on which days happen to have been made.
     There are no rows for an earlier day before the first, or one whose model was never made.
     """
-    first = run.state.first_day or day
-    earlier_days = {name: day - timedelta(days=n) for name, n in COMPARED.items()}
-    earlier_days = {name: earlier for name, earlier in earlier_days.items() if earlier >= first}
-    then = features_of(run, sorted(earlier_days.values()))
+    first, lake = run.state.first_day or day, run.pipeline.lake
+    compared = {name: day - timedelta(days=n) for name, n in COMPARED.items()}
+    compared = {name: earlier for name, earlier in compared.items() if earlier >= first}
+    then = features_of(run, sorted(compared.values()))
     source = {d: model_source(run.state, run.pipeline.recipe, d) for d in (day, *then)}
     parts = [MIGRATION.arrow.empty_table()]
-    for (compared_with, earlier), name in product(
-        earlier_days.items(), run.state["segment_assignments"][day]
-    ):
-        model = earlier_model(run, earlier, source[earlier], name, then[earlier])
-        if model is None:
+    for (compared_with, earlier), name in product(compared.items(), run.state[ASSIGNMENTS.name][day]):
+        own = source[earlier] in OWN_MODEL
+        if own:
+            model = fit(frame(then[earlier]), run.pipeline.settings.segmentations[name])
+        elif name in model_names(lake, source[earlier]):
+            model = model_of(run, earlier, name)
+        else:
             continue
-        segments = run.query(model)
-        today = [_assignments(run, day, name)]
-        same_model = source[earlier] == source[day] not in OWN_MODEL
-        moves = run.engine.run(
-            MIGRATION.name,
-            {
-                "segment_assignments": today,
-                "rfm_features": features,
-                "earlier": run.engine.run(segments, {"rfm_features": then[earlier]}),
-                "under_earlier_model": today
-                if same_model
-                else run.engine.run(segments, {"rfm_features": features}),
-            },
-            segmentation=name,
-            compared_with=compared_with,
-            compared_day=earlier,
-        )
+        segments, today = run.query(model), [_assigned(run, day, name)]
+        same_model = source[earlier] == source[day] and not own
+        inputs: Mapping[str, Input] = {
+            "segment_assignments": today,
+            "rfm_features": features,
+            "earlier": run.engine.run(segments, {"rfm_features": then[earlier]}),
+            "under_earlier_model": today
+            if same_model
+            else run.engine.run(segments, {"rfm_features": features}),
+        }
+        days = {"compared_with": compared_with, "compared_day": earlier}
+        moves = run.engine.run(MIGRATION.name, inputs, segmentation=name, **days)
         parts.append(moves.cast(MIGRATION.arrow))
     return pa.concat_tables(parts).sort_by([(column, "ascending") for column in MIGRATION.key])
 
 
-def earlier_model(
-    run: Run, day: date, source: str, name: str, features: pa.Table
-) -> FittedSegmentation | None:
-    """The model that was in force on an earlier day; None when its month has none of this name."""
-    if source in OWN_MODEL:
-        return fit(frame(features), run.pipeline.settings.segmentations[name])
-    return model_of(run, day, name) if name in model_names(run.pipeline.lake, source) else None
-
-
-def _assignments(run: Run, day: date, segmentation: str) -> Path:
+def _assigned(run: Run, day: date, segmentation: str) -> Path:
     return run.pipeline.lake.data(ASSIGNMENTS.name, {"snapshot_date": str(day), "segmentation": segmentation})
 
 
@@ -225,7 +203,6 @@ def check_tables(run: Run, day: date, tables: Mapping[str, pa.Table]) -> str:
 
 
 def write_tables(run: Run, day: date, tables: Mapping[str, pa.Table], data: "ReportData") -> None:
-    """Write every table and say so, with its figures."""
     from retail_pipeline.report.figures import figures_of
 
     inputs = inputs_of(run.state, run.pipeline.recipe, REPORT.name, day)
