@@ -204,8 +204,9 @@ def test_an_address_is_no_folder_in_the_environment_or_of_an_option_either(monke
 def test_relative_paths_in_the_file_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path.parent)
     path = Path(tmp_path.name, "shop.yaml")
-    lookups = "&two {x: {path: beside.csv, key: k, of: o}, y: {path: '{date}.csv', key: k, of: o}}"
-    sources = f"{{a: {PROFILE | {'lookups': 'HERE'}}, b: {PROFILE | {'lookups': '*two'}}}}"
+    lookups = "&two {x: {path: beside.csv, key: k, of: o}, y: {path: 'heads_{date}.csv', key: k, of: o}}"
+    profile = PROFILE | {"files": "lines_{date}.csv"}
+    sources = f"{{a: {profile | {'lookups': 'HERE'}}, b: {profile | {'lookups': '*two'}}}}"
     sources = sources.replace("'HERE'", lookups).replace("'*two'", "*two")
     path.write_text(f"landing: in\nlake: /abs/lake\nsuppression: {{path: no.csv}}\nsources: {sources}\n")
     settings = load_settings(path)
@@ -215,7 +216,7 @@ def test_relative_paths_in_the_file_are_relative_to_the_file(tmp_path: Path, mon
     for source in settings.sources.values():
         assert [lookup.path for lookup in source.lookups.values()] == [
             str(path.parent / "beside.csv"),
-            "{date}.csv",
+            "heads_{date}.csv",
         ]
 
 
