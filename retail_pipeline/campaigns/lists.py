@@ -16,6 +16,7 @@ from retail_pipeline.tables import TABLES
 
 RANKABLE = (*(c for c in TABLES["rfm_features"].names if c != "customer_id"), "score")
 CONTROLS_TO_MEASURE = 100
+RESPONSE = 0.05  # of those written to
 _EXPRESSIONS = (
     exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Paren, exp.Neg, exp.Add, exp.Sub, exp.Mul, exp.Div,
     exp.IntDiv, exp.Mod, exp.Pow, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.Not, exp.And,
@@ -85,38 +86,27 @@ def candidates_sql(campaign: Campaign) -> str:
     return text
 
 
-def smallest_lift(treated: int, controls: int, response: float = 0.05) -> float | None:
-    """The smallest lift in response rate that the two arms can show, in percentage points; None when too few.
+def measurable_lift(treated: int, controls: int) -> str:
+    """The smallest lift in response rate that the two arms can show, in words.
 
-    Two-sided test at 5 % with 80 % power for a base ``response`` rate: 2.8 standard errors of a difference of
-    two proportions (Cohen, Statistical Power Analysis, 1988).
+    Two-sided test at 5 % with 80 % power for a base response rate of 5 %: 2.8 standard errors of a difference
+    of two proportions (Cohen, Statistical Power Analysis, 1988).
     """
     if controls < CONTROLS_TO_MEASURE or not treated:
-        return None
-    return 280.0 * float((response * (1 - response) * (1 / treated + 1 / controls)) ** 0.5)
-
-
-def measurable_lift(treated: int, controls: int) -> str:
-    """The smallest lift that the two arms can show, in words."""
-    lift = smallest_lift(treated, controls)
-    return "not measurable" if lift is None else f"{lift:.1f} percentage points"
-
-
-def _campaign(
-    segmentation: str, segment: str, offer: str, channel: str, strategy: str, rank_by: str
-) -> Campaign:
-    return Campaign(
-        segmentation=segmentation,
-        segments=(segment,),
-        offer=offer,
-        channel=channel,
-        strategy=strategy,
-        rank_by=rank_by,
-    )
+        return "not measurable"
+    error = (RESPONSE * (1 - RESPONSE) * (1 / treated + 1 / controls)) ** 0.5
+    return f"{280.0 * error:.1f} percentage points"
 
 
 def _defaults(segmentation: str, *rows: tuple[str, str, str, str, str, str]) -> Mapping[str, Campaign]:
-    return {name: _campaign(segmentation, *rest) for name, *rest in rows}
+    """Campaigns from rows of name, segment, offer, channel, strategy and ranking."""
+    return {
+        name: Campaign(
+            segmentation=segmentation, segments=(segment,), offer=offer, channel=channel, strategy=strategy,
+            rank_by=rank_by,
+        )
+        for name, segment, offer, channel, strategy, rank_by in (*rows, _WIN_BACK)
+    }  # fmt: skip
 
 
 _WIN_BACK = (
@@ -142,7 +132,6 @@ DEFAULTS: Mapping[str, Mapping[str, Campaign]] = {
          "Many, recent and small: onboarding and a discount on the next order.", "-recency_days"),
         ("re_engage", "RE-ENGAGE", "reactivation_offer", "email",
          "Have not bought for long: reactivation, with an offer close to what they bought.", "monetary"),
-        _WIN_BACK,
     ),
     "spend_profile": _defaults(
         "spend_profile",
@@ -157,7 +146,6 @@ DEFAULTS: Mapping[str, Mapping[str, Campaign]] = {
         ("infrequent", "Infrequent, Low Spenders", "loyalty_points", "email",
          "Order seldom and small: discounts, e-mail campaigns and points, to bring them back more often.",
          "-recency_days"),
-        _WIN_BACK,
     ),
     "value_score": _defaults(
         "value_score",
@@ -170,7 +158,6 @@ DEFAULTS: Mapping[str, Mapping[str, Campaign]] = {
         ("low_value", "Low Value", "personal_reactivation", "email",
          "Long gone, seldom and little: a lucrative offer to return, near what they once bought.",
          "monetary"),
-        _WIN_BACK,
     ),
     "rfm_grid": _defaults(
         "rfm_grid",
@@ -196,7 +183,6 @@ DEFAULTS: Mapping[str, Mapping[str, Campaign]] = {
          "Used to buy very often and stopped: win them back before the competition does.", "monetary"),
         ("hibernating", "Hibernating", "reactivation_offer", "email",
          "Long ago, seldom and little: standard offers of relevant products.", "monetary"),
-        _WIN_BACK,
     ),
     "spend_tiers": _defaults(
         "spend_tiers",
@@ -210,6 +196,5 @@ DEFAULTS: Mapping[str, Mapping[str, Campaign]] = {
          "In between, with room to grow: discounts for frequent orders, to make them top spenders.", "score"),
         ("low_spending", "Low-spending", "bundle_offer", "email",
          "Spend the least: cheap standard offers and bundles, no costly channel.", "-recency_days"),
-        _WIN_BACK,
     ),
 }  # fmt: skip

@@ -1,8 +1,12 @@
-"""Models in the lake: JSON files, one a segmentation, of a month or beside a snapshot fitted on itself."""
+"""Models in the lake: JSON files, one a segmentation, of a month or beside a snapshot fitted on itself.
+
+What reads a file raises LakeError when it is missing, damaged, edited or of a newer version.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -15,21 +19,19 @@ from retail_pipeline.tables import TABLES
 from retail_pipeline.tables.table import Table
 
 CANDIDATES, MODELS = TABLES["model_candidates"], TABLES["segmentation_models"]
-OWN_MODEL_FILE = "_model.json"
 
 
 def own_model_path(lake: Lake, day: date, segmentation: str) -> Path:
     keys = {"snapshot_date": str(day), "segmentation": segmentation}
-    return lake.partition("segment_assignments", keys) / OWN_MODEL_FILE
+    return lake.partition("segment_assignments", keys) / "_model.json"
 
 
 def read_model(lake: Lake, month: str, segmentation: str) -> FittedSegmentation:
-    """The model in force in a month; LakeError when it is missing, damaged, edited or of a newer version."""
     return _model(lake.partition(MODELS.name, {"month": month}) / f"{segmentation}.json")
 
 
 def read_own_model(lake: Lake, day: date, segmentation: str) -> FittedSegmentation:
-    """The model that a snapshot was fitted with on itself; LakeError as above."""
+    """The model that a snapshot was fitted with on itself."""
     return _model(own_model_path(lake, day, segmentation))
 
 
@@ -38,18 +40,16 @@ def model_names(lake: Lake, month: str) -> list[str]:
 
 
 def read_candidates(lake: Lake, month: str) -> Mapping[str, Candidate]:
-    """The candidates of a month, by segmentation; LakeError as above."""
+    """The candidates of a month, by segmentation."""
     found = {}
     for path, text in contents(entries(lake.partition(CANDIDATES.name, {"month": month}), "[!_]*.json")):
-        try:
+        with _errors_of(path):
             found[path.stem] = candidate_from_json(text.decode())
-        except ValueError as error:
-            raise LakeError(f"{path}: {error}") from error
     return found
 
 
 def judged(lake: Lake, month: str) -> Mapping[str, tuple[Candidate, Verdict]]:
-    """The candidates of a month, with what their gates and people's decisions make of them."""
+    """The candidates of a month by segmentation, and what gates and people's decisions make of them."""
     decisions = {d.segmentation: d for d in records(lake, ModelDecision) if d.month == month}
     return {
         name: (candidate, verdict(candidate, decisions.get(name)))
@@ -80,7 +80,13 @@ def write_texts(
 
 
 def _model(path: Path) -> FittedSegmentation:
-    try:
+    with _errors_of(path):
         return from_json(path.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError) as error:
         raise LakeError(f"{path}: {error}") from error

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import ModuleType
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 from pydantic import Field, TypeAdapter
 
-from retail_pipeline.segmentation import behaviour, rfm_grid, spend_profile, spend_tiers, value_score
 from retail_pipeline.segmentation.behaviour import BehaviourParameters, FittedBehaviour
-from retail_pipeline.segmentation.checksums import sealed, unsealed
 from retail_pipeline.segmentation.clusters import ClusterParameters
 from retail_pipeline.segmentation.compile import (
     DIALECT,
     DIALECTS,
     EXECUTED,
     LAPSED,
+    evaluated,
     in_dialect,
+    nobody,
     of_each_day,
+    statement,
 )
-from retail_pipeline.segmentation.fitted import Card, Names, Snapshot, snapshot
+from retail_pipeline.segmentation.fitted import (
+    SCHEMA_VERSION,
+    Card,
+    Names,
+    Snapshot,
+    sealed,
+    snapshot,
+    unsealed,
+)
 from retail_pipeline.segmentation.rfm_grid import FittedRfmGrid, RfmGridParameters, Scale
 from retail_pipeline.segmentation.spend_profile import FittedSpendProfile, SpendProfileParameters
 from retail_pipeline.segmentation.spend_tiers import FittedSpendTiers, SpendTiersParameters
@@ -30,38 +39,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "DIALECT",
-    "DIALECTS",
-    "EXECUTED",
-    "LAPSED",
-    "SCHEMA_VERSION",
-    "BehaviourParameters",
-    "Card",
-    "FittedBehaviour",
-    "FittedRfmGrid",
-    "FittedSegmentation",
-    "FittedSpendProfile",
-    "FittedSpendTiers",
-    "FittedValueScore",
-    "Parameters",
-    "RfmGridParameters",
-    "Scale",
-    "Snapshot",
-    "SpendProfileParameters",
-    "SpendTiersParameters",
-    "ValueScoreParameters",
-    "assign",
-    "fit",
-    "fit_snapshot",
-    "from_json",
-    "of_each_day",
-    "segments",
-    "snapshot",
-    "to_json",
-    "to_sql",
-]
-
-SCHEMA_VERSION = 2
+    "DIALECT", "DIALECTS", "EXECUTED", "LAPSED", "SCHEMA_VERSION", "BehaviourParameters", "Card",
+    "FittedBehaviour", "FittedRfmGrid", "FittedSegmentation", "FittedSpendProfile", "FittedSpendTiers",
+    "FittedValueScore", "Parameters", "RfmGridParameters", "Scale", "Snapshot", "SpendProfileParameters",
+    "SpendTiersParameters", "ValueScoreParameters", "assign", "fit", "fit_snapshot", "from_json",
+    "of_each_day", "segments", "snapshot", "to_json", "to_sql",
+]  # fmt: skip
 
 Parameters = Annotated[
     BehaviourParameters
@@ -75,15 +58,7 @@ FittedSegmentation = Annotated[
     FittedBehaviour | FittedSpendProfile | FittedValueScore | FittedRfmGrid | FittedSpendTiers,
     Field(discriminator="method"),
 ]
-
 _FITTED: TypeAdapter[FittedSegmentation] = TypeAdapter(FittedSegmentation)
-_METHODS: Mapping[str, ModuleType] = {
-    "behaviour": behaviour,
-    "spend_profile": spend_profile,
-    "value_score": value_score,
-    "rfm_grid": rfm_grid,
-    "spend_tiers": spend_tiers,
-}
 
 
 def fit(
@@ -108,13 +83,14 @@ def fit_snapshot(
     curve: bool = True,
 ) -> FittedSegmentation:
     """As ``fit``, of customers already read; without ``curve``, which takes time, the card lacks it."""
-    method = _METHODS[parameters.method]
-    fitted: FittedSegmentation = (
-        method.fit(customers, parameters, seed, champion, curve)
-        if isinstance(parameters, ClusterParameters)
-        else method.fit(customers, parameters)
-    )
-    return fitted
+    if not len(customers.values):
+        model = {"method": parameters.method, "parameters": parameters}
+        seeded = {"seed": seed} if isinstance(parameters, ClusterParameters) else {}
+        card = customers.card((), ("no customer has an order in the window",))
+        return _FITTED.validate_python(model | seeded | {"card": card})
+    fitted: FittedSegmentation = parameters.fit(customers, seed, champion, curve)
+    sizes = fitted.card.segments | Counter(assign(fitted, customers))
+    return fitted.model_copy(update={"card": fitted.card.model_copy(update={"segments": sizes})})
 
 
 def assign(fitted: FittedSegmentation, customers: Snapshot) -> Names:
@@ -122,14 +98,15 @@ def assign(fitted: FittedSegmentation, customers: Snapshot) -> Names:
 
     Empty names where the model was fitted on nobody.
     """
-    names: Names = _METHODS[fitted.method].assign(fitted, customers)
-    return names
+    if not fitted.card.customers:
+        return np.full(len(customers.values), "", dtype=object)
+    stages, segment = fitted.columns()
+    return evaluated(stages, customers)(segment).astype(object)
 
 
 def segments(parameters: Parameters) -> tuple[str, ...]:
     """Every segment name the method can give with these parameters, without ``Lapsed``."""
-    names: tuple[str, ...] = _METHODS[parameters.method].segments(parameters)
-    return names
+    return parameters.segments
 
 
 def to_sql(fitted: FittedSegmentation, dialect: str = DIALECT) -> str:
@@ -138,7 +115,10 @@ def to_sql(fitted: FittedSegmentation, dialect: str = DIALECT) -> str:
     Gives customer_id, segment, score (double; null for ``Lapsed``) and reason (text), one row a customer.
     Raises ValueError for a dialect that is not one of ``DIALECTS``.
     """
-    return in_dialect(_METHODS[fitted.method].to_sql(fitted), dialect)
+    if not fitted.card.customers:
+        return in_dialect(nobody(), dialect)
+    (stages, segment), (further, score, reason) = fitted.columns(), fitted.words()
+    return in_dialect(statement({**stages, **further}, segment, score, reason), dialect)
 
 
 def to_json(fitted: FittedSegmentation) -> str:
@@ -152,4 +132,4 @@ def from_json(text: str) -> FittedSegmentation:
     Raises ValueError when the text is no JSON object, of another version, changed since it was written, or no
     model.
     """
-    return unsealed(text, _FITTED, "model", SCHEMA_VERSION)
+    return unsealed(text, _FITTED, "model")

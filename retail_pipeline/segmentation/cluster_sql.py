@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import reduce
 from itertools import combinations, product
 
 from sqlglot import exp
@@ -23,32 +24,45 @@ from retail_pipeline.segmentation.compile import (
 from retail_pipeline.segmentation.fitted import FEATURES
 
 
-def stages(fitted: Clustering, source: str) -> dict[str, Sql]:
-    """Stages giving ``own`` and ``runner_up`` (names), and what score and reason are made from.
-
-    The pull of a feature is how much farther the runner-up's centre lies than the own, in that feature alone.
-    """
-    distance = {name: exp.column(f"distance_{i}") for i, name in enumerate(fitted.names, 1)}
+def stages(fitted: Clustering, source: str) -> dict[str, exp.Select]:
+    """Stages giving the distance to each centre, the least, and ``own``, the nearest cluster's name."""
     distances = {
-        distance[cluster.name].name: _sum(
-            [_squared(fitted, f, double(cluster.centre[f])) for f in fitted.features]
+        f"distance_{i}": reduce(
+            lambda total, term: exp.Add(this=total, expression=term),
+            [_squared(fitted, f, double(cluster.centre[f])) for f in fitted.features] or [double(0)],
         )
-        for cluster in fitted.clusters
+        for i, cluster in enumerate(fitted.clusters, 1)
     }
-    own_distance, runner_up_distance = exp.column("own_distance"), exp.column("runner_up_distance")
-    own = [(column.eq(own_distance), text(name)) for name, column in distance.items()]
-    found = {
+    own = [(column.eq(exp.column("own_distance")), text(name)) for name, column in _distances(fitted).items()]
+    return {
         "distances": stage(source, distances),
-        "nearest": stage("distances", {"own_distance": least(list(distance.values()))}),
+        "nearest": stage("distances", {"own_distance": least(list(_distances(fitted).values()))}),
         "owned": stage("nearest", {"own": choose(own)}),
     }
+
+
+def explained(fitted: Clustering) -> tuple[dict[str, exp.Select], Sql, Sql]:
+    """Further stages on top of ``stages``, and score and reason made from them."""
+    return _further(fitted), _score(fitted), _reason(fitted)
+
+
+def _distances(fitted: Clustering) -> dict[str, exp.Column]:
+    return {name: exp.column(f"distance_{i}") for i, name in enumerate(fitted.names, 1)}
+
+
+def _further(fitted: Clustering) -> dict[str, exp.Select]:
+    """Stages giving ``runner_up``, the name of the next nearest cluster, and each feature's pull.
+
+    The pull is how much farther the runner-up's centre lies than the own, in that feature alone.
+    """
+    distance = _distances(fitted)
     if len(distance) == 1:
-        return found
+        return {}
     second = {
         name: least([column for other, column in distance.items() if other != name]) for name in distance
     }
     runner_up = [
-        (exp.and_(column.eq(runner_up_distance), exp.column("own").neq(text(name))), text(name))
+        (exp.and_(column.eq(exp.column("runner_up_distance")), exp.column("own").neq(text(name))), text(name))
         for name, column in distance.items()
     ]
     centres_compared = {
@@ -56,9 +70,14 @@ def stages(fitted: Clustering, source: str) -> dict[str, Sql]:
         for whose in ("own", "runner_up")
         for feature in fitted.features
     }
-    pulls = {f"{feature}_pull": _pull(fitted, feature) for feature in fitted.features}
+    pulls = {
+        f"{feature}_pull": exp.Sub(
+            this=_squared(fitted, feature, exp.column(f"runner_up_{feature}")),
+            expression=_squared(fitted, feature, exp.column(f"own_{feature}")),
+        )
+        for feature in fitted.features
+    }
     return {
-        **found,
         "second_nearest": stage("owned", {"runner_up_distance": pick("own", second)}),
         "runners_up": stage("second_nearest", {"runner_up": choose(runner_up)}),
         "compared": stage("runners_up", centres_compared),
@@ -66,7 +85,7 @@ def stages(fitted: Clustering, source: str) -> dict[str, Sql]:
     }
 
 
-def score(fitted: Clustering) -> Sql:
+def _score(fitted: Clustering) -> Sql:
     """1 - d(own) / d(runner-up): 0 is a toss-up, 1 sits on the centre (or there is no other cluster)."""
     if len(fitted.clusters) == 1:
         return double(1)
@@ -76,15 +95,19 @@ def score(fitted: Clustering) -> Sql:
     )
 
 
-def reason(fitted: Clustering) -> Sql:
+def _reason(fitted: Clustering) -> Sql:
     """Why the own centre and not the runner-up's: the two features with the strongest pull, in figures."""
     if len(fitted.clusters) == 1:
         figures = [described(feature) for feature in FEATURES if feature in fitted.clusters[0].centre]
-        return joined(f"{fitted.names[0]} is the only group: ", *_listed(figures))
-    *pairs, last = combinations(fitted.features, min(2, len(fitted.features)))
-    others = {pair: [feature for feature in fitted.features if feature not in pair] for pair in pairs}
-    branches = [(_outpull(pair, others[pair]), _because(fitted, pair)) for pair in pairs]
-    return choose(branches, _because(fitted, last))
+        return _listed(f"{fitted.names[0]} is the only group: ", figures)
+    branches = []
+    for pair in combinations(fitted.features, min(2, len(fitted.features))):
+        others = [feature for feature in fitted.features if feature not in pair]
+        stronger = [exp.column(f"{a}_pull") >= exp.column(f"{b}_pull") for a, b in product(pair, others)]
+        opening = joined("closest to ", exp.column("own"), " rather than ", exp.column("runner_up"), ": ")
+        branches.append((stronger, _listed(opening, [_compared(fitted, feature) for feature in pair])))
+    *pairs, (_, last) = branches
+    return choose([(exp.and_(*stronger), because) for stronger, because in pairs], last)
 
 
 def _squared(fitted: Clustering, feature: str, centre: Sql) -> Sql:
@@ -94,37 +117,7 @@ def _squared(fitted: Clustering, feature: str, centre: Sql) -> Sql:
         centre=centre,
         spread=double(fitted.spread[feature]),
     )
-    return sql("(:away) * (:away)", away=away)
-
-
-def _sum(terms: Sequence[Sql]) -> Sql:
-    total = terms[0] if terms else double(0)
-    for term in terms[1:]:
-        total = exp.Add(this=total, expression=term)
-    return total
-
-
-def _pull(fitted: Clustering, feature: str) -> Sql:
-    far, near = (
-        _squared(fitted, feature, exp.column(f"{whose}_{feature}")) for whose in ("runner_up", "own")
-    )
-    return exp.Sub(this=far, expression=near)
-
-
-def _outpull(kept: Iterable[str], dropped: Iterable[str]) -> Sql:
-    return exp.and_(
-        *(
-            exp.column(f"{strong}_pull") >= exp.column(f"{weak}_pull")
-            for strong, weak in product(kept, dropped)
-        )
-    )
-
-
-def _because(fitted: Clustering, features: Iterable[str]) -> Sql:
-    figures = [_compared(fitted, feature) for feature in features]
-    return joined(
-        "closest to ", exp.column("own"), " rather than ", exp.column("runner_up"), ": ", *_listed(figures)
-    )
+    return exp.Mul(this=exp.paren(away), expression=exp.paren(away))
 
 
 def _compared(fitted: Clustering, feature: str) -> Sql:
@@ -134,9 +127,9 @@ def _compared(fitted: Clustering, feature: str) -> Sql:
     return joined(described(feature), own, runner_up)
 
 
-def _listed(phrases: Sequence[Sql]) -> list[Sql | str]:
+def _listed(opening: Sql | str, phrases: Sequence[Sql]) -> Sql:
     first, *rest = phrases
-    return [first, *(part for phrase in rest for part in (", ", phrase))]
+    return joined(opening, first, *(part for phrase in rest for part in (", ", phrase)))
 
 
 def _about(value: float) -> str:

@@ -1,32 +1,47 @@
 """How a fitted segmentation becomes one SQL query that DuckDB runs and sqlglot carries to other warehouses.
 
 Values enter as sqlglot literals, never as text; numbers become text only through decimals and integers,
-because engines print doubles differently.
+because engines print doubles differently. Where no engine is at hand, ``evaluated`` computes the same
+expressions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, reduce
+from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import sqlglot
 from sqlglot import exp
 
-from retail_pipeline.segmentation.fitted import NUMERIC_ID
+from retail_pipeline.segmentation.fitted import NUMERIC_ID, Array, Snapshot
 
 DIALECT = "duckdb"
 # The dialects whose queries the tests run, and those whose queries they only parse again.
 EXECUTED = (DIALECT, "spark", "postgres")
-PARSED = ("snowflake", "bigquery", "trino")
-DIALECTS = (*EXECUTED, *PARSED)
+DIALECTS = (*EXECUTED, "snowflake", "bigquery", "trino")
 LAPSED = "Lapsed"
 
 Sql: TypeAlias = exp.Expression
+Stages: TypeAlias = Mapping[str, exp.Select]
+
+_OPERATORS: Mapping[type[Sql], np.ufunc] = {
+    exp.Add: np.add, exp.Sub: np.subtract, exp.Mul: np.multiply, exp.Div: np.divide,
+    exp.EQ: np.equal, exp.NEQ: np.not_equal, exp.GT: np.greater, exp.GTE: np.greater_equal, exp.LT: np.less,
+    exp.And: np.logical_and, exp.Or: np.logical_or,
+}  # fmt: skip
+
+
+@cache
+def _parsed(template: str) -> Sql:
+    return sqlglot.parse_one(template, dialect=DIALECT)
 
 
 def sql(template: str, **parts: Sql) -> Sql:
     """DuckDB SQL whose ``:name`` placeholders are replaced by expressions."""
-    return exp.replace_placeholders(sqlglot.parse_one(template, dialect=DIALECT), **parts)
+    return exp.replace_placeholders(_parsed(template), **parts)
 
 
 def text(value: str) -> Sql:
@@ -97,21 +112,33 @@ def money(column: str) -> Sql:
 
 def described(feature: str) -> Sql:
     """A customer's value of a feature as a phrase of a sentence."""
-    phrases = {
-        "recency_days": joined(counted("recency_days", "day"), " since last order"),
-        "frequency": counted("frequency", "order"),
-        "monetary": joined("monetary ", money("monetary")),
-        "avg_order_value": joined("average order ", money("avg_order_value")),
-    }
-    return phrases[feature]
+    match feature:
+        case "recency_days":
+            return joined(counted(feature, "day"), " since last order")
+        case "frequency":
+            return counted(feature, "order")
+    return joined("average order " if feature == "avg_order_value" else "monetary ", money(feature))
 
 
-def scored(feature: str, best: int) -> Sql:
-    """A feature's column ``<feature>_score`` as a phrase: 'recency 3 of 5 (66 days)'."""
+def scored(best: Mapping[str, int]) -> list[Sql | str]:
+    """The columns ``<feature>_score`` as phrases: 'recency 3 of 5 (66 days), …'; ``best`` has the highest."""
     values = {"recency_days": counted("recency_days", "day"), "frequency": counted("frequency", "order")}
-    score = whole(f"{feature}_score")
-    value = values.get(feature, money(feature))
-    return joined(f"{feature.removesuffix('_days')} ", score, f" of {best} (", value, ")")
+    parts: list[Sql | str] = []
+    for feature, of in best.items():
+        name, value = feature.removesuffix("_days"), values.get(feature, money(feature))
+        parts += [", " if parts else "", f"{name} ", whole(f"{feature}_score"), f" of {of} (", value, ")"]
+    return parts[1:]
+
+
+def stepped(steps: Sequence[Sql], falling: bool, lowest: int) -> Sql:
+    """How many of the conditions hold, each of which implies those before it, counted from ``lowest``.
+
+    ``falling``: counted down from the highest. It is one CASE from the last condition on.
+    """
+    scores = [integer(lowest + i) for i in range(len(steps) + 1)]
+    if falling:
+        scores.reverse()
+    return choose(list(zip(steps, scores[1:], strict=True))[::-1], scores[0])
 
 
 def by_customer(column: str) -> Sql:
@@ -125,13 +152,13 @@ def by_customer(column: str) -> Sql:
     )
 
 
-def stage(source: str, columns: Mapping[str, Sql]) -> Sql:
+def stage(source: str, columns: Mapping[str, Sql]) -> exp.Select:
     """Everything in ``source`` and some columns more."""
     named = (exp.alias_(value, name, copy=False) for name, value in columns.items())
     return exp.select("*", *named, copy=False).from_(source, copy=False)
 
 
-def statement(stages: Mapping[str, Sql], segment: Sql, score: Sql, reason: Sql) -> str:
+def statement(stages: Stages, segment: Sql, score: Sql, reason: Sql) -> str:
     """One query over ``rfm_features``: ``customer_id, segment, score, reason``, every customer once.
 
     The first stage reads ``active``, the customers with an order in the window, each later one the stage
@@ -156,6 +183,55 @@ def statement(stages: Mapping[str, Sql], segment: Sql, score: Sql, reason: Sql) 
 def nobody() -> str:
     """The query of a model fitted on no customer: it knows those who lapsed and leaves out the others."""
     return _written(_lapsed())
+
+
+def evaluated(stages: Stages, customers: Snapshot) -> Callable[[Sql], npt.NDArray[Any]]:
+    """What an expression over the last of the stages gives for each of the customers, without an engine.
+
+    It knows what segments are made of: arithmetic, comparisons, CASE, IN, LEAST and ranks.
+    """
+    columns = {
+        column.alias: column.this for body in stages.values() for column in body.expressions if column.alias
+    }
+    count = len(customers.values)
+
+    @cache
+    def named(column: str) -> Array:
+        return value(columns[column]) if column in columns else customers.feature(column)
+
+    def value(node: Sql) -> Any:
+        match node:
+            case exp.Column():
+                return named(node.name)
+            case exp.Literal():
+                return node.name if node.is_string else int(node.name) if node.is_int else float(node.name)
+            case exp.Boolean():
+                return node.this
+            case exp.Case():
+                found = value(node.args["default"]) if node.args.get("default") else None
+                for branch in reversed(node.args["ifs"]):
+                    found = np.where(value(branch.this), value(branch.args["true"]), found)
+                return found
+            case exp.In():
+                return np.isin(value(node.this), [value(each) for each in node.expressions])
+            case exp.Least():
+                return reduce(np.minimum, map(value, (node.this, *node.expressions)))
+            case exp.Window(this=exp.RowNumber()):
+                rank = np.empty(count, dtype=np.int64)
+                order = value(node.args["order"].expressions[0].this)
+                rank[np.argsort(order, kind="stable")] = np.arange(1, count + 1)
+                return rank
+            case exp.Window():
+                return count
+            case exp.Paren() | exp.Cast() | exp.Alias():
+                return value(node.this)
+            case exp.Neg():
+                return -value(node.this)
+            case exp.Floor():
+                return np.floor(value(node.this))
+        return _OPERATORS[type(node)](value(node.this), value(node.expression))
+
+    return lambda node: np.broadcast_to(value(node), count)
 
 
 def in_dialect(query: str, dialect: str) -> str:

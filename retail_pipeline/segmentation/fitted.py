@@ -1,16 +1,18 @@
-"""What every method shares on the way from a snapshot to a fitted model: checks, order, rounding, card."""
+"""What every method shares on the way from a snapshot to a fitted model: checks, order, card, JSON."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
 RFM = ("recency_days", "frequency", "monetary")
 FEATURES = (*RFM, "avg_order_value")
 NUMERIC_ID = "^[0-9]{1,18}$"
+SCHEMA_VERSION = 2
 
 Array = npt.NDArray[np.float64]
 Names = npt.NDArray[np.object_]
+T = TypeVar("T")
 
 
 def rounded(value: float) -> float:
@@ -76,6 +80,13 @@ class Card(Frozen):
     notes: tuple[str, ...] = Field(default=(), description="Every fall-back the fit had to take, in words")
 
 
+class Fitted(Frozen):
+    """What the models of all methods have; one whose card counts no customers knows nobody."""
+
+    schema_version: Literal[2] = 2
+    card: Card
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """The customers who ordered in the window, in ascending customer_id, and how many did not."""
@@ -93,35 +104,17 @@ class Snapshot:
         """Some features of the active customers: one row a customer, one column a feature."""
         return self.values[:, [FEATURES.index(name) for name in names]]
 
-    def card(
-        self,
-        segments: dict[str, int],
-        notes: Sequence[str],
-        inertia: float | None = None,
-        silhouette: float | None = None,
-        curve: Sequence[CurvePoint] = (),
-        fitted_on: str | None = None,
-        matches: Sequence[Match] = (),
-    ) -> Card:
-        """The card of a fit on these customers."""
-        tenths = np.linspace(0, 1, 11)
+    def card(self, segments: Iterable[str], notes: Iterable[str] = (), **figures: Any) -> Card:
+        """The card of a fit on these customers that gives these names, none of them counted yet."""
         deciles = {
-            name: tuple(rounded(edge) for edge in np.quantile(self.feature(name), tenths))
+            name: tuple(rounded(edge) for edge in np.quantile(self.feature(name), np.linspace(0, 1, 11)))
             for name in FEATURES
             if len(self.values)
         }
         return Card(
-            customers=len(self.values),
-            lapsed=self.lapsed,
-            segments=segments,
-            deciles=deciles,
-            inertia=inertia,
-            silhouette=silhouette,
-            curve=tuple(curve),
-            fitted_on=fitted_on,
-            matches=tuple(matches),
-            notes=tuple(notes) if len(self.values) else ("no customer has an order in the window", *notes),
-        )
+            customers=len(self.values), lapsed=self.lapsed, segments=dict.fromkeys(segments, 0),
+            deciles=deciles, notes=tuple(notes), **figures,
+        )  # fmt: skip
 
 
 def snapshot(features: pd.DataFrame) -> Snapshot:
@@ -136,12 +129,11 @@ def snapshot(features: pd.DataFrame) -> Snapshot:
     ids = features["customer_id"]
     values = features[list(FEATURES)].astype("float64").to_numpy()
     active = values[:, FEATURES.index("frequency")] > 0
+    unknown = ~np.isfinite(values)
     # who ordered nothing in the window has no average order
-    needless = ~active & (np.array(FEATURES) == "avg_order_value")[:, None]
-    broken = {"customer_id": int(ids.isna().sum())} | {
-        name: int((~np.isfinite(values[:, i]) & ~needless[i]).sum()) for i, name in enumerate(FEATURES)
-    }
-    for name, count in broken.items():
+    unknown[:, FEATURES.index("avg_order_value")] &= active
+    broken = [int(ids.isna().sum()), *unknown.sum(axis=0)]
+    for name, count in zip(needed, broken, strict=True):
         if count:
             raise ValueError(
                 f"rfm_features.{name} is missing or infinite in {count} of {len(features)} rows; "
@@ -152,21 +144,57 @@ def snapshot(features: pd.DataFrame) -> Snapshot:
             f"rfm_features.customer_id repeats in {repeated} of {len(features)} rows; "
             "fit one snapshot_date at a time"
         )
-    order = _ascending([str(customer) for customer in ids[active]])
-    return Snapshot(
-        values=values[active][order],
-        lapsed=int((~active).sum()),
-        ids=ids[active].astype(str).to_numpy(dtype=object)[order],
-    )
+    names = ids[active].astype(str).to_numpy(dtype=object)
+    order = sorted(range(len(names)), key=lambda position: _by_customer(str(names[position])))
+    return Snapshot(values=values[active][order], lapsed=int((~active).sum()), ids=names[order])
 
 
-def _ascending(ids: Sequence[str]) -> list[int]:
-    """Positions by ascending customer_id as ``compile.by_customer`` sorts: numbers as numbers, then texts."""
-    number = re.compile(NUMERIC_ID)
+def _by_customer(name: str) -> tuple[bool, int, str]:
+    """As ``compile.by_customer`` sorts: numbers as numbers, then texts."""
+    numeric = re.match(NUMERIC_ID, name) is not None
+    return (not numeric, int(name) if numeric else 0, name)
 
-    def key(position: int) -> tuple[bool, int, str]:
-        text = ids[position]
-        numeric = number.match(text) is not None
-        return (not numeric, int(text) if numeric else 0, text)
 
-    return sorted(range(len(ids)), key=key)
+def sealed(body: Mapping[str, Any]) -> str:
+    """The data as JSON that says when it was changed: the same bytes for the same data, with a checksum."""
+    return _written({**body, "checksum": _checksum(body)})
+
+
+def unsealed(text: str, kind: TypeAdapter[T], what: str) -> T:
+    """The value that ``sealed`` wrote; errors call it ``what`` ("model").
+
+    Raises ValueError when the text is no JSON object, of another ``schema_version``, changed since it was
+    written, or not of this kind.
+    """
+    again = "restore the file or fit the month again"
+    try:
+        body = json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"{error.msg} at line {error.lineno}, column {error.colno}"
+        raise ValueError(f"the {what} is no JSON: {where}; {again}") from error
+    if not isinstance(body, dict):
+        raise ValueError(f"the {what} is no JSON object; {again}")
+    found = body.get("schema_version")
+    if isinstance(found, int) and found != SCHEMA_VERSION:
+        raise ValueError(
+            f"the {what} has schema_version {found}, this program reads {SCHEMA_VERSION}; "
+            f"{'upgrade retail-pipeline or ' if found > SCHEMA_VERSION else ''}fit the month again"
+        )
+    if body.pop("checksum", None) != _checksum(body):
+        raise ValueError(
+            f"the {what} was changed after it was written (its checksum does not match); {what}s are never "
+            "edited: change the settings and fit the month again, or restore the file"
+        )
+    try:
+        return kind.validate_python(body)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ValueError(f"the {what} is not valid ({faults}); {again}") from error
+
+
+def _written(body: Mapping[str, Any]) -> str:
+    return json.dumps(body, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _checksum(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_written(body).encode()).hexdigest()

@@ -15,16 +15,9 @@ import numpy.typing as npt
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationInfo, field_validator
 
 from retail_pipeline.planning.manifests import Frozen, fingerprint
-from retail_pipeline.segmentation import (
-    SCHEMA_VERSION,
-    FittedSegmentation,
-    assign,
-    fit_snapshot,
-    segments,
-)
-from retail_pipeline.segmentation.checksums import sealed, unsealed
+from retail_pipeline.segmentation import SCHEMA_VERSION, FittedSegmentation, assign, fit_snapshot
 from retail_pipeline.segmentation.clusters import FittedClusters
-from retail_pipeline.segmentation.fitted import FEATURES, Array, Names, Snapshot, rounded
+from retail_pipeline.segmentation.fitted import FEATURES, Array, Names, Snapshot, rounded, sealed, unsealed
 
 REFITS = 10
 SAMPLE = 5_000  # customers that a refit draws and is judged by, at most: a large shop must not wait for it
@@ -32,14 +25,7 @@ MATERIAL_SHARE = 0.1  # a smaller segment may be empty one month: a small shop's
 FLOOR = 1e-4  # the least share that drift reckons with: the logarithm of nothing has no value
 
 _AT_LEAST = ("silhouette", "smallest_share", "stability")
-_RANGES = {
-    "silhouette": (-1.0, 1.0),
-    "smallest_share": (0.0, 1.0),
-    "stability": (0.0, 1.0),
-    "feature_drift": (0.0, np.inf),
-    "share_drift": (0.0, np.inf),
-    "changed": (0.0, 1.0),
-}
+_RANGES = {"silhouette": (-1.0, 1.0), "feature_drift": (0.0, np.inf), "share_drift": (0.0, np.inf)}
 
 
 class Gate(Frozen):
@@ -86,7 +72,7 @@ class Gates(Frozen):
     @field_validator("*")
     @classmethod
     def _can_be_reached(cls, gate: Gate | None, info: ValidationInfo) -> Gate | None:
-        low, high = _RANGES[str(info.field_name)]
+        low, high = _RANGES.get(str(info.field_name), (0.0, 1.0))
         if gate and not low <= gate.limit <= high:
             raise ValueError(
                 f"the limit {gate.limit:g} of {info.field_name} must lie between {low:g} and {high:g}"
@@ -172,15 +158,13 @@ def assess(
     champion_month: str | None,
     customers: Snapshot,
     gates: Gates,
-    seed: int = 0,
     earlier: Snapshot | None = None,
 ) -> Candidate:
     """Measure a candidate that was fitted on ``customers`` against itself and the model in force before it.
 
-    ``earlier`` are the customers of the month close before, as the champion knew them.
-
-    A champion that cannot stay in force, because it knows no customers or gives names that the settings no
-    longer have, counts as none; a note says so. Raises ValueError when the candidate was fitted on others.
+    ``earlier`` are the customers of the month close before, as the champion knew them. A champion that cannot
+    stay in force, because it knows no customers or gives names that the settings no longer have, counts as
+    none; a note says so. Raises ValueError when the candidate was fitted on others.
     """
     if len(customers.values) != candidate.card.customers:
         raise ValueError(
@@ -192,21 +176,24 @@ def assess(
         notes.append(f"not compared with the model of {champion_month}: {obstacle}")
         champion = None
     agreement = None
-    figures: dict[str, Mapping[str, float]] = {}
+    figures: list[tuple[str, str, float | None]] = []
     if len(customers.values):
         own = assign(candidate, customers)
-        figures["silhouette"] = _known(candidate.card.silhouette)
-        figures["smallest_share"] = _known(_smallest_share(candidate, champion))
+        figures.append(("silhouette", "", candidate.card.silhouette))
+        figures.append(("smallest_share", "", _smallest_share(candidate, champion)))
         if gates.stability:
-            refits = _agreement_of_refits(candidate, customers, seed)
-            figures["stability"] = _known(float(np.mean(refits)))
+            refits = _agreement_of_refits(candidate, customers)
+            figures.append(("stability", "", float(np.mean(refits))))
             notes.append(f"{REFITS} refits on resampled customers agree with it by {min(refits):.3g} or more")
         if champion:
-            before = assign(champion, customers)
+            before, deciles = assign(champion, customers), champion.card.deciles
             agreement = rounded(_agreement(own, before))
-            figures["feature_drift"] = _feature_drift(champion, customers)
-            figures["share_drift"] = _known(_share_drift(champion, candidate))
-            figures["changed"] = _known(_changed(own, before, customers, champion, earlier))
+            for name in FEATURES:
+                # what was the same for all of the champion's customers cannot drift
+                if deciles[name][0] < deciles[name][-1]:
+                    figures.append(("feature_drift", name, drift(deciles[name], customers.feature(name))))
+            figures.append(("share_drift", "", _share_drift(champion, candidate)))
+            figures.append(("changed", "", _changed(own, before, customers, champion, earlier)))
     return Candidate(
         month=month,
         segmentation=segmentation,
@@ -215,9 +202,8 @@ def assess(
         champion_month=champion_month if champion else None,
         measured=tuple(
             Measured(gate=name, of=of, value=rounded(value), limit=gate.limit, blocks=gate.blocks)
-            for name in Gates.model_fields
-            if (gate := getattr(gates, name))
-            for of, value in figures.get(name, {}).items()
+            for name, of, value in figures
+            if value is not None and (gate := getattr(gates, name))
         ),
         agreement=agreement,
         notes=tuple(notes),
@@ -230,27 +216,26 @@ def verdict(candidate: Candidate, decision: ModelDecision | None) -> Verdict:
     Without a champion the candidate is in force in any case.
     """
     failed = [m for m in candidate.measured if not m.passed]
-    fails = "fails " + _listed([m.words for m in failed]) if failed else "passes every gate"
-    blocked = any(m.blocks for m in failed)
-    in_force: Literal["candidate", "champion"] = "candidate"
+    *most, last = [m.words for m in failed] or ["passes every gate"]
+    fails = f"{'fails ' if failed else ''}{', '.join(most)}{' and ' if most else ''}{last}"
     stays = f"the model of {candidate.champion_month} stays in force"
-    holds, elsewhere = decision, ""
+    elsewhere, waits = "", False
     if decision and decision.content != candidate.content:
-        holds, elsewhere = None, f"; what {decision.by} decided was about another candidate"
-    waits = False
-    if holds and holds.verdict == "promote":
-        why = f"{holds.by} promoted it ({holds.why}); it {fails}"
+        elsewhere, decision = f"; what {decision.by} decided was about another candidate", None
+    in_force: Literal["candidate", "champion"] = "champion"
+    if decision and decision.verdict == "promote":
+        in_force, why = "candidate", f"{decision.by} promoted it ({decision.why}); it {fails}"
     elif candidate.champion_month is None:
-        rejected = f"{holds.by} rejected it ({holds.why}), but it is " if holds else ""
-        why = f"{rejected}in force for want of another; it {fails}"
-    elif holds:
-        in_force, why = "champion", f"{holds.by} rejected it ({holds.why}); {stays}"
+        rejected = f"{decision.by} rejected it ({decision.why}), but it is " if decision else ""
+        in_force, why = "candidate", f"{rejected}in force for want of another; it {fails}"
+    elif decision:
+        why = f"{decision.by} rejected it ({decision.why}); {stays}"
     elif not candidate.model.card.customers:
-        in_force, why = "champion", f"it was fitted on nobody; {stays}"
-    elif blocked:
-        in_force, why, waits = "champion", f"it {fails}; {stays} until a person decides", True
+        why = f"it was fitted on nobody; {stays}"
+    elif any(m.blocks for m in failed):
+        why, waits = f"it {fails}; {stays} until a person decides", True
     else:
-        why = f"it {fails}" + (", which only warns" if failed else "")
+        in_force, why = "candidate", f"it {fails}" + (", which only warns" if failed else "")
     return Verdict(
         in_force=in_force,
         why=why + elsewhere,
@@ -270,7 +255,7 @@ def candidate_from_json(text: str) -> Candidate:
     Raises ValueError when the text is no JSON object, of another version, changed since it was written, or no
     candidate.
     """
-    return unsealed(text, _CANDIDATE, "candidate", SCHEMA_VERSION)
+    return unsealed(text, _CANDIDATE, "candidate")
 
 
 def stability_index(expected: Array, actual: Array) -> float:
@@ -306,13 +291,9 @@ def _obstacle(champion: FittedSegmentation, candidate: FittedSegmentation) -> st
         return "it was fitted on nobody"
     if champion.method != candidate.method:
         return f"its method is {champion.method}, that of the settings {candidate.method}"
-    if foreign := set(champion.card.segments) - set(segments(candidate.parameters)):
+    if foreign := set(champion.card.segments) - set(candidate.parameters.segments):
         return f"it gives segments that the settings do not: {', '.join(sorted(foreign))}"
     return None
-
-
-def _known(value: float | None) -> Mapping[str, float]:
-    return {} if value is None else {"": value}
 
 
 def _smallest_share(candidate: FittedSegmentation, champion: FittedSegmentation | None) -> float:
@@ -327,7 +308,7 @@ def _shares(fitted: FittedSegmentation) -> Mapping[str, float]:
     return {name: size / fitted.card.customers for name, size in fitted.card.segments.items()}
 
 
-def _agreement_of_refits(candidate: FittedSegmentation, customers: Snapshot, seed: int) -> Sequence[float]:
+def _agreement_of_refits(candidate: FittedSegmentation, customers: Snapshot) -> Sequence[float]:
     """Adjusted Rand index of the candidate and each refit on customers drawn with replacement.
 
     Of more than SAMPLE customers that many are drawn, and as many, evenly spread, are judged.
@@ -335,15 +316,15 @@ def _agreement_of_refits(candidate: FittedSegmentation, customers: Snapshot, see
     count = len(customers.values)
     size = min(count, SAMPLE)
     parameters = candidate.parameters
-    if isinstance(candidate, FittedClusters) and candidate.clustering:
+    if isinstance(candidate, FittedClusters):
         # whether `auto` would choose as many clusters again is not the question, and dear to answer
-        parameters = candidate.parameters.model_copy(update={"clusters": len(candidate.clustering.clusters)})
+        parameters = parameters.model_copy(update={"clusters": len(candidate.clusters.names)})
     judged = _rows(customers, np.linspace(0, count - 1, size).round().astype(np.int64))
     own = assign(candidate, judged)
     found = []
     for refit in range(REFITS):
-        drawn = np.sort(np.random.default_rng([seed, refit]).integers(count, size=size))
-        again = fit_snapshot(_rows(customers, drawn), parameters, seed, curve=False)
+        drawn = np.sort(np.random.default_rng([0, refit]).integers(count, size=size))
+        again = fit_snapshot(_rows(customers, drawn), parameters, curve=False)
         found.append(_agreement(own, assign(again, judged)))
     return found
 
@@ -375,22 +356,7 @@ def _agreement(one: Names, other: Names) -> float:
     return float(adjusted_rand_score(pd.factorize(one)[0], pd.factorize(other)[0]))
 
 
-def _feature_drift(champion: FittedSegmentation, customers: Snapshot) -> Mapping[str, float]:
-    """The drift of each feature that varied among the champion's customers."""
-    deciles = champion.card.deciles
-    return {
-        name: drift(deciles[name], customers.feature(name))
-        for name in FEATURES
-        if deciles[name][0] < deciles[name][-1]
-    }
-
-
 def _share_drift(champion: FittedSegmentation, candidate: FittedSegmentation) -> float:
     before, after = _shares(champion), _shares(candidate)
     names = sorted({*before, *after})
     return stability_index(*(np.array([shares.get(name, 0) for name in names]) for shares in (before, after)))
-
-
-def _listed(words: Sequence[str]) -> str:
-    *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last

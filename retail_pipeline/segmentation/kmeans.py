@@ -91,25 +91,6 @@ def squared_distances(places: Array, centres: Array) -> Array:
     return found
 
 
-def silhouette(distances: Array, labels: Labels) -> float | None:
-    """Mean silhouette (Rousseeuw 1987) of places these distances apart, -1 to 1; None for one cluster.
-
-    A place alone in its cluster counts 0.
-    """
-    _, own, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    if len(sizes) < 2:
-        return None
-    total = np.stack([distances[own == cluster].sum(axis=0) for cluster in range(len(sizes))], axis=1)
-    rows = np.arange(len(own))
-    inner = total[rows, own] / np.maximum(sizes[own] - 1, 1)
-    total[rows, own] = np.inf
-    outer = (total / sizes).min(axis=1)
-    larger = np.maximum(inner, outer)
-    counts = (sizes[own] > 1) & (larger > 0)
-    values = np.divide(outer - inner, larger, out=np.zeros(len(own)), where=counts)
-    return round(float(values.mean()), 6)
-
-
 def _rearranged(points: Points, found: Solution) -> Solution:
     while True:
         fewer = [_without(points, found, gone) for gone in range(len(found.centres))]

@@ -7,11 +7,10 @@ segmentation's score is the mean of the three.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise, product
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,19 +20,20 @@ from sqlglot import exp
 from retail_pipeline.segmentation.compile import (
     LAPSED,
     Sql,
+    Stages,
     by_customer,
     choose,
     double,
+    evaluated,
     integer,
     joined,
-    nobody,
     scored,
     sql,
     stage,
-    statement,
+    stepped,
     text,
 )
-from retail_pipeline.segmentation.fitted import RFM, Array, Card, Frozen, Names, Snapshot, rounded
+from retail_pipeline.segmentation.fitted import RFM, Array, Fitted, Frozen, Snapshot, rounded
 
 Scores = npt.NDArray[np.int64]
 
@@ -198,10 +198,28 @@ class RfmGridParameters(Frozen):
             for digits in (product(r, f, m) if self.pattern_on == "rfm" else pairs)
         }
 
+    @property
     def live_rules(self) -> tuple[tuple[str, str], ...]:
         """The rules that decide at least one combination; earlier rules leave nothing to the others."""
         deciding = set(self.outcomes().values())
         return tuple(rule for rule in self.rules if rule in deciding)
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """Every name the rules can give, in their order."""
+        return tuple(dict.fromkeys(name for _, name in self.live_rules))
+
+    def fit(self, customers: Snapshot, *_: Any) -> FittedRfmGrid:
+        """Edges of the bins over all active customers."""
+        edges = Edges(**{name: _edges(customers.feature(name), scale) for name, scale in self.scales.items()})
+        fitted = FittedRfmGrid(parameters=self, edges=edges, card=customers.card(self.segments))
+        value = evaluated(fitted.columns()[0], customers)
+        notes = [
+            f"{name} gives {len(given)} of {scale.size} scores: too many customers have the same value"
+            for name, scale in self.scales.items()
+            if scale.shares and len(given := np.unique(value(_score(name)))) < scale.size
+        ]
+        return fitted.model_copy(update={"card": customers.card(self.segments, notes)})
 
 
 class Edges(Frozen):
@@ -212,14 +230,12 @@ class Edges(Frozen):
     monetary: tuple[float, ...] | None
 
 
-class FittedRfmGrid(Frozen):
-    """A fitted `rfm_grid` segmentation; without ``edges`` there was nobody to fit."""
+class FittedRfmGrid(Fitted):
+    """A fitted `rfm_grid` segmentation."""
 
-    schema_version: Literal[2] = 2
     method: Literal["rfm_grid"] = "rfm_grid"
     parameters: RfmGridParameters
-    edges: Edges | None
-    card: Card
+    edges: Edges | None = None
 
     @model_validator(mode="after")
     def _edges_fit_the_scales(self) -> FittedRfmGrid:
@@ -231,33 +247,51 @@ class FittedRfmGrid(Frozen):
                 raise ValueError(f"edges of {name}: {scale.size - 1} rising values are needed: {list(edges)}")
         return self
 
+    def columns(self) -> tuple[Stages, Sql]:
+        """What the query computes of each customer, and of these the segment."""
+        scales = self.parameters.scales
+        ranks = {f"{name}_rank": by_customer(name) for name, scale in scales.items() if scale.ties == "rank"}
+        scores = {f"{name}_score": self._scored(name, scale) for name, scale in scales.items()}
+        rfm = self.parameters.pattern_on == "rfm"
+        others = ("frequency", "monetary") if rfm else (self.parameters.other,)
+        digits = {f"digit_{i}": _score(name) for i, name in enumerate(("recency_days", *others), 1)}
+        ranked = {"ranked": stage("active", {**ranks, "customers": sql("count(*) over ()")})} if ranks else {}
+        stages = {
+            **ranked,
+            "scored": stage("ranked" if ranks else "active", scores),
+            "digits": stage("scored", digits),
+        }
+        rules = [
+            (_matches(pattern, list(digits)), text(name)) for pattern, name in self.parameters.live_rules
+        ]
+        return stages, choose(rules)
 
-def segments(parameters: RfmGridParameters) -> tuple[str, ...]:
-    """Every name the rules can give, in their order."""
-    return tuple(dict.fromkeys(name for _, name in parameters.live_rules()))
+    def words(self) -> tuple[Stages, Sql, Sql]:
+        """Score and reason of each customer."""
+        score = sql("cast(recency_days_score + frequency_score + monetary_score as double) / 3")
+        return (
+            {},
+            score,
+            joined(*scored({name: scale.size for name, scale in self.parameters.scales.items()})),
+        )
 
-
-def fit(customers: Snapshot, parameters: RfmGridParameters) -> FittedRfmGrid:
-    """Edges of the bins over all active customers."""
-    if not len(customers.values):
-        return FittedRfmGrid(parameters=parameters, edges=None, card=customers.card({}, ()))
-    scales = parameters.scales
-    edges = Edges(**{name: _edges(customers.feature(name), scale) for name, scale in scales.items()})
-    scores = _scores(customers, scales, edges)
-    sizes = dict.fromkeys(segments(parameters), 0) | Counter(_names(scores, parameters))
-    notes = [
-        f"{name} gives {len(given)} of {scale.size} scores: too many customers have the same value"
-        for name, scale in scales.items()
-        if scale.shares and len(given := np.unique(scores[name])) < scale.size
-    ]
-    return FittedRfmGrid(parameters=parameters, edges=edges, card=customers.card(sizes, notes))
-
-
-def assign(fitted: FittedRfmGrid, customers: Snapshot) -> Names:
-    """The segment of each active customer, as the query gives it; empty where the model knows nobody."""
-    if fitted.edges is None:
-        return np.full(len(customers.values), "", dtype=object)
-    return _names(_scores(customers, fitted.parameters.scales, fitted.edges), fitted.parameters)
+    def _scored(self, name: str, scale: Scale) -> Sql:
+        """The score of a feature, counted by the edges that a customer has passed."""
+        edges = getattr(self.edges, name)
+        if edges is None:
+            passed = [
+                sql(
+                    "(:rank - 1) * :denominator > :numerator * (customers - 1)",
+                    rank=exp.column(f"{name}_rank"),
+                    denominator=integer(share.denominator),
+                    numerator=integer(share.numerator),
+                )
+                for share in scale.shares
+            ]
+        else:
+            above = f"cast(:value as double) {'>=' if scale.edge_is_above else '>'} :edge"
+            passed = [sql(above, value=exp.column(name), edge=double(edge)) for edge in edges]
+        return stepped(passed, falling=name == "recency_days", lowest=1)
 
 
 def grid(fitted: FittedRfmGrid, customers: Snapshot) -> tuple[Scores, Scores]:
@@ -268,41 +302,10 @@ def grid(fitted: FittedRfmGrid, customers: Snapshot) -> tuple[Scores, Scores]:
     if fitted.edges is None:
         nobody_known = np.zeros(len(customers.values), dtype=np.int64)
         return nobody_known, nobody_known
-    scores = _scores(customers, fitted.parameters.scales, fitted.edges)
+    value = evaluated(fitted.columns()[0], customers)
     other = "mean_fm" if fitted.parameters.pattern_on == "rfm" else fitted.parameters.other
-    return scores["recency_days"], _seconds(scores)[other]
-
-
-def to_sql(fitted: FittedRfmGrid) -> str:
-    """The query that assigns every customer of ``rfm_features``."""
-    parameters = fitted.parameters
-    if fitted.edges is None:
-        return nobody()
-    edges, scales = fitted.edges.model_dump(), parameters.scales
-    ranks = {_rank(name): by_customer(name) for name, scale in scales.items() if scale.ties == "rank"}
-    scores = {_score(name): _score_sql(name, scale, edges[name]) for name, scale in scales.items()}
-    seconds = {
-        "frequency": exp.column(_score("frequency")),
-        "monetary": exp.column(_score("monetary")),
-        "mean_fm": sql("cast(floor(cast(frequency_score + monetary_score + 1 as double) / 2) as bigint)"),
-    }
-    recency = exp.column(_score("recency_days"))
-    if parameters.pattern_on == "rfm":
-        digits = [recency, seconds["frequency"], seconds["monetary"]]
-    else:
-        digits = [recency, seconds[parameters.other]]
-    named = {f"digit_{i}": digit for i, digit in enumerate(digits, 1)}
-    shown = [scored(name, scale.size) for name, scale in scales.items()]
-    return statement(
-        {
-            **({"ranked": stage("active", {**ranks, "customers": sql("count(*) over ()")})} if ranks else {}),
-            "scored": stage("ranked" if ranks else "active", scores),
-            "digits": stage("scored", named),
-        },
-        segment=_segment_sql(parameters, list(named)),
-        score=sql("cast(recency_days_score + frequency_score + monetary_score as double) / 3"),
-        reason=joined(shown[0], ", ", shown[1], ", ", shown[2]),
-    )
+    recency, second = (value(_score(name)).astype(np.int64) for name in ("recency_days", other))
+    return recency, second
 
 
 def _edges(values: Array, scale: Scale) -> tuple[float, ...] | None:
@@ -313,80 +316,18 @@ def _edges(values: Array, scale: Scale) -> tuple[float, ...] | None:
     return tuple(rounded(edge) for edge in np.quantile(values, [float(share) for share in scale.shares]))
 
 
-def _names(scores: Mapping[str, Scores], parameters: RfmGridParameters) -> Names:
-    """The segments that the rules give to the scores."""
-    r, f, m = scores.values()
-    digits = (r, f, m) if parameters.pattern_on == "rfm" else (r, _seconds(scores)[parameters.other])
-    named = {there: rule[1] for there, rule in parameters.outcomes().items() if rule}
-    found = [named[there] for there in zip(*(digit.tolist() for digit in digits), strict=True)]
-    return np.array(found, dtype=object)
+def _score(name: str) -> Sql:
+    """A feature's score, or `mean_fm`, the mean of frequency and monetary, a half rounded up."""
+    if name == "mean_fm":
+        return sql("cast(floor(cast(frequency_score + monetary_score + 1 as double) / 2) as bigint)")
+    return exp.column(f"{name}_score")
 
 
-def _seconds(scores: Mapping[str, Scores]) -> dict[str, Scores]:
-    f, m = scores["frequency"], scores["monetary"]
-    return {"frequency": f, "monetary": m, "mean_fm": (f + m + 1) // 2}
-
-
-def _scores(customers: Snapshot, scales: Mapping[str, Scale], edges: Edges) -> dict[str, Scores]:
-    return {
-        name: _scores_of(name, customers.feature(name), scale, getattr(edges, name))
-        for name, scale in scales.items()
+def _matches(pattern: str, digits: Sequence[str]) -> Sql:
+    """A rule as conditions on digits: no regular expressions, which engines spell differently."""
+    allowed = {
+        digit: [i for i in range(1, 10) if re.fullmatch(position, str(i))]
+        for digit, position in zip(digits, re.findall(_POSITION, pattern), strict=True)
+        if position != "."
     }
-
-
-def _scores_of(name: str, values: Array, scale: Scale, edges: tuple[float, ...] | None) -> Scores:
-    if edges is None:
-        place = np.empty(len(values), dtype=np.int64)
-        place[np.argsort(values, kind="stable")] = np.arange(len(values))
-        passed = sum(
-            (place * share.denominator > share.numerator * (len(values) - 1)).astype(np.int64)
-            for share in scale.shares
-        )
-    else:
-        passed = np.searchsorted(edges, values, side="right" if scale.edge_is_above else "left")
-    bins: Scores = np.asarray(passed + 1, dtype=np.int64)
-    return scale.size + 1 - bins if name == "recency_days" else bins
-
-
-def _score_sql(name: str, scale: Scale, edges: tuple[float, ...] | None) -> Sql:
-    """The score as one CASE from the highest edge down."""
-    if edges is None:
-        passed = [
-            sql(
-                "(:rank - 1) * :denominator > :numerator * (customers - 1)",
-                rank=exp.column(_rank(name)),
-                denominator=integer(share.denominator),
-                numerator=integer(share.numerator),
-            )
-            for share in scale.shares
-        ]
-    else:
-        above = f"cast(:value as double) {'>=' if scale.edge_is_above else '>'} :edge"
-        passed = [sql(above, value=exp.column(name), edge=double(edge)) for edge in edges]
-    best_first = name == "recency_days"
-    bins = [integer(scale.size - i if best_first else i + 1) for i in range(scale.size)]
-    return choose(list(zip(passed, bins[1:], strict=True))[::-1], bins[0])
-
-
-def _segment_sql(parameters: RfmGridParameters, digits: Sequence[str]) -> Sql:
-    """The rules as conditions on digits: no regular expressions, which engines spell differently."""
-
-    def matches(pattern: str) -> Sql:
-        allowed = {
-            digit: [i for i in range(1, 10) if re.fullmatch(position, str(i))]
-            for digit, position in zip(digits, re.findall(_POSITION, pattern), strict=True)
-            if position != "."
-        }
-        return exp.and_(
-            *([exp.column(digit).isin(*those) for digit, those in allowed.items()] or [exp.true()])
-        )
-
-    return choose([(matches(pattern), text(name)) for pattern, name in parameters.live_rules()])
-
-
-def _rank(name: str) -> str:
-    return f"{name}_rank"
-
-
-def _score(name: str) -> str:
-    return f"{name}_score"
+    return exp.and_(*([exp.column(digit).isin(*those) for digit, those in allowed.items()] or [exp.true()]))

@@ -5,23 +5,17 @@ Score: 1 - d(own) / d(runner-up), so 0 is a toss-up.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 from sqlglot import exp
 
-from retail_pipeline.segmentation import cluster_sql, clusters, identity
-from retail_pipeline.segmentation.clusters import (
-    IDENTITY_BOUND,
-    Centre,
-    Cluster,
-    Clustering,
-    ClusterParameters,
-    FittedClusters,
-)
-from retail_pipeline.segmentation.compile import nobody, statement
-from retail_pipeline.segmentation.fitted import Card, Frozen, Names, Snapshot
+from retail_pipeline.segmentation import cluster_sql, clusters
+from retail_pipeline.segmentation.clusters import IDENTITY_BOUND, Centre, ClusterParameters, FittedClusters
+from retail_pipeline.segmentation.compile import Sql, Stages
+from retail_pipeline.segmentation.fitted import Fitted, Snapshot
 
 FEATURES = ("frequency", "monetary", "avg_order_value")
 VIP, REGULAR = "VIP", "Regular, Mid-Spending"
@@ -35,20 +29,34 @@ class SpendProfileParameters(ClusterParameters):
     # a few customers spend so much that centres lie ten spreads apart
     identity_bound: float = Field(default=3.0, ge=0, description=IDENTITY_BOUND)
 
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """Every name the method can give, also when it makes fewer clusters than asked."""
+        return cluster_names(self.most)
+
+    def fit(self, customers: Snapshot, seed: int, champion: Fitted | None, curve: bool) -> FittedSpendProfile:
+        """Clusters of all active customers, named after the champion's."""
+        everybody = np.full(len(customers.values), True)
+        clustering, figures = clusters.fit(
+            customers, everybody, FEATURES, self, seed, curve, _named, champion
+        )
+        card = customers.card(clustering.names, **figures)
+        return FittedSpendProfile(parameters=self, seed=seed, clustering=clustering, card=card)
+
 
 class FittedSpendProfile(FittedClusters):
-    """A fitted `spend_profile` segmentation; without ``clustering`` there was nobody to fit."""
+    """A fitted `spend_profile` segmentation."""
 
-    schema_version: Literal[2] = 2
     method: Literal["spend_profile"] = "spend_profile"
     parameters: SpendProfileParameters
-    seed: int
-    card: Card
 
+    def columns(self) -> tuple[Stages, Sql]:
+        """What the query computes of each customer, and of these the segment."""
+        return cluster_sql.stages(self.clusters, "active"), exp.column("own")
 
-def segments(parameters: SpendProfileParameters) -> tuple[str, ...]:
-    """Every name the method can give, also when it makes fewer clusters than asked."""
-    return cluster_names(parameters.most)
+    def words(self) -> tuple[Stages, Sql, Sql]:
+        """Score and reason of each customer, and what further columns they need."""
+        return cluster_sql.explained(self.clusters)
 
 
 def cluster_names(count: int) -> tuple[str, ...]:
@@ -63,70 +71,8 @@ def cluster_names(count: int) -> tuple[str, ...]:
     return (VIP, REGULAR, *(f"{REGULAR} {i}" for i in range(2, count - 2)), OCCASIONAL, INFREQUENT)
 
 
-def fit(
-    customers: Snapshot,
-    parameters: SpendProfileParameters,
-    seed: int,
-    champion: Frozen | None = None,
-    curve: bool = True,
-) -> FittedSpendProfile:
-    """Clusters of all active customers, named after the champion's.
-
-    Without ``curve`` the card lacks what is not needed to assign: silhouette and curve.
-    """
-    if not len(customers.values):
-        card = customers.card({}, ())
-        return FittedSpendProfile(parameters=parameters, seed=seed, clustering=None, card=card)
-    everyone = customers.matrix(FEATURES)
-    found = clusters.find(FEATURES, everyone, parameters, seed, curve)
-    heirs = identity.inherited(
-        Clustering(spread=found.spread, clusters=_named(found.centres)),
-        champion,
-        FittedSpendProfile,
-        parameters,
-        segments(parameters),
-    )
-    sizes, inertia = clusters.sizes_and_inertia(heirs.clustering, FEATURES, everyone)
-    return FittedSpendProfile(
-        parameters=parameters,
-        seed=seed,
-        clustering=heirs.clustering,
-        card=customers.card(
-            sizes,
-            (*found.notes, *heirs.notes),
-            inertia=inertia,
-            silhouette=found.silhouette,
-            curve=found.curve,
-            fitted_on=found.fitted_on,
-            matches=heirs.matches,
-        ),
-    )
-
-
-def assign(fitted: FittedSpendProfile, customers: Snapshot) -> Names:
-    """The segment of each active customer, as the query gives it; empty where the model knows nobody."""
-    if fitted.clustering is None:
-        return np.full(len(customers.values), "", dtype=object)
-    return clusters.nearest(fitted.clustering, customers)
-
-
-def to_sql(fitted: FittedSpendProfile) -> str:
-    """The query that assigns every customer of ``rfm_features``."""
-    if fitted.clustering is None:
-        return nobody()
-    return statement(
-        cluster_sql.stages(fitted.clustering, "active"),
-        segment=exp.column("own"),
-        score=cluster_sql.score(fitted.clustering),
-        reason=cluster_sql.reason(fitted.clustering),
-    )
-
-
-def _named(centres: list[Centre]) -> tuple[Cluster, ...]:
+def _named(centres: Sequence[Centre]) -> Mapping[str, Centre]:
     by_spend = sorted(centres, key=lambda c: (-c["monetary"], -c["frequency"], -c["avg_order_value"]))
     if len(by_spend) > 3:
         by_spend[-2:] = sorted(by_spend[-2:], key=lambda c: -c["avg_order_value"])
-    return tuple(
-        Cluster(name=name, centre=centre)
-        for name, centre in zip(cluster_names(len(by_spend)), by_spend, strict=True)
-    )
+    return dict(zip(cluster_names(len(by_spend)), by_spend, strict=True))

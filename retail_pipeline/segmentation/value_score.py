@@ -6,34 +6,29 @@ best. The segmentation's score is the sum of the three.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field, model_validator
 from sqlglot import exp
 
 from retail_pipeline.segmentation import one_feature
 from retail_pipeline.segmentation.compile import (
     Sql,
+    Stages,
     choose,
     double,
     integer,
     joined,
-    nobody,
     scored,
     sql,
     stage,
-    statement,
+    stepped,
     text,
     whole,
 )
-from retail_pipeline.segmentation.fitted import RFM, Array, Card, Frozen, Names, Snapshot, rounded
-
-Scores = npt.NDArray[np.int64]
+from retail_pipeline.segmentation.fitted import RFM, Array, Fitted, Frozen, Snapshot, rounded
 
 LOW, MID, HIGH = "Low Value", "Mid Value", "High Value"
 
@@ -66,6 +61,50 @@ class ValueScoreParameters(Frozen):
             )
         return self
 
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The three names, whatever the parameters."""
+        return (HIGH, MID, LOW)
+
+    def fit(self, customers: Snapshot, *_: Any) -> FittedValueScore:
+        """The best groups of each feature."""
+        groups, notes, inertia = dict[str, Groups](), list[str](), 0.0
+        for name in RFM:
+            values = customers.feature(name)
+            found, noted = self._groups(name, values)
+            groups[name] = found
+            notes += noted
+            own = np.array(found.centres)[np.searchsorted(found.cuts, values, side="left")]
+            variance = values.var() if np.ptp(values) > 0 else 1.0
+            inertia += float(((values - own) ** 2).sum() / variance)
+        reach = sum(found.best for found in groups.values())
+        for segment, least in ((MID, self.mid_from), (HIGH, self.high_from)):
+            if reach < least:
+                notes.append(
+                    f"nobody can be {segment}: the scores sum to {reach} at most, it begins at {least}"
+                )
+        card = customers.card(self.segments, notes, inertia=rounded(inertia))
+        return FittedValueScore(parameters=self, groups=groups, card=card)
+
+    def _groups(self, name: str, values: Array) -> tuple[Groups, list[str]]:
+        """The groups of one feature, and the fall-backs taken."""
+        places, counts = np.unique(values, return_counts=True)
+        different, weights, notes = len(places), counts.astype(np.float64), []
+        if different < self.clusters:
+            notes.append(
+                f"{name} has {different} of {self.clusters} groups, no more different values: its scores "
+                f"go from 0 to {different - 1}"
+            )
+        if different > self.grid_above:
+            places, weights = one_feature.cells(places, weights)
+            notes.append(
+                f"{name} was fitted on a weighted grid of {len(places):,} cells for {different:,} values"
+            )
+        found = one_feature.centres(places, weights, min(self.clusters, len(places)))
+        centres = tuple(map(rounded, found))
+        cuts = tuple(rounded((low + high) / 2) for low, high in pairwise(centres))
+        return Groups(centres=centres, cuts=cuts), notes
+
 
 class Groups(Frozen):
     """The groups of one feature, ascending: their means, and the cuts half-way between.
@@ -90,14 +129,12 @@ class Groups(Frozen):
         return len(self.cuts)
 
 
-class FittedValueScore(Frozen):
-    """A fitted `value_score` segmentation; without ``groups`` there was nobody to fit."""
+class FittedValueScore(Fitted):
+    """A fitted `value_score` segmentation."""
 
-    schema_version: Literal[2] = 2
     method: Literal["value_score"] = "value_score"
     parameters: ValueScoreParameters
-    groups: dict[str, Groups] | None
-    card: Card
+    groups: dict[str, Groups] | None = None
 
     @model_validator(mode="after")
     def _is_whole(self) -> FittedValueScore:
@@ -105,110 +142,29 @@ class FittedValueScore(Frozen):
             raise ValueError(f"groups are of {', '.join(RFM)}, not of {', '.join(self.groups)}")
         return self
 
-
-def segments(parameters: ValueScoreParameters) -> tuple[str, ...]:
-    """The three names, whatever the parameters."""
-    return (HIGH, MID, LOW)
-
-
-def fit(customers: Snapshot, parameters: ValueScoreParameters) -> FittedValueScore:
-    """The best groups of each feature."""
-    if not len(customers.values):
-        return FittedValueScore(parameters=parameters, groups=None, card=customers.card({}, ()))
-    groups, notes = dict[str, Groups](), list[str]()
-    for name in RFM:
-        groups[name], noted = _groups(name, customers.feature(name), parameters)
-        notes += noted
-    reach = sum(found.best for found in groups.values())
-    for segment, least in ((MID, parameters.mid_from), (HIGH, parameters.high_from)):
-        if reach < least:
-            notes.append(f"nobody can be {segment}: the scores sum to {reach} at most, it begins at {least}")
-    sizes = dict.fromkeys(segments(parameters), 0) | Counter(_names(customers, groups, parameters))
-    card = customers.card(sizes, notes, _inertia(customers, groups))
-    return FittedValueScore(parameters=parameters, groups=groups, card=card)
-
-
-def assign(fitted: FittedValueScore, customers: Snapshot) -> Names:
-    """The segment of each active customer, as the query gives it; empty where the model knows nobody."""
-    if fitted.groups is None:
-        return np.full(len(customers.values), "", dtype=object)
-    return _names(customers, fitted.groups, fitted.parameters)
-
-
-def to_sql(fitted: FittedValueScore) -> str:
-    """The query that assigns every customer of ``rfm_features``."""
-    if fitted.groups is None:
-        return nobody()
-    scores = {_score(name): _score_sql(name, fitted.groups[name]) for name in RFM}
-    total = exp.column("total_score")
-    shown = [scored(name, fitted.groups[name].best) for name in RFM]
-    parameters = fitted.parameters
-    high, mid = total >= integer(parameters.high_from), total >= integer(parameters.mid_from)
-    return statement(
-        {
-            "scored": stage("active", scores),
-            "summed": stage("scored", {total.name: sql(" + ".join(scores))}),
-        },
-        segment=choose([(high, text(HIGH)), (mid, text(MID))], text(LOW)),
-        score=sql("cast(total_score as double)"),
-        reason=joined(shown[0], ", ", shown[1], ", ", shown[2], "; sum ", whole(total.name)),
-    )
-
-
-def _groups(name: str, values: Array, parameters: ValueScoreParameters) -> tuple[Groups, list[str]]:
-    """The groups of one feature, and the fall-backs taken."""
-    places, counts = np.unique(values, return_counts=True)
-    weights = counts.astype(np.float64)
-    notes = []
-    if len(places) < parameters.clusters:
-        notes.append(
-            f"{name} has {len(places)} of {parameters.clusters} groups, no more different values: its scores "
-            f"go from 0 to {len(places) - 1}"
+    def columns(self) -> tuple[Stages, Sql]:
+        """What the query computes of each customer, and of these the segment."""
+        assert self.groups
+        scores = {f"{name}_score": _score(name, self.groups[name]) for name in RFM}
+        total = exp.column("total_score")
+        high, mid = (
+            total >= integer(least) for least in (self.parameters.high_from, self.parameters.mid_from)
         )
-    if len(places) > parameters.grid_above:
-        different = len(places)
-        places, weights = one_feature.cells(places, weights)
-        notes.append(
-            f"{name} was fitted on a weighted grid of {len(places):,} cells for {different:,} values"
+        summed = {total.name: sql(" + ".join(scores))}
+        return (
+            {"scored": stage("active", scores), "summed": stage("scored", summed)},
+            choose([(high, text(HIGH)), (mid, text(MID))], text(LOW)),
         )
-    found = one_feature.centres(places, weights, min(parameters.clusters, len(places)))
-    centres = tuple(map(rounded, found))
-    cuts = tuple(rounded((low + high) / 2) for low, high in pairwise(centres))
-    return Groups(centres=centres, cuts=cuts), notes
+
+    def words(self) -> tuple[Stages, Sql, Sql]:
+        """Score and reason of each customer."""
+        assert self.groups
+        reason = joined(*scored({n: self.groups[n].best for n in RFM}), "; sum ", whole("total_score"))
+        return {}, sql("cast(total_score as double)"), reason
 
 
-def _scores(name: str, values: Array, groups: Groups) -> Scores:
-    above = np.searchsorted(groups.cuts, values, side="left")
-    return groups.best - above if name == "recency_days" else above
-
-
-def _names(customers: Snapshot, groups: Mapping[str, Groups], parameters: ValueScoreParameters) -> Names:
-    total = sum(_scores(name, customers.feature(name), groups[name]) for name in RFM)
-    reached = np.searchsorted([parameters.mid_from, parameters.high_from], total, side="right")
-    return np.array([LOW, MID, HIGH], dtype=object)[reached]
-
-
-def _inertia(customers: Snapshot, groups: Mapping[str, Groups]) -> float:
-    """Sum of the three features' squared distances to the own centre, each in units of its spread."""
-    total = 0.0
-    for name in RFM:
-        values, found = customers.feature(name), groups[name]
-        own = np.array(found.centres)[np.searchsorted(found.cuts, values, side="left")]
-        variance = values.var() if np.ptp(values) > 0 else 1.0
-        total += float(((values - own) ** 2).sum() / variance)
-    return rounded(total)
-
-
-def _score_sql(name: str, groups: Groups) -> Sql:
-    """The score as one CASE from the highest cut down."""
+def _score(name: str, groups: Groups) -> Sql:
     above = [
         sql("cast(:value as double) > :cut", value=exp.column(name), cut=double(cut)) for cut in groups.cuts
     ]
-    scores = [integer(i) for i in range(groups.best + 1)]
-    if name == "recency_days":
-        scores.reverse()
-    return choose(list(zip(above, scores[1:], strict=True))[::-1], scores[0])
-
-
-def _score(name: str) -> str:
-    return f"{name}_score"
+    return stepped(above, falling=name == "recency_days", lowest=0)

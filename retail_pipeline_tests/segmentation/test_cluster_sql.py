@@ -48,12 +48,8 @@ def clusterings(draw: st.DrawFn) -> Clustering:
 
 def explained(fitted: Clustering, features: pd.DataFrame) -> pd.DataFrame:
     """Segment, score and reason of every customer, in their order."""
-    query = statement(
-        cluster_sql.stages(fitted, "active"),
-        segment=exp.column("own"),
-        score=cluster_sql.score(fitted),
-        reason=cluster_sql.reason(fitted),
-    )
+    further, score, reason = cluster_sql.explained(fitted)
+    query = statement(cluster_sql.stages(fitted, "active") | further, exp.column("own"), score, reason)
     with duckdb.connect() as connection:
         connection.register("rfm_features", features.astype({"monetary": float, "avg_order_value": float}))
         found: pd.DataFrame = connection.execute(query).df()

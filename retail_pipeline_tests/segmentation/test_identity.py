@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -18,8 +19,8 @@ from retail_pipeline.segmentation import (
     segments,
 )
 from retail_pipeline.segmentation import snapshot as customers
-from retail_pipeline.segmentation.clusters import Cluster, Clustering
-from retail_pipeline.segmentation.identity import GIVEN_AWAY, follow
+from retail_pipeline.segmentation.clusters import GIVEN_AWAY, Cluster, Clustering, follow
+from retail_pipeline.segmentation.fitted import Match
 from retail_pipeline_tests.segmentation.support import snapshot
 
 NAMES = ("REWARD", "RETAIN", "NURTURE", "RE-ENGAGE")
@@ -42,11 +43,21 @@ def clustering(
 CHAMPION = clustering((9, 90), (6, 60), (3, 30), (1, 10))
 
 
+class Heirs(NamedTuple):
+    clustering: Clustering
+    matches: tuple[Match, ...]
+    notes: list[str]
+
+
+def heirs_of(found: Clustering, champion: Clustering, bound: float) -> Heirs:
+    return Heirs(*follow(found, champion, bound, NAMES))
+
+
 def test_names_follow_the_match_and_the_card_says_where_figures_disagree() -> None:
     # what was REWARD has become worth less than what was RETAIN
     found = clustering((6.2, 60.3), (9.1, 59.9), (3, 30), (1, 10))
     champion = clustering((9, 60), (6, 60), (3, 30), (1, 10))
-    heirs = follow(found, champion, 0.5, NAMES)
+    heirs = heirs_of(found, champion, 0.5)
     assert heirs.clustering.names == ("RETAIN", "REWARD", "NURTURE", "RE-ENGAGE")
     assert [cluster.centre for cluster in heirs.clustering.clusters] == [c.centre for c in found.clusters]
     assert [(m.name, m.champion, m.by_figures) for m in heirs.matches[:2]] == [
@@ -54,69 +65,70 @@ def test_names_follow_the_match_and_the_card_says_where_figures_disagree() -> No
         ("REWARD", "REWARD", "RETAIN"),
     ]
     assert heirs.matches[0].cost == pytest.approx(0.3606, abs=1e-4)
-    assert heirs.notes == (
+    assert heirs.notes == [
         "RETAIN keeps its name: the champion's RETAIN is 0.36 spreads away; its figures say REWARD",
         "REWARD keeps its name: the champion's REWARD is 0.14 spreads away; its figures say RETAIN",
-    )
-
-
-def test_nothing_is_said_where_match_and_figures_agree() -> None:
-    heirs = follow(clustering((9, 91), (6, 60), (3, 30), (1, 10)), CHAMPION, 1, NAMES)
-    assert heirs.clustering.names == NAMES
-    assert heirs.notes == ()
+    ]
 
 
 def test_distances_are_in_the_champions_spreads() -> None:
     far, near = (
-        follow(clustering((9, 95), (6, 60), (3, 30), (1, 10)), champion, 1, NAMES)
+        heirs_of(clustering((9, 95), (6, 60), (3, 30), (1, 10)), champion, 1)
         for champion in (CHAMPION, clustering((9, 90), (6, 60), (3, 30), (1, 10), spread=10))
     )
     assert far.matches[0].cost == 5
     assert near.matches[0].cost == 0.5
 
 
-def test_a_cluster_beyond_the_bound_is_named_by_its_figures() -> None:
-    heirs = follow(clustering((9, 190), (6, 60), (3, 30), (1, 10)), CHAMPION, 5, NAMES)
-    assert heirs.clustering.names == NAMES
-    assert heirs.notes == (
-        "REWARD is named by its figures: the champion's REWARD is 100.00 spreads away, the bound is 5",
-    )
-
-
-def test_all_names_are_by_figures_where_a_new_cluster_would_take_one_that_is_kept() -> None:
-    # the champion's REWARD lives on as the second best; above it is a cluster that was not there before
-    champion = clustering((2, 12), (5, 6), (3, 3), (1, 1))
-    heirs = follow(clustering((12, 13), (2.5, 11.5), (3, 3), (1, 1)), champion, 5, NAMES)
-    assert heirs.clustering.names == NAMES
-    assert heirs.notes == (
-        GIVEN_AWAY,
-        "REWARD is named by its figures: the champion's RETAIN is 9.90 spreads away, the bound is 5",
-        "RETAIN is named by its figures: the champion's REWARD is 0.71 spreads away",
-    )
-
-
-def test_more_clusters_than_the_champion_had() -> None:
-    champion = clustering((9, 90), (3, 30), (1, 10), names=("REWARD", "NURTURE", "RE-ENGAGE"))
-    heirs = follow(clustering((9, 90), (6, 60), (3, 30), (1, 10)), champion, 1, NAMES)
-    assert heirs.clustering.names == NAMES
-    assert heirs.notes == ("RETAIN is new: the champion has no cluster left for it",)
-    assert heirs.matches[1].cost is None
-
-
-def test_fewer_clusters_than_the_champion_had() -> None:
-    found = clustering((9, 90), (3, 30), (1, 10), names=("REWARD", "NURTURE", "RE-ENGAGE"))
-    heirs = follow(found, CHAMPION, 1, NAMES)
-    assert heirs.clustering.names == ("REWARD", "NURTURE", "RE-ENGAGE")
-    assert heirs.notes == ("the champion's RETAIN has no heir",)
-
-
-def test_names_that_the_settings_no_longer_know_have_no_heirs() -> None:
-    champion = clustering(
-        (9, 90), (6, 60), (3, 30), (1, 10), names=("REWARD", "RETAIN 2", "NURTURE", "RE-ENGAGE")
-    )
-    heirs = follow(clustering((9, 90), (6, 60), (3, 30), (1, 10)), champion, 1, NAMES)
-    assert heirs.clustering.names == NAMES
-    assert "the champion's RETAIN 2 has no heir" in heirs.notes
+@pytest.mark.parametrize(
+    ("found", "champion", "notes"),
+    [
+        (clustering((9, 91), (6, 60), (3, 30), (1, 10)), CHAMPION, []),
+        (
+            clustering((9, 190), (6, 60), (3, 30), (1, 10)),
+            CHAMPION,
+            ["REWARD is named by its figures: the champion's REWARD is 100.00 spreads away, the bound is 5"],
+        ),
+        (
+            CHAMPION,
+            clustering((9, 90), (3, 30), (1, 10), names=("REWARD", "NURTURE", "RE-ENGAGE")),
+            ["RETAIN is new: the champion has no cluster left for it"],
+        ),
+        (
+            clustering((9, 90), (3, 30), (1, 10), names=("REWARD", "NURTURE", "RE-ENGAGE")),
+            CHAMPION,
+            ["the champion's RETAIN has no heir"],
+        ),
+        (
+            CHAMPION,
+            clustering((9, 90), (6, 60), (3, 30), (1, 10), names=("REWARD", "RETAIN 2", *NAMES[2:])),
+            [
+                "RETAIN is new: the champion has no cluster left for it",
+                "the champion's RETAIN 2 has no heir",
+            ],
+        ),
+        (
+            # the champion's REWARD lives on as the second best; above it is a new cluster
+            clustering((12, 13), (2.5, 11.5), (3, 3), (1, 1)),
+            clustering((2, 12), (5, 6), (3, 3), (1, 1)),
+            [
+                GIVEN_AWAY,
+                "REWARD is named by its figures: the champion's RETAIN is 9.90 spreads away, the bound is 5",
+                "RETAIN is named by its figures: the champion's REWARD is 0.71 spreads away",
+            ],
+        ),
+    ],
+    ids=["agree", "beyond the bound", "more", "fewer", "a name that is no longer allowed", "given away"],
+)
+def test_names_are_those_of_the_figures_and_what_is_worth_a_word_is_said(
+    found: Clustering, champion: Clustering, notes: list[str]
+) -> None:
+    heirs = heirs_of(found, champion, 5)
+    assert heirs.clustering.names == found.names
+    assert heirs.notes == notes
+    assert [match.cost is None for match in heirs.matches] == [
+        f"{n} is new" in " ".join(notes) for n in found.names
+    ]
 
 
 def test_other_features_than_the_champions_are_named_by_figures() -> None:
@@ -124,11 +136,11 @@ def test_other_features_than_the_champions_are_named_by_figures() -> None:
         spread={"monetary": 1.0},
         clusters=tuple(Cluster(name=n, centre={"monetary": m}) for n, m in (("RETAIN", 90), ("REWARD", 60))),
     )
-    heirs = follow(clustering((9, 90), (6, 60)), flat, 100, NAMES)
+    heirs = heirs_of(clustering((9, 90), (6, 60)), flat, 100)
     assert heirs.clustering.names == ("REWARD", "RETAIN")
-    assert heirs.notes == (
-        "names are by figures: the clusters differ in frequency, monetary, the champion's in monetary",
-    )
+    assert heirs.notes == [
+        "names are by figures: the clusters differ in frequency, monetary, the champion's in monetary"
+    ]
 
 
 @settings(max_examples=30, deadline=None)
@@ -138,8 +150,8 @@ def test_the_order_of_the_clusters_plays_no_part(one: random.Random, other: rand
         return given.model_copy(update={"clusters": tuple(order.sample(given.clusters, len(given.clusters)))})
 
     found = clustering((9, 61), (6.5, 60), (3, 33), (1, 12))
-    expected = {c.name: c.centre for c in follow(found, CHAMPION, 40, NAMES).clustering.clusters}
-    heirs = follow(shuffled(found, one), shuffled(CHAMPION, other), 40, NAMES)
+    expected = {c.name: c.centre for c in heirs_of(found, CHAMPION, 40).clustering.clusters}
+    heirs = heirs_of(shuffled(found, one), shuffled(CHAMPION, other), 40)
     assert {cluster.name: cluster.centre for cluster in heirs.clustering.clusters} == expected
 
 

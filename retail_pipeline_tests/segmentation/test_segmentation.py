@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -148,10 +149,12 @@ def test_one_kind_of_customer_is_one_segment(
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("monetary", float("nan")), ("recency_days", float("inf")), ("customer_id", None)]
+    ("column", "value"),
+    [("monetary", np.nan), ("avg_order_value", np.nan), ("recency_days", np.inf), ("customer_id", None)],
 )
 def test_missing_values_are_refused_with_column_and_count(column: str, value: float | None) -> None:
     features = snapshot(SHOP).astype({"recency_days": float, "monetary": float, "customer_id": object})
+    features["avg_order_value"] = features["avg_order_value"].astype(float)
     features.loc[[1, 4], column] = value
     with pytest.raises(ValueError, match=rf"rfm_features\.{column} is missing or infinite in 2 of 30 rows"):
         fit(features, BehaviourParameters())
@@ -181,7 +184,8 @@ def _altered(change: dict[str, object]) -> str:
         (_altered({"schema_version": 1}), "schema_version 1, this program reads 2; fit the month again"),
         (_altered({"seed": 5}), "changed after it was written"),
         (_altered({"checksum": "0"}), "changed after it was written"),
-        ('{"method": ', "no JSON: .* at line 1, column"),
+        (_altered({"checksum": None}), "models are never edited"),
+        ('{"method": ', "the model is no JSON: .* at line 1, column"),
         ("[]", "no JSON object"),
     ],
 )

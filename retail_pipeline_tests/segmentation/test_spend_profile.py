@@ -32,16 +32,6 @@ def test_on_uci_no_seed_changes_the_clusters_and_no_start_finds_better_ones(uci_
     assert all(spend_profile(features, seed).clustering == fitted.clustering for seed in (1, 2))
 
 
-def test_names_follow_the_centres() -> None:
-    features = snapshot(SHOP * 5)
-    assert list(assign(spend_profile(features), features)["segment"][:4]) == [
-        VIP,
-        REGULAR,
-        INFREQUENT,
-        OCCASIONAL,
-    ]
-
-
 def test_recency_plays_no_part() -> None:
     features = snapshot(SHOP * 5)
     again = features.assign(recency_days=range(len(features)))
@@ -92,13 +82,3 @@ def test_any_number_of_clusters_has_names_by_falling_spend(clusters: int, names:
 def test_what_a_fall_back_calls_its_clusters_is_among_the_names_of_more() -> None:
     for count in range(1, 10):
         assert set(cluster_names(count)) < set(cluster_names(count + 1))
-
-
-def test_fewer_kinds_of_customers_than_clusters_make_fewer_clusters() -> None:
-    features = snapshot([(5, 2, 100), (200, 2, 30)] * 4)
-    fitted = spend_profile(features)
-    assert list(assign(fitted, features)["segment"][:2]) == [VIP, REGULAR]
-    assert fitted.card.notes == (
-        "frequency is the same for all customers and plays no part in the distances",
-        "4 clusters asked, 2 made: the customers show no more distinct features",
-    )
