@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -132,30 +133,40 @@ def sql(
     out.print(text, markup=False)
 
 
-@app.command()
-def promote(
-    month: Month,
-    segmentation: Segmentation,
-    why: Why,
-    by: By = "unknown",
-    lake: LakeFolder = None,
-    settings: SettingsFile = None,
-) -> None:
-    """Put a candidate in force though a gate refused it. Holds for this candidate only."""
-    _decide("promote", month, segmentation, why, by, settings, lake)
+def _decision(word: Literal["promote", "reject"]) -> Callable[..., None]:
+    def decide(
+        month: Month,
+        segmentation: Segmentation,
+        why: Why,
+        by: By = "unknown",
+        lake: LakeFolder = None,
+        settings: SettingsFile = None,
+    ) -> None:
+        from retail_pipeline.lake.lock import writing
+        from retail_pipeline.lake.records import record
+        from retail_pipeline.segmentation.gates import ModelDecision
+
+        with expected_errors():
+            pipeline = _pipeline(settings, lake)
+            with writing(pipeline.lake, err.print):
+                candidate, _ = _of_month(pipeline, month, segmentation)
+                about = {"month": month, "segmentation": segmentation, "content": candidate.content}
+                path = record(pipeline.lake, ModelDecision(**about, verdict=word, why=why, by=by))
+        out.print(
+            f"the candidate of {month} for {escape(segmentation)} is {word.removesuffix('e')}ed ({path}); "
+            "`retail-pipeline run` now makes what rests on it"
+        )
+
+    return decide
 
 
-@app.command()
-def reject(
-    month: Month,
-    segmentation: Segmentation,
-    why: Why,
-    by: By = "unknown",
-    lake: LakeFolder = None,
-    settings: SettingsFile = None,
-) -> None:
-    """Keep the champion though the candidate passed its gates. Holds against this candidate only."""
-    _decide("reject", month, segmentation, why, by, settings, lake)
+app.command(
+    "promote", help="Put a candidate in force though a gate refused it. Holds for this candidate only."
+)(_decision("promote"))
+app.command(
+    "reject",
+    help="Keep the champion though the candidate passed its gates. Holds against this candidate only.",
+)(_decision("reject"))
 
 
 @app.command()
@@ -184,9 +195,8 @@ def retrain(
         pipeline = _pipeline(settings, lake)
         with writing(pipeline.lake, err.print):
             state = pipeline.state()
-            wanted = (
-                [month] if month else [m for m in state["model_candidates"] if rests_on_other_data(state, m)]
-            )
+            changed_months = [m for m in state["model_candidates"] if rests_on_other_data(state, m)]
+            wanted = [month] if month else changed_months
             for chosen in wanted:
                 _refuse_unknown(state, chosen)
                 content = state["rfm_features"][close_before(chosen)].content
@@ -195,39 +205,6 @@ def retrain(
         out.print("no month rests on data that have changed")
         return
     out.print(f"{', '.join(wanted)}: `retail-pipeline run` fits anew, with the months that rest on them")
-
-
-def _decide(
-    word: Literal["promote", "reject"],
-    month: str,
-    segmentation: str,
-    why: str,
-    by: str,
-    settings: SettingsFile,
-    lake: LakeFolder,
-) -> None:
-    from retail_pipeline.lake.lock import writing
-    from retail_pipeline.lake.records import record
-    from retail_pipeline.segmentation.gates import ModelDecision
-
-    with expected_errors():
-        pipeline = _pipeline(settings, lake)
-        with writing(pipeline.lake, err.print):
-            candidate, _ = _of_month(pipeline, month, segmentation)
-            decision = ModelDecision(
-                month=month,
-                segmentation=segmentation,
-                verdict=word,
-                content=candidate.content,
-                why=why,
-                by=by,
-            )
-            path = record(pipeline.lake, decision)
-    done = "is promoted" if word == "promote" else "is rejected"
-    out.print(
-        f"the candidate of {month} for {escape(segmentation)} {done} ({path}); `retail-pipeline run` now "
-        "makes what rests on it"
-    )
 
 
 def _pipeline(settings: SettingsFile, lake: LakeFolder) -> Pipeline:
@@ -248,11 +225,8 @@ def _of_month(pipeline: Pipeline, month: str, name: str) -> tuple[Candidate, Ver
 
 def _refuse_unknown(state: State, month: str) -> None:
     if month not in state["model_candidates"]:
-        known = (
-            f"{min(state['model_candidates'])} to {max(state['model_candidates'])}"
-            if state["model_candidates"]
-            else "none"
-        )
+        months = sorted(state["model_candidates"])
+        known = f"{months[0]} to {months[-1]}" if months else "none"
         refuse(
             f"no models were trained for {month}; months with models: {known} (`retail-pipeline run "
             "--through` a day of the month trains them)"

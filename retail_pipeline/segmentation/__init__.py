@@ -105,7 +105,6 @@ def assign(fitted: FittedSegmentation, customers: Snapshot) -> Names:
 
 
 def segments(parameters: Parameters) -> tuple[str, ...]:
-    """Every segment name the method can give with these parameters, without ``Lapsed``."""
     return parameters.segments
 
 
@@ -132,4 +131,4 @@ def from_json(text: str) -> FittedSegmentation:
     Raises ValueError when the text is no JSON object, of another version, changed since it was written, or no
     model.
     """
-    return unsealed(text, _FITTED, "model")
+    return unsealed(text, _FITTED.validate_python, "model")

@@ -90,7 +90,6 @@ class FittedBehaviour(FittedClusters):
     fences: Fences | None = None
 
     def columns(self) -> tuple[Stages, Sql]:
-        """What the query computes of each customer, and of these the segment."""
         assert self.fences
         much, often = _much_and_often()
         segment = choose(
@@ -100,7 +99,6 @@ class FittedBehaviour(FittedClusters):
         return {"fenced": _fenced(self.fences), **cluster_sql.stages(self.clusters, "fenced")}, segment
 
     def words(self) -> tuple[Stages, Sql, Sql]:
-        """Score and reason of each customer, and what further columns they need."""
         assert self.fences
         further, score, reason = cluster_sql.explained(self.clusters)
         outlier = exp.or_(*_much_and_often())

@@ -114,7 +114,6 @@ class Clustering(Frozen):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The clusters' names."""
         return tuple(cluster.name for cluster in self.clusters)
 
 
@@ -312,7 +311,7 @@ def follow(
         notes.append(GIVEN_AWAY)
         matches = [match.model_copy(update={"name": match.by_figures}) for match in matches]
     heirs = {match.champion for match in matches}
-    notes += [note for match in matches if (note := _note(match, bound))]
+    notes += filter(None, (_note(match, bound) for match in matches))
     notes += [f"the champion's {c.name} has no heir" for c in champion.clusters if c.name not in heirs]
     renamed = tuple(
         cluster.model_copy(update={"name": match.name})

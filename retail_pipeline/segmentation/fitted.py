@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,11 @@ class Card(Frozen):
 
 
 class Fitted(Frozen):
-    """What the models of all methods have; one whose card counts no customers knows nobody."""
+    """What the models of all methods have; one whose card counts no customers knows nobody.
+
+    Each has ``columns``, the stages of its query and the expression of the segment, and ``words``: further
+    stages, score and reason. Its parameters have ``segments``, every name the method can give, and ``fit``.
+    """
 
     schema_version: Literal[2] = 2
     card: Card
@@ -96,7 +100,6 @@ class Snapshot:
     ids: npt.NDArray[np.object_]
 
     def feature(self, name: str) -> Array:
-        """One feature of the active customers."""
         column: Array = self.values[:, FEATURES.index(name)]
         return column
 
@@ -160,7 +163,7 @@ def sealed(body: Mapping[str, Any]) -> str:
     return _written({**body, "checksum": _checksum(body)})
 
 
-def unsealed(text: str, kind: TypeAdapter[T], what: str) -> T:
+def unsealed(text: str, validate: Callable[[Any], T], what: str) -> T:
     """The value that ``sealed`` wrote; errors call it ``what`` ("model").
 
     Raises ValueError when the text is no JSON object, of another ``schema_version``, changed since it was
@@ -186,7 +189,7 @@ def unsealed(text: str, kind: TypeAdapter[T], what: str) -> T:
             "edited: change the settings and fit the month again, or restore the file"
         )
     try:
-        return kind.validate_python(body)
+        return validate(body)
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ValueError(f"the {what} is not valid ({faults}); {again}") from error

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, FiniteFloat, TypeAdapter, ValidationInfo, field_validator
+from pydantic import Field, FiniteFloat, ValidationInfo, field_validator
 
 from retail_pipeline.planning.manifests import Frozen, fingerprint
 from retail_pipeline.segmentation import SCHEMA_VERSION, FittedSegmentation, assign, fit_snapshot
@@ -146,8 +146,6 @@ class Verdict(Frozen):
     failed: tuple[str, ...] = Field(description="The gates that it failed, those that only warn included")
 
 
-_CANDIDATE: TypeAdapter[Candidate] = TypeAdapter(Candidate)
-
 
 def assess(
     month: str,
@@ -255,7 +253,7 @@ def candidate_from_json(text: str) -> Candidate:
     Raises ValueError when the text is no JSON object, of another version, changed since it was written, or no
     candidate.
     """
-    return unsealed(text, _CANDIDATE, "candidate")
+    return unsealed(text, Candidate.model_validate, "candidate")
 
 
 def stability_index(expected: Array, actual: Array) -> float:

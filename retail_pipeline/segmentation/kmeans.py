@@ -58,7 +58,6 @@ class Solution:
 
 
 def one(points: Points) -> Solution:
-    """Everybody in one cluster."""
     return _exchanged(points, np.zeros(len(points.places), dtype=np.intp), 1)
 
 
@@ -84,7 +83,6 @@ def improved(points: Points, found: Solution, starts: int, seed: int) -> Solutio
 
 
 def squared_distances(places: Array, centres: Array) -> Array:
-    """From each place (row) to each centre (column)."""
     found = np.zeros((len(places), len(centres)))
     for place, centre in zip(places.T, centres.T, strict=True):
         found += (place[:, None] - centre) ** 2

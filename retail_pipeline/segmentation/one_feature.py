@@ -9,6 +9,8 @@ and others, Fast Exact k-Means, k-Medians and Bregman Divergence Clustering in 1
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -24,20 +26,56 @@ def centres(values: Array, weights: Array, clusters: int) -> Array:
 
     Every group holds a value, so there may be no more clusters than values.
     """
-    middle = float(np.average(values, weights=weights))
-    sums = _Sums(values - middle, weights)
-    found = sums.gain(np.zeros(len(values), dtype=np.int64), np.arange(1, len(values) + 1))
-    best = np.concatenate([[-np.inf], found])
+    middle, count = float(np.average(values, weights=weights)), len(values)
+    weight = np.concatenate([[0.0], np.cumsum(weights)])
+    weighted = np.concatenate([[0.0], np.cumsum((values - middle) * weights)])
+
+    def gain(start: Positions, end: Positions) -> Array:
+        """How far the groups from ``start`` up to, without, ``end`` lower the sum: squared sum / weight."""
+        gained: Array = (weighted[end] - weighted[start]) ** 2 / (weight[end] - weight[start])
+        return gained
+
+    best = np.concatenate([[-np.inf], gain(np.zeros(count, dtype=np.int64), np.arange(1, count + 1))])
     splits: list[Positions] = []
     for groups in range(2, clusters + 1):
-        best, split = sums.one_more(best, groups)
+        best, split = _one_more(gain, best, groups)
         splits.append(split)
-    ends = [len(values)]
+    ends = [count]
     for split in reversed(splits):
         ends.append(int(split[ends[-1]]))
     cuts = np.array([0, *reversed(ends)])
-    means: Array = np.diff(sums.weighted[cuts]) / np.diff(sums.weight[cuts])
+    means: Array = np.diff(weighted[cuts]) / np.diff(weight[cuts])
     return middle + means
+
+
+def _one_more(
+    gain: Callable[[Positions, Positions], Array], before: Array, groups: int
+) -> tuple[Array, Positions]:
+    """The best gain of the first n values in ``groups`` groups, and where the last begins.
+
+    ``before`` is that of one group fewer. Every other end is solved between the answers of its neighbours,
+    from one end in the middle to all.
+    """
+    values = len(before) - 1
+    ends = values - groups + 1
+    best = np.full(values + 1, -np.inf)
+    split = np.full(ends + 2, groups - 1)
+    split[-1] = values - 1
+    step = 1 << (ends.bit_length() - 1)
+    while step:
+        solved = np.arange(step, ends + 1, 2 * step)
+        end = solved + groups - 1
+        lowest = split[solved - step]
+        highest = np.minimum(split[np.minimum(solved + step, ends + 1)], end - 1)
+        trials = highest - lowest + 1
+        first = np.cumsum(trials) - trials
+        start = np.arange(trials.sum()) - np.repeat(first - lowest, trials)
+        gained = before[start] + gain(start, np.repeat(end, trials))
+        best[end] = np.maximum.reduceat(gained, first)
+        chosen = np.flatnonzero(gained == np.repeat(best[end], trials))
+        split[solved] = start[chosen[np.searchsorted(chosen, first)]]
+        step //= 2
+    return best, np.concatenate([np.zeros(groups - 1, dtype=np.int64), split[:-1]])
 
 
 def cells(values: Array, weights: Array) -> tuple[Array, Array]:
@@ -52,47 +90,3 @@ def cells(values: Array, weights: Array) -> tuple[Array, Array]:
     starts = np.flatnonzero(np.diff(cell, prepend=-1))
     weight = np.add.reduceat(weights, starts)
     return np.add.reduceat(values * weights, starts) / weight, weight
-
-
-class _Sums:
-    """Running sums of the values, from which the gain of any group follows.
-
-    The gain of a group is how far it lowers the sum of squared distances: squared sum / weight.
-    """
-
-    def __init__(self, values: Array, weights: Array) -> None:
-        self.weight = np.concatenate([[0.0], np.cumsum(weights)])
-        self.weighted = np.concatenate([[0.0], np.cumsum(values * weights)])
-
-    def gain(self, start: Positions, end: Positions) -> Array:
-        """The gain of the groups from ``start`` up to, without, ``end``."""
-        weight: Array = self.weight[end] - self.weight[start]
-        gained: Array = (self.weighted[end] - self.weighted[start]) ** 2 / weight
-        return gained
-
-    def one_more(self, before: Array, groups: int) -> tuple[Array, Positions]:
-        """The best gain of the first n values in ``groups`` groups, and where the last begins.
-
-        ``before`` is that of one group fewer. Every other end is solved between the answers of its
-        neighbours, from one end in the middle to all.
-        """
-        values = len(before) - 1
-        ends = values - groups + 1
-        best = np.full(values + 1, -np.inf)
-        split = np.full(ends + 2, groups - 1)
-        split[-1] = values - 1
-        step = 1 << (ends.bit_length() - 1)
-        while step:
-            solved = np.arange(step, ends + 1, 2 * step)
-            end = solved + groups - 1
-            lowest = split[solved - step]
-            highest = np.minimum(split[np.minimum(solved + step, ends + 1)], end - 1)
-            trials = highest - lowest + 1
-            first = np.cumsum(trials) - trials
-            start = np.arange(trials.sum()) - np.repeat(first - lowest, trials)
-            gained = before[start] + self.gain(start, np.repeat(end, trials))
-            best[end] = np.maximum.reduceat(gained, first)
-            chosen = np.flatnonzero(gained == np.repeat(best[end], trials))
-            split[solved] = start[chosen[np.searchsorted(chosen, first)]]
-            step //= 2
-        return best, np.concatenate([np.zeros(groups - 1, dtype=np.int64), split[:-1]])

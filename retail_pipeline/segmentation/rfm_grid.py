@@ -248,7 +248,6 @@ class FittedRfmGrid(Fitted):
         return self
 
     def columns(self) -> tuple[Stages, Sql]:
-        """What the query computes of each customer, and of these the segment."""
         scales = self.parameters.scales
         ranks = {f"{name}_rank": by_customer(name) for name, scale in scales.items() if scale.ties == "rank"}
         scores = {f"{name}_score": self._scored(name, scale) for name, scale in scales.items()}
@@ -267,7 +266,6 @@ class FittedRfmGrid(Fitted):
         return stages, choose(rules)
 
     def words(self) -> tuple[Stages, Sql, Sql]:
-        """Score and reason of each customer."""
         score = sql("cast(recency_days_score + frequency_score + monetary_score as double) / 3")
         return (
             {},

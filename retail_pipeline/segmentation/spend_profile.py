@@ -51,11 +51,9 @@ class FittedSpendProfile(FittedClusters):
     parameters: SpendProfileParameters
 
     def columns(self) -> tuple[Stages, Sql]:
-        """What the query computes of each customer, and of these the segment."""
         return cluster_sql.stages(self.clusters, "active"), exp.column("own")
 
     def words(self) -> tuple[Stages, Sql, Sql]:
-        """Score and reason of each customer, and what further columns they need."""
         return cluster_sql.explained(self.clusters)
 
 

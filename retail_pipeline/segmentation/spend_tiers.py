@@ -59,7 +59,6 @@ class SpendTiersParameters(Frozen):
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The four names, whatever the parameters."""
         return (HIGH, ONE_TIME, MID, LOW)
 
     def fit(self, customers: Snapshot, *_: Any) -> FittedSpendTiers:
@@ -102,7 +101,6 @@ class FittedSpendTiers(Fitted):
     limits: Limits | None = None
 
     def columns(self) -> tuple[Stages, Sql]:
-        """What the query computes of each customer, and of these the segment."""
         measured = {
             "total": sql("cast(monetary as double)"),
             "average": sql("cast(avg_order_value as double)"),

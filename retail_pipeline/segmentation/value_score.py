@@ -63,11 +63,9 @@ class ValueScoreParameters(Frozen):
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The three names, whatever the parameters."""
         return (HIGH, MID, LOW)
 
     def fit(self, customers: Snapshot, *_: Any) -> FittedValueScore:
-        """The best groups of each feature."""
         groups, notes, inertia = dict[str, Groups](), list[str](), 0.0
         for name in RFM:
             values = customers.feature(name)
@@ -143,7 +141,6 @@ class FittedValueScore(Fitted):
         return self
 
     def columns(self) -> tuple[Stages, Sql]:
-        """What the query computes of each customer, and of these the segment."""
         assert self.groups
         scores = {f"{name}_score": _score(name, self.groups[name]) for name in RFM}
         total = exp.column("total_score")
@@ -157,7 +154,6 @@ class FittedValueScore(Fitted):
         )
 
     def words(self) -> tuple[Stages, Sql, Sql]:
-        """Score and reason of each customer."""
         assert self.groups
         reason = joined(*scored({n: self.groups[n].best for n in RFM}), "; sum ", whole("total_score"))
         return {}, sql("cast(total_score as double)"), reason

@@ -13,15 +13,8 @@ from retail_pipeline.segmentation import BehaviourParameters, FittedBehaviour, f
 from retail_pipeline_tests.segmentation.support import FEATURES, assign, snapshot, snapshots, uci
 
 CORE = [
-    (5, 4, 400),
-    (9, 5, 500),
-    (8, 2, 90),
-    (12, 2, 110),
-    (300, 1, 60),
-    (290, 1, 70),
-    (10, 3, 200),
-    (6, 3, 240),
-]
+    (5, 4, 400), (9, 5, 500), (8, 2, 90), (12, 2, 110), (300, 1, 60), (290, 1, 70), (10, 3, 200), (6, 3, 240)
+]  # fmt: skip
 BY_METHODS_MD = """regexp_matches(invoice, '^[0-9]{6}$') and price > 0
     and (regexp_matches(product, '^[0-9]{5}[a-zA-Z]*$') or product = 'PADS')"""
 
@@ -37,14 +30,9 @@ def test_uci_gives_the_published_segments_for_any_seed(uci_dir: Path) -> None:
     fitted = behaviour(features)
     assert fitted.card.inertia == pytest.approx(2777.79, abs=0.005)
     assert assign(fitted, features)["segment"].value_counts().to_dict() == {
-        "DELIGHT": 232,
-        "PAMPER": 193,
-        "UPSELL": 46,
-        "NURTURE": 1547,
-        "RE-ENGAGE": 944,
-        "RETAIN": 890,
-        "REWARD": 482,
-    }
+        "DELIGHT": 232, "PAMPER": 193, "UPSELL": 46,
+        "NURTURE": 1547, "RE-ENGAGE": 944, "RETAIN": 890, "REWARD": 482,
+    }  # fmt: skip
     assert all(behaviour(features, seed).clustering == fitted.clustering for seed in (1, 2))
 
 
@@ -108,19 +96,11 @@ def test_large_refunds_are_pampered_only_when_the_lower_fence_is_on() -> None:
     assert refund["reason"].startswith("monetary -9000.00 below the outlier limit -")
 
 
-def test_names_follow_the_centres() -> None:
+def test_names_follow_the_centres_and_say_what_separates_them_from_the_runner_up() -> None:
     features = snapshot([(300, 1, 50), (10, 1, 40), (10, 3, 300), (10, 5, 900)] * 5)
-    assert list(assign(behaviour(features), features)["segment"][:4]) == [
-        "RE-ENGAGE",
-        "NURTURE",
-        "RETAIN",
-        "REWARD",
-    ]
-
-
-def test_a_cluster_is_explained_by_what_separates_it_from_the_runner_up() -> None:
-    features = snapshot([(300, 1, 50), (10, 1, 40), (10, 3, 300), (10, 5, 900)] * 5)
-    assert assign(behaviour(features), features)["reason"].iloc[2] == (
+    found = assign(behaviour(features), features)
+    assert list(found["segment"][:4]) == ["RE-ENGAGE", "NURTURE", "RETAIN", "REWARD"]
+    assert found["reason"].iloc[2] == (
         "closest to RETAIN rather than NURTURE: 3 orders (RETAIN about 3.0, NURTURE about 1.0), "
         "monetary 300.00 (RETAIN about 300, NURTURE about 40)"
     )
@@ -163,9 +143,7 @@ def test_where_every_customer_is_an_outlier_the_card_says_so() -> None:
     assert "every customer is an outlier" in fitted.card.notes[-1]
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"clusters": 1}, {"starts": 0}, {"outlier_iqr": -1}, {"outlier_iqr": "inf"}, {"k": 4}]
-)
+@pytest.mark.parametrize("wrong", [{"outlier_iqr": -1}, {"outlier_iqr": "inf"}, {"k": 4}])
 def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         BehaviourParameters.model_validate(wrong)

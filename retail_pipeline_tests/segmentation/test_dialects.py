@@ -105,6 +105,8 @@ def test_every_dialect_reads_the_query_written_for_it(queries: Mapping[tuple[str
         stages = {stage.alias for stage in tree.find_all(exp.CTE)}
         assert {table.name for table in tree.find_all(exp.Table)} == {"rfm_features", *stages}
         assert not list(tree.find_all(exp.Anonymous)), "a function that is not known to be there"
+        assert "COALESCE" not in query, "a guard against nulls that cannot be"
+        assert "IGNORE_NULLS" not in query
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -136,12 +138,6 @@ def test_postgres_computes_each_stage_once(queries: Mapping[tuple[str, str], str
     """Written into one another, as Postgres would, the stages take all memory before the first row."""
     for cte in sqlglot.parse_one(queries["behaviour", "postgres"], dialect="postgres").find_all(exp.CTE):
         assert cte.args["materialized"]
-
-
-def test_no_dialect_guards_against_nulls_that_cannot_be(queries: Mapping[tuple[str, str], str]) -> None:
-    for query in queries.values():
-        assert "COALESCE" not in query
-        assert "IGNORE_NULLS" not in query
 
 
 def test_another_dialect_is_refused(models: Mapping[str, FittedSegmentation]) -> None:

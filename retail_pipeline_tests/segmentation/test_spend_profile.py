@@ -32,12 +32,6 @@ def test_on_uci_no_seed_changes_the_clusters_and_no_start_finds_better_ones(uci_
     assert all(spend_profile(features, seed).clustering == fitted.clustering for seed in (1, 2))
 
 
-def test_recency_plays_no_part() -> None:
-    features = snapshot(SHOP * 5)
-    again = features.assign(recency_days=range(len(features)))
-    assert spend_profile(again).clustering == spend_profile(features).clustering
-
-
 def test_a_large_order_value_alone_makes_no_vip() -> None:
     features = snapshot([(1, 40, 9000), (1, 10, 2000), (1, 1, 30), (1, 1, 0, 7000)] * 3)
     assert list(assign(spend_profile(features), features)["segment"][:4]) == [
