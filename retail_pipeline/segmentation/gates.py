@@ -146,7 +146,6 @@ class Verdict(Frozen):
     failed: tuple[str, ...] = Field(description="The gates that it failed, those that only warn included")
 
 
-
 def assess(
     month: str,
     segmentation: str,
