@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 from retail_pipeline.ingest import isolated as child
 from retail_pipeline.ingest import isolation as apart
-from retail_pipeline.lake.partitions import LakeError
 
 _WORK = apart._work
 
@@ -20,11 +19,8 @@ def _work_here(
     job: apart.Job, allowance: apart.Allowance, hold: int | None
 ) -> Iterator[apart.Said | apart._End]:
     said: list[apart.Said] = []
-    try:
-        child._land(apart.Job.model_validate_json(job.model_dump_json()), said.append)
-    except LakeError as error:
-        said.append(apart.Said(lake_error=str(error)))
-    yield from said
+    child.do(apart.Job.model_validate_json(job.model_dump_json()), said.append)
+    yield from (apart.Said.model_validate_json(one.model_dump_json()) for one in said)
 
 
 def read_near() -> None:

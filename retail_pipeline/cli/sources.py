@@ -6,11 +6,8 @@ Nothing here needs a lake, or writes to one.
 from __future__ import annotations
 
 import os
-import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,7 +20,7 @@ from retail_pipeline.planning.reconciliation import REFUSED, counted, refused_li
 if TYPE_CHECKING:
     from retail_pipeline.ingest.profiles.dialects import Evidence
     from retail_pipeline.ingest.profiles.profile import SourceProfile
-    from retail_pipeline.ingest.trial import Preview
+    from retail_pipeline.ingest.trial import Preview, Unread
     from retail_pipeline.settings import Settings
 
 app = typer.Typer(
@@ -60,56 +57,42 @@ def try_file(
     Its figures are those to compare with the till. Nothing lands, and no lake is needed. Ends with 0 if every
     row can be read and no day would be held, with 1 if not.
     """
-    from retail_pipeline.ingest.files.unpacked import RefusalError
-    from retail_pipeline.ingest.reading import session
-    from retail_pipeline.ingest.trial import preview
+    from retail_pipeline.ingest.isolation import allowance_of, look_apart
+    from retail_pipeline.ingest.trial import Look, Unread
 
     chosen = read_settings(settings, landing=landing)
     if not file.is_file():
         refuse(f"{file} is no file")
     if profile is not None and profile not in chosen.profiles:
         refuse(f"there is no profile {profile}; the profiles are {', '.join(sorted(chosen.profiles))}")
-    _apart(file, chosen)
     path, home = file.resolve(), chosen.landing.resolve()
-    # as landing would know it, where it lies there
-    name = path.relative_to(home).as_posix() if path.is_relative_to(home) else file.name
     reading = chosen.reading
     if profile is not None:
         reading = reading.model_copy(update={"profiles": {profile: chosen.profiles[profile]}})
-    with TemporaryDirectory() as folder, session(Path(folder), reading) as reader:
-        try:
-            seen = preview(reader, file, name, rows, chosen.cleaning, chosen.checks)
-        except RefusalError as refusal:
-            _print_refusal(file, refusal)
-            if profile is None:
-                # the paths in a settings file are relative to its folder
-                named = settings or os.environ.get("RETAIL_PIPELINE_SETTINGS") or "x"
-                _draft(file, reader.folder, chosen, Path(named).parent)
-            raise typer.Exit(1) from refusal
+    # the paths in a settings file are relative to its folder
+    named = settings or os.environ.get("RETAIL_PIPELINE_SETTINGS") or "x"
+    asked = Look(
+        reading=reading,
+        file=file,
+        # as landing would know it, where it lies there
+        name=path.relative_to(home).as_posix() if path.is_relative_to(home) else file.name,
+        rows=rows,
+        cleaning=chosen.cleaning,
+        max_rejected_share=chosen.checks.max_rejected_share,
+        max_anonymous_share=chosen.checks.max_anonymous_share,
+        base=Path(named).parent if profile is None else None,
+    )
+    seen = look_apart(asked, allowance_of(chosen.arrival, chosen.engine.memory_limit))
+    if isinstance(seen, Unread):
+        out.print(f"{escape(str(file))} [red]{escape(seen.reason)}[/red]")
+        _print_draft(seen, chosen)
+        raise typer.Exit(1)
     _print_preview(seen, chosen.profiles[seen.profile])
     limit = chosen.checks.max_unreadable_share
     if seen.unreadable > limit * seen.rows:
         share = f"more than checks.max_unreadable_share ({limit:g}) of the rows"
         out.print(f"[red]{share} cannot be read: the file would wait in quarantine[/red]")
     raise typer.Exit(1 if seen.unreadable or seen.findings else 0)
-
-
-def _print_refusal(file: Path, why: object) -> None:
-    out.print(f"{escape(str(file))} [red]{escape(str(why))}[/red]")
-
-
-def _apart(file: Path, settings: Settings) -> None:
-    """Go on in a process in which the file can do no harm; that this one is left when it has ended."""
-    from retail_pipeline.ingest.isolation import allowance_of, look_apart
-
-    if sys.stdout is not sys.__stdout__:
-        # within a program that takes what is printed: another process's words would not reach it
-        return
-    if (ended := look_apart(file, allowance_of(settings.arrival, settings.engine.memory_limit))) is not None:
-        code, why = ended
-        if why:
-            _print_refusal(file, why)
-        raise typer.Exit(code)
 
 
 def _written(profile: SourceProfile) -> Iterator[str]:
@@ -182,7 +165,7 @@ def _landed(row: Mapping[str, Any], columns: Sequence[str]) -> list[str | None]:
         return ["(unreadable)"]
     if row["left_out"]:
         return ["(left out)"]
-    return [None if row[column] is None else str(row[column]) for column in columns]
+    return [row[column] for column in columns]
 
 
 def _print_rows(columns: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
@@ -204,37 +187,14 @@ def _short(cell: str) -> str:
     return plain if len(plain) <= WIDEST else f"{plain[: WIDEST - 1]}…"
 
 
-def _draft(file: Path, folder: Path, settings: Settings, base: Path) -> None:
-    from retail_pipeline.ingest.files.unpacked import RefusalError
-    from retail_pipeline.ingest.profiles.drafts import Draft, profile_draft
+def _print_draft(seen: Unread, settings: Settings) -> None:
     from retail_pipeline.ingest.profiles.profile import nearly
-    from retail_pipeline.ingest.samples import Sample, sample, with_second_file
 
-    # a name for the profile from the file's: its words without digits
-    name = "_".join(re.findall("[a-z]+", file.name.split(".")[0].lower())) or "my_shop"
-
-    def drafted(seen: Sample) -> Draft:
-        return profile_draft(
-            name,
-            seen.header,
-            seen.rows,
-            encoding=seen.encoding,
-            delimiter=seen.delimiter,
-            currency=settings.currency,
-            layout=seen.facts,
-            second=seen.second,
-        )
-
-    try:
-        seen = sample(file, folder)
-    except RefusalError as refusal:
-        out.print(f"no profile can be drafted: it {escape(str(refusal))}")
+    if seen.no_draft:
+        out.print(f"no profile can be drafted: it {escape(seen.no_draft)}")
+    if (draft := seen.draft) is None:
         return
     _print_evidence(seen.evidence)
-    draft = drafted(seen)
-    if draft.wanting:
-        others = map(drafted, with_second_file(seen, file.absolute(), folder, base.absolute()))
-        draft = min([draft, *others], key=lambda made: len(made.wanting))
     if near := nearly(seen.header, settings.profiles):
         lacking = " and ".join(_missing(settings.profiles[near[0]], column) for column in near[1])
         remedy = f"if it is one, change those alone, as `sources: {{{near[0]}: {{columns: …}}}}`"

@@ -19,8 +19,9 @@ from pathlib import Path
 from threading import Thread
 from types import TracebackType
 
-from retail_pipeline.ingest.isolation import Job, Said
+from retail_pipeline.ingest.isolation import Job, Land, Said
 from retail_pipeline.ingest.landing import Landed, land
+from retail_pipeline.ingest.trial import Preview, look
 from retail_pipeline.lake.partitions import Lake, LakeError, disk_is_full
 
 _PR_SET_PDEATHSIG = 1
@@ -28,8 +29,7 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Do one job."""
-    parent = os.getppid()
-    die_with(parent)
+    _end_with(os.getppid())
     # nobody but `say` writes to where the parent listens
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -38,17 +38,35 @@ def main() -> None:
         out.write(said.model_dump_json(exclude_defaults=True).encode() + b"\n")
         out.flush()
 
-    sys.excepthook = lambda kind, error, trace: _said_of(say, kind, error, trace)
+    def failed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """Say what nobody expected: its type and place, never its words, which may show what a file holds."""
+        if disk_is_full(error):
+            say(Said(lake_error="the disk is full: make room, then run again"))
+            return
+        frames = "".join(traceback.format_tb(trace))
+        say(Said(failed=kind.__name__, where=f"{frames}{kind.__module__}.{kind.__qualname__}"))
+
+    sys.excepthook = failed
     job = Job.model_validate_json(sys.stdin.buffer.readline())
     Thread(target=_until_nobody_listens, daemon=True).start()
-    try:
-        _land(job, say)
-    except LakeError as error:
-        say(Said(lake_error=str(error)))
+    do(job, say)
     say(Said(done=True))
 
 
-def _land(job: Job, say: Callable[[Said], None]) -> None:
+def do(job: Job, say: Callable[[Said], None]) -> None:
+    """Land files, or look at one, and say what comes of it."""
+    try:
+        if job.land:
+            _land(job.land, say)
+        if job.look:
+            say(Said(begins=[job.look.name]))
+            seen = look(job.look)
+            say(Said(seen=seen) if isinstance(seen, Preview) else Said(unread=seen))
+    except LakeError as error:
+        say(Said(lake_error=str(error)))
+
+
+def _land(job: Land, say: Callable[[Said], None]) -> None:
     for outcome in land(
         job.files,
         job.landing,
@@ -64,19 +82,8 @@ def _land(job: Job, say: Callable[[Said], None]) -> None:
             say(Said(path=path, refused=outcome.reason, lasting=outcome.lasting))
 
 
-def _said_of(
-    say: Callable[[Said], None], kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    """Say what nobody expected: its type and place, never its words, for these may show what a file holds."""
-    if disk_is_full(error):
-        say(Said(lake_error="the disk is full: make room, then run again"))
-        return
-    frames = "".join(traceback.format_tb(trace))
-    say(Said(failed=kind.__name__, where=f"{frames}{kind.__module__}.{kind.__qualname__}"))
-
-
-def die_with(parent: int) -> None:
-    """Make this process one that reads untrusted files: it ends with its parent and leaves no core."""
+def _end_with(parent: int) -> None:
+    """Make this process one that ends with its parent and leaves no core."""
     faulthandler.enable()
     # Ctrl-C reaches all of a terminal's processes; the parent decides what it means
     signal.signal(signal.SIGINT, signal.SIG_IGN)

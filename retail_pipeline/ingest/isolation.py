@@ -37,6 +37,7 @@ from retail_pipeline.ingest.files.unpacked import RETRY
 from retail_pipeline.ingest.landing import FILES, RAW, SPILL, Landed, Refused
 from retail_pipeline.ingest.listing import identity
 from retail_pipeline.ingest.profiles.reading import Reading
+from retail_pipeline.ingest.trial import Look, Preview, Unread
 from retail_pipeline.lake.partitions import STAGING, Lake, LakeError, remove_partition
 from retail_pipeline.lake.set_aside import home_of
 from retail_pipeline.planning.arrivals import FileSeen
@@ -94,8 +95,8 @@ def _bytes(text: str) -> int:
     return int(float(number) * _UNITS[unit])
 
 
-class Job(Frozen):
-    """What a child is to do: land ``files`` into the lake beside those that have ``landed``."""
+class Land(Frozen):
+    """Files to land into the lake beside those that have ``landed``."""
 
     reading: Reading
     landing: Path
@@ -104,12 +105,27 @@ class Job(Frozen):
     landed: dict[str, Manifest]
 
 
+class Job(Frozen):
+    """What a child is to do: one of two things."""
+
+    land: Land | None = None
+    look: Look | None = None
+
+    def seconds(self, begins: Sequence[str], allowance: Allowance) -> float:
+        """CPU seconds that the files may take with which the child begins."""
+        if self.look:
+            # it is read for its shape, for its rows, and for a draft
+            return _LOOKS * allowance.seconds_for(self.look.file.stat().st_size)
+        sizes = {file.path: file.size_bytes for file in self.land.files} if self.land else {}
+        return allowance.seconds_for(sum(sizes[path] for path in begins))
+
+
 class Said(Frozen):
     """A line of a child: one of its fields is set.
 
-    Paths of the files it begins with; a landed file's manifest, or why the file of this path is refused; why
-    the lake cannot be written; the type of an error that nobody expected, and where it came up; that all is
-    done.
+    Paths of the files it begins with; a landed file's manifest, or why the file of this path is refused; what
+    a file looked at would become, or why it is not read; why the lake cannot be written; the type of an error
+    that nobody expected, and where it came up; that all is done.
     """
 
     begins: list[str] | None = None
@@ -117,6 +133,8 @@ class Said(Frozen):
     path: str | None = None
     refused: str | None = None
     lasting: bool = True
+    seen: Preview | None = None
+    unread: Unread | None = None
     lake_error: str | None = None
     failed: str | None = None
     where: str = ""
@@ -157,8 +175,8 @@ def land_apart(
         left = {file.path: file for file in batch}
         at: list[str] = []
         end: _End | None = None
-        job = Job(reading=reading, landing=landing, lake=lake.root, files=batch, landed=known)
-        for said in _work(job, allowance, hold) if batch else ():
+        job = Land(reading=reading, landing=landing, lake=lake.root, files=batch, landed=known)
+        for said in _work(Job(land=job), allowance, hold) if batch else ():
             if isinstance(said, _End):
                 end = said
             elif said.lake_error is not None:
@@ -206,41 +224,22 @@ def _forget_half(lake: Lake, file: FileSeen, landed: dict[str, Manifest]) -> Non
         del landed[file.source_id]
 
 
-def look_apart(path: Path, allowance: Allowance) -> tuple[int, str] | None:
-    """Go on in a forked process that is watched: None there, where a file may be read without risk.
+def look_apart(look: Look, allowance: Allowance) -> Preview | Unread:
+    """Look at a file as ``trial.look`` does, in a child process.
 
-    Here, once that process has ended: its exit code, and in words after the file's name why it had to be
-    ended, or nothing. Call it before there are threads.
+    Raises:
+        LakeError: the disk is full.
     """
-    from retail_pipeline.ingest.isolated import die_with
-
-    sys.stdout.flush()
-    sys.stderr.flush()
-    parent, began = os.getpid(), time.monotonic()
-    child = os.fork()
-    if not child:
-        die_with(parent)
-        return None
-    process, end, code = psutil.Process(child), None, None
-    # it is read for its shape, for its rows, and for a draft
-    allowed = _LOOKS * allowance.seconds_for(path.stat().st_size)
-    try:
-        while code is None:
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if ended:
-                code = os.waitstatus_to_exitcode(status)
-                continue
-            end = end or _excess(process, allowance, _seconds(process), time.monotonic() - began, allowed)
-            if end:
-                process.kill()
-            time.sleep(LOOK_EVERY)
-    finally:
-        if code is None:
-            process.kill()
-            os.waitpid(child, 0)
-    if code < 0:
-        end = end or _of_code(code)
-    return (1, end.why) if end else (code, "")
+    for said in _work(Job(look=look), allowance, None):
+        if isinstance(said, _End):
+            if said.trace:
+                log.error("%s %s\n%s", ascii(look.name), said.why, said.trace)
+            return Unread(reason=said.why)
+        if said.lake_error is not None:
+            raise LakeError(said.lake_error)
+        if found := said.seen or said.unread:
+            return found
+    raise RuntimeError("the process that looks at the file said nothing of it")
 
 
 # the child
@@ -302,7 +301,7 @@ def _listen(
     child: subprocess.Popen[bytes], job: Job, allowance: Allowance, hear: Callable[[Said], None]
 ) -> _End | None:
     assert child.stdout
-    process, files = psutil.Process(child.pid), {file.path: file for file in job.files}
+    process = psutil.Process(child.pid)
     held, failed, excess, done = b"", None, None, False
     allowed, used, since = START_SECONDS, 0.0, time.monotonic()
     with selectors.DefaultSelector() as selector:
@@ -314,7 +313,7 @@ def _listen(
             *lines, held = (held + (block or b"")).split(b"\n")
             for said in map(Said.model_validate_json, lines):
                 if said.begins is not None:
-                    allowed = allowance.seconds_for(sum(files[path].size_bytes for path in said.begins))
+                    allowed = job.seconds(said.begins, allowance)
                     used, since = _seconds(process), time.monotonic()
                 if said.failed:
                     failed = said
