@@ -1,12 +1,9 @@
 """Untrusted files are parsed apart: in a child process with limits, so that no file takes its reader down.
 
-Belongs here: starting a child, watching what it uses, and what becomes of the files it did not finish. Does
-not belong here: what a child does (``isolated.py``), or reading and writing (``landing.py``).
-
-One child lands all files in the ordinary case. When it dies, raises or exceeds a limit, the files it was at
-are tried in smaller groups, in the end alone; a file which does it alone is refused by name. Job and outcomes
-are JSON. A child lives no longer than its parent, holds the lake's lock with it, and may be killed at any
-moment: what it had not committed counts for nothing.
+One child (``isolated.py``) lands all files in the ordinary case. When it dies, raises or exceeds a limit, the
+files it was at are tried in smaller groups, in the end alone; a file which does it alone is refused by name.
+A child lives no longer than its parent, holds the lake's lock with it, and may be killed at any moment: what
+it had not committed counts for nothing.
 """
 
 from __future__ import annotations
@@ -61,15 +58,13 @@ log = logging.getLogger(__name__)
 
 
 class Arrival(Protocol):
-    """The settings that limit what reading a file may take."""
+    """The settings ``arrival.max_memory`` (None: DuckDB's limit and 1 GiB) and ``max_seconds`` of CPU."""
 
     @property
-    def max_memory(self) -> str | None:
-        """Such as 2GB; None: DuckDB's limit and 1 GiB."""
+    def max_memory(self) -> str | None: ...
 
     @property
-    def max_seconds(self) -> int:
-        """CPU seconds of a small file."""
+    def max_seconds(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -301,55 +296,43 @@ def _listen(
     child: subprocess.Popen[bytes], job: Job, allowance: Allowance, hear: Callable[[Said], None]
 ) -> _End | None:
     assert child.stdout
-    process = psutil.Process(child.pid)
-    held, failed, excess, done = b"", None, None, False
+    process, held, end, done = psutil.Process(child.pid), b"", None, False
     allowed, used, since = START_SECONDS, 0.0, time.monotonic()
     with selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ)
-        while True:
-            block = os.read(child.stdout.fileno(), 1 << 16) if selector.select(LOOK_EVERY) else None
-            if block == b"":
-                break
+        while (
+            block := os.read(child.stdout.fileno(), 1 << 16) if selector.select(LOOK_EVERY) else None
+        ) != b"":
             *lines, held = (held + (block or b"")).split(b"\n")
             for said in map(Said.model_validate_json, lines):
                 if said.begins is not None:
                     allowed = job.seconds(said.begins, allowance)
                     used, since = _seconds(process), time.monotonic()
                 if said.failed:
-                    failed = said
+                    end = end or _of_failure(said)
                 elif said.done:
                     done = True
                 else:
                     hear(said)
-            if excess is None:
+            with suppress(psutil.NoSuchProcess):
                 spent, waited = _seconds(process) - used, time.monotonic() - since
-                excess = _excess(process, allowance, spent, waited, allowed)
-                if excess is not None:
+                if end is None and (end := _excess(process, allowance, spent, waited, allowed)):
                     child.kill()
     code = child.wait()
-    if done:
-        return None
-    if excess is not None:
-        return excess
-    return _of_failure(failed) if failed else _of_code(code)
+    return None if done else end or _of_code(code)
 
 
 def _seconds(process: psutil.Process) -> float:
-    try:
+    with suppress(psutil.NoSuchProcess):
         times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(times.user + times.system)
+        return float(times.user + times.system)
+    return 0.0
 
 
 def _excess(
     process: psutil.Process, allowance: Allowance, seconds: float, waited: float, allowed: float
 ) -> _End | None:
-    try:
-        memory = process.memory_info().rss
-    except psutil.NoSuchProcess:
-        return None
-    if memory > allowance.memory:
+    if process.memory_info().rss > allowance.memory:
         return _too_much_memory(f"more than {allowance.memory / 1e9:.1f} GB of memory")
     if seconds > allowed:
         return _End(
@@ -376,10 +359,10 @@ def _of_failure(said: Said) -> _End:
 
 
 def _of_code(code: int) -> _End:
+    name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     if code in (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGFPE, -signal.SIGILL):
         why = "as one does that is damaged or needs far more memory than there is: have it delivered again"
-        return _End(f"crashes its reader ({signal.Signals(-code).name}), {why}", True)
-    name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return _End(f"crashes its reader ({name}), {why}", True)
     why = f"was being read when its reader was ended from outside ({name})"
     return _End(f"{why}, perhaps because the machine is short of memory: the next run tries it again", False)
 

@@ -1,9 +1,6 @@
 """Landing: a folder's files -> ``raw_transactions`` by day, ``unreadable_rows``, a ``landed_files`` row each.
 
-Belongs here: taking files in batches, and writing what they hold. Does not belong here: reading them
-(``reading.py``), which files there are (``listing.py``) and which should land (``planning/plan.py``).
-
-Files of one shape are read together, unless one of them cannot be read. A file's manifest in
+Files of one shape are read together (``reading.py``), unless one of them cannot be read. A file's manifest in
 ``landed_files`` is written last and is the commit: raw files of a source that has none, or on days its
 manifest does not list, count for nothing.
 """
@@ -16,6 +13,7 @@ from datetime import date
 from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import numpy as np
@@ -158,8 +156,7 @@ def _land_batch(job: _Landing, shape: Shape, batch: Sequence[FileSeen]) -> Itera
 # writing
 
 
-@dataclass(frozen=True)
-class _Counts:
+class _Counts(NamedTuple):
     """Rows of one file as its reader met them."""
 
     read: int = 0
@@ -200,7 +197,14 @@ def _write(job: _Landing, shape: Shape, files: Sequence[FileSeen]) -> Iterator[L
             "firsts": [counts[n].first_rowid for n in unchanged],
         },
     )
-    lasts = _last_minutes(job.connection)
+    lasts = {
+        (n, day): minute
+        for n, day, minute in job.connection.execute(
+            """select file_no, cast(sold_at as date) as day,
+                cast(max(60 * date_part('hour', sold_at) + date_part('minute', sold_at)) as integer)
+            from mapped where reasons is null and not left_out group by file_no, day"""
+        ).fetchall()
+    }
     columns = ", ".join(RAW.names).replace("source_row,", "mapped.rowid - first_rowid + 1 as source_row,")
     raw = job.connection.sql(
         f"""select file_no, cast(sold_at as date) as day, {columns}
@@ -222,16 +226,6 @@ def _write(job: _Landing, shape: Shape, files: Sequence[FileSeen]) -> Iterator[L
     shared = overlaps(job.connection, job.lake, written, job.landed)
     for n, file in unchanged.items():
         yield _commit(job, shape, n, file, counts[n], parts[n], shared[file.source_id])
-
-
-def _last_minutes(connection: duckdb.DuckDBPyConnection) -> dict[tuple[int, date], int]:
-    """The minute of the day of the last line of each file and day in ``mapped``."""
-    found = connection.execute(
-        """select file_no, cast(sold_at as date) as day,
-            cast(max(60 * date_part('hour', sold_at) + date_part('minute', sold_at)) as integer)
-        from mapped where reasons is null and not left_out group by file_no, day"""
-    ).fetchall()
-    return {(n, day): minute for n, day, minute in found}
 
 
 def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, date, pa.RecordBatch]]:
@@ -258,9 +252,8 @@ def _write_rows(lake: Lake, path: Path, table: Table, batches: Iterable[pa.Recor
         staged.replace(path)
     except OSError as error:
         staged.unlink(missing_ok=True)
-        if (
-            error.errno is None
-        ):  # the engine's, which pyarrow passes on while it draws rows: not the disk's fault
+        # the engine's, which pyarrow passes on while it draws rows: not the disk's fault
+        if error.errno is None:
             raise
         raise LakeError(
             f"{path} cannot be written ({error.strerror}): make room or mend the folder's permissions, then "

@@ -39,19 +39,16 @@ class LandingError(Exception):
 
 
 class Arrival(Protocol):
-    """The settings that say when a file is whole."""
+    """The settings that say when a file is whole: see ``arrival`` in the settings."""
 
     @property
-    def complete_when(self) -> str:
-        """``stable``, ``renamed`` or ``marker``."""
+    def complete_when(self) -> str: ...
 
     @property
-    def settle_seconds(self) -> float:
-        """stable: for how long a file must not have changed."""
+    def settle_seconds(self) -> float: ...
 
     @property
-    def marker_suffix(self) -> str:
-        """marker: what the marker file's name adds to the file's."""
+    def marker_suffix(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -114,7 +111,7 @@ def list_files(
                 continue
             key = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
             known = remembered.get(relative)
-            if known and tuple(known[:4]) == key:
+            if known and known[:4] == key:
                 sha256 = known[4]
             elif time.monotonic() - began > seconds:
                 waiting[shown] = "is looked at when those before it are done"
@@ -130,10 +127,13 @@ def list_files(
         except OSError as error:
             ignored[shown] = f"cannot be read ({error.strerror}): mend its permissions"
     if lake and memory != remembered:
-        _remember(lake, memory)
-    return Listing(
-        sorted(files, key=lambda f: f.path), dict(sorted(ignored.items())), waiting, max(0.0, settled_in)
-    )
+        # by a sensor, without the lake's lock: so not through its staging folder, which a run may clear
+        staged = lake.root / f"{MEMORY_FILE}.{os.getpid()}"
+        with suppress(OSError):
+            staged.write_text(json.dumps(memory, indent=0), encoding="utf-8")
+            staged.replace(lake.root / MEMORY_FILE)
+    files.sort(key=lambda file: file.path)
+    return Listing(files, dict(sorted(ignored.items())), waiting, max(0.0, settled_in))
 
 
 def list_settled(
@@ -205,14 +205,6 @@ def _remembered(lake: Lake | None) -> Memory:
     except (OSError, ValueError):
         return {}
     return {path: tuple(known) for path, known in found.items()} if isinstance(found, Mapping) else {}
-
-
-def _remember(lake: Lake, memory: Memory) -> None:
-    # by a sensor, without the lake's lock: so not through its staging folder, which a run may clear
-    staged = lake.root / f"{MEMORY_FILE}.{os.getpid()}"
-    with suppress(OSError):
-        staged.write_text(json.dumps(memory, indent=0), encoding="utf-8")
-        staged.replace(lake.root / MEMORY_FILE)
 
 
 def identity(path: Path) -> tuple[int, str]:

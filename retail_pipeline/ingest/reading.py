@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import glob
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -104,6 +104,13 @@ class Reader:
         )
 
 
+class Source(NamedTuple):
+    """A statement that gives the rows of files as texts, and its parameters."""
+
+    sql: str
+    parameters: Mapping[str, Any]
+
+
 @contextmanager
 def session(folder: Path, settings: Reading) -> Iterator[Reader]:
     """A reader whose engine spills into ``folder``, which is removed in the end."""
@@ -132,22 +139,23 @@ def read(
     Raises:
         RefusalError: one of the files cannot be read at all.
     """
-    parameters: dict[str, Any] = {}
-    source = "select * from taken"
+    typed = partial(_type, reader, shape, latest)
+    source = whole = Source("select * from taken", {})
     try:
         if shape.types:
             schema = parquet_schema(paths[0])
             columns = positions(reader.profile(shape), shape.header)
-            source = parquet_lines(schema, shape.header, columns)
             # the names come from a listing: they are no patterns
-            parameters["files"] = [glob.escape(str(path)) for path in paths]
+            files = {"files": [glob.escape(str(path)) for path in paths]}
+            source = Source(parquet_lines(schema, columns), files)
+            whole = Source(parquet_lines(schema, columns, shape.header), files)
         else:
             _take(reader, shape, paths)
-        typed = partial(_type, reader, shape, source, parameters | {"latest": list(latest)})
-        typed([None] * len(paths))
-        orders = _orders(reader, shape, source, parameters, len(paths))
-        if any(orders):
-            typed(orders)
+        typed(source, [None] * len(paths))
+        (bad,) = reader.connection.sql("select count(reasons) from mapped").fetchall()[0]
+        orders = _orders(reader, shape, source, len(paths))
+        if any(orders) or (bad and whole != source):
+            typed(whole, orders)
     except AmbiguousDatesError as error:
         raise RefusalError(str(error)) from error
     except duckdb.Error as error:
@@ -223,9 +231,7 @@ def _joined(reader: Reader, shape: Shape, path: Path, records: Iterable[Record])
     return records
 
 
-def _orders(
-    reader: Reader, shape: Shape, source: str, parameters: dict[str, Any], files: int
-) -> list[DateOrder | None]:
+def _orders(reader: Reader, shape: Shape, source: Source, files: int) -> list[DateOrder | None]:
     """The order of the dates of each file in ``mapped``, if it has to be found out.
 
     Raises:
@@ -239,10 +245,10 @@ def _orders(
     days = f"regexp_extract({text}, '^[^0-9]*[0-9./-]*') || if({text} ilike '%m', ' m', '')"
     dates = [DateTexts(column) for _ in range(files)]
     found = reader.connection.execute(
-        f"""select file_no, {days}, count(*) from ({source}) where {text} <> ''
+        f"""select file_no, {days}, count(*) from ({source.sql}) where {text} <> ''
             and ($declared or file_no in (select file_no from mapped where reasons is not null))
         group by all""",  # noqa: S608
-        parameters | {"declared": declared is not None},
+        {**source.parameters, "declared": declared is not None},
     )
     for number, day, rows in found.fetchall():
         dates[number].add([day], rows)
@@ -252,7 +258,11 @@ def _orders(
 
 
 def _type(
-    reader: Reader, shape: Shape, source: str, parameters: dict[str, Any], orders: list[DateOrder | None]
+    reader: Reader,
+    shape: Shape,
+    latest: Sequence[datetime | None],
+    source: Source,
+    orders: Sequence[DateOrder | None],
 ) -> None:
     """Type the rows of ``source`` into ``mapped``, each file's with the order of its dates."""
     profile, settings = reader.profile(shape), reader.settings
@@ -271,9 +281,13 @@ def _type(
         reader.connection.execute(
             f"""{statement} with lines as (
                 select *, cast($latest as timestamp[])[cast(file_no as bigint) + 1] as latest
-                from ({source}) where cast($of as boolean[])[cast(file_no as bigint) + 1]
+                from ({source.sql}) where cast($of as boolean[])[cast(file_no as bigint) + 1]
             ) select * from ({select})""",  # noqa: S608
-            parameters | {"of": [other == order for other in orders]},
+            {
+                **source.parameters,
+                "latest": list(latest),
+                "of": [other == order for other in orders],
+            },
         )
         statement = "insert into mapped"
     if profile.order_total:

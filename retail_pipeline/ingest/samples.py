@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-from retail_pipeline.ingest.files.records import Layout, open_records, refused_lists
+from retail_pipeline.ingest.files.records import Layout, open_records, refuse_lists
 from retail_pipeline.ingest.files.shapes import generic_layout
 from retail_pipeline.ingest.files.texts import encoding_at, head_of
 from retail_pipeline.ingest.files.unpacked import RefusalError, package
@@ -55,8 +55,7 @@ def sample(path: Path, folder: Path, rows: int = DRAFT_ROWS) -> Sample:
     if above:
         facts.append(Fact("skip_rows", above))
     with open_records(path, layout, folder) as (header, records):
-        if lists := refused_lists(header):
-            raise lists
+        refuse_lists(header)
         read = [record.fields for record in islice(records, rows) if record.fields is not None]
     is_text = layout.kind == "text"
     return Sample(

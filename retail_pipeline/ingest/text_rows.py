@@ -1,8 +1,7 @@
-"""The careful reader of delimited text: slower than the engine's, and never at a loss.
+"""The reader of delimited text, which is never at a loss.
 
-On well-formed text it gives what DuckDB's strict reader gives: RFC 4180; a quote inside an unquoted field is
-text; blanks around quotes are dropped; empty lines are no rows. A field too many is one too many though it
-be empty: which of them it is does not show.
+RFC 4180; a quote inside an unquoted field is text; blanks around quotes are dropped; empty lines are no rows.
+A field too many is one too many though it be empty: which of them it is does not show.
 """
 
 from __future__ import annotations
@@ -36,16 +35,11 @@ class LongLineError(ValueError):
     """A line is longer than any text; the message says so."""
 
 
-class _OpenQuoteError(Exception):
-    """The text ends inside a quoted field."""
+class _QuotesError(Exception):
+    """A record's quotes do not show where its fields end; the message says why."""
 
 
-class _BrokenQuoteError(Exception):
-    """A quoted field goes on after its closing quote."""
-
-
-class _LostDelimiterError(Exception):
-    """A quote opens inside a field and closes at the end of a later one: a delimiter before it is lost."""
+_OPEN = "a quote opens and never closes"
 
 
 @cache
@@ -63,7 +57,7 @@ def split(text: str, delimiter: str) -> list[str]:
     """The fields of one record.
 
     Raises:
-        _OpenQuoteError, _BrokenQuoteError, _LostDelimiterError: its quotes do not show where the fields end.
+        _QuotesError: its quotes do not show where they end.
     """
     if '"' not in text:
         return text.split(delimiter)
@@ -71,11 +65,12 @@ def split(text: str, delimiter: str) -> list[str]:
     while at <= len(text):
         found = _field(delimiter).match(text, at)
         if found is None:
-            raise _OpenQuoteError if _open_field().match(text, at) else _BrokenQuoteError
+            is_open = _open_field().match(text, at)
+            raise _QuotesError(_OPEN if is_open else "a quoted field goes on after its closing quote")
         quoted = found[1]
         if quoted is None and found[2].count('"') % 2:
             if opened and _CLOSES.search(found[2]):
-                raise _LostDelimiterError
+                raise _QuotesError("a quote opens inside a field and closes in another (a delimiter lost?)")
             opened = opened or bool(_OPENS.search(found[2]))
         fields.append(found[2] if quoted is None else quoted.replace('""', '"'))
         at = found.end() + len(delimiter)
@@ -136,24 +131,46 @@ def records(
     fields, is one unreadable record, and reading goes on with the line after it.
     """
     waiting: deque[bytes] = deque()
+
+    def closed(content: bytes) -> Record | None:
+        """The record that begins with these lines and goes on in later ones; None leaves these waiting."""
+        for taken in range(1, MAX_LINES + 1):
+            if len(content) >= MAX_BYTES:
+                break
+            if taken > len(waiting):
+                if (after := next(lines, None)) is None:
+                    break
+                waiting.append(after)
+            content += waiting[taken - 1]
+            if b'"' not in waiting[taken - 1]:
+                continue
+            text = decoded(content, encoding)
+            if isinstance(text, Record):
+                break
+            try:
+                record = checked(split(text, delimiter), width, text, surplus)
+            except _QuotesError as error:
+                if str(error) == _OPEN:
+                    continue
+                break
+            if record.problem is not None:
+                break
+            for _ in range(taken):
+                waiting.popleft()
+            return record
+        return None
+
     while (line := waiting.popleft() if waiting else next(lines, None)) is not None:
         text = decoded(line, encoding)
         if isinstance(text, Record):
             yield text
-            continue
-        if not text.strip(_BLANKS):
-            continue
-        try:
-            fields = split(text, delimiter)
-        except _BrokenQuoteError:
-            yield Record(None, "a quoted field goes on after its closing quote", text)
-        except _LostDelimiterError:
-            yield Record(None, "a quote opens inside a field and closes in another (a delimiter lost?)", text)
-        except _OpenQuoteError:
-            joined = _closed(line, lines, waiting, delimiter, width, encoding, surplus)
-            yield joined or Record(None, "a quote opens and never closes", text)
-        else:
-            yield checked(fields, width, text, surplus)
+        elif text.strip(_BLANKS):
+            try:
+                record = checked(split(text, delimiter), width, text, surplus)
+            except _QuotesError as error:
+                joined = closed(line) if str(error) == _OPEN else None
+                record = joined or Record(None, str(error), text)
+            yield record
 
 
 def decoded(line: bytes, encoding: str) -> str | Record:
@@ -178,44 +195,6 @@ def checked(fields: list[str], width: int | None, payload: str, surplus: int = 0
     plural = "" if len(fields) == 1 else "s"
     problem = f"the row has {len(fields)} field{plural} where the header has {width} ({guess})"
     return Record(None, problem, payload)
-
-
-def _closed(
-    line: bytes,
-    lines: Iterator[bytes],
-    waiting: deque[bytes],
-    delimiter: str,
-    width: int | None,
-    encoding: str,
-    surplus: int,
-) -> Record | None:
-    """The record from ``line`` to a later one; None leaves the later ones in ``waiting``."""
-    content, taken = line, 0
-    while taken < MAX_LINES and len(content) < MAX_BYTES:
-        if taken == len(waiting):
-            if (after := next(lines, None)) is None:
-                return None
-            waiting.append(after)
-        content += waiting[taken]
-        taken += 1
-        if b'"' not in waiting[taken - 1]:
-            continue
-        text = decoded(content, encoding)
-        if isinstance(text, Record):
-            return None
-        try:
-            fields = split(text, delimiter)
-        except _OpenQuoteError:
-            continue
-        except (_BrokenQuoteError, _LostDelimiterError):
-            return None
-        record = checked(fields, width, text, surplus)
-        if record.problem is not None:
-            return None
-        for _ in range(taken):
-            waiting.popleft()
-        return record
-    return None
 
 
 def fixed_records(lines: Iterator[bytes], widths: Sequence[int], encoding: str = "utf-8") -> Iterator[Record]:

@@ -87,15 +87,17 @@ def parquet_schema(path: Path) -> pa.Schema:
         raise RefusalError("is no Parquet file, or a part of one: have it delivered again") from error
 
 
-def parquet_lines(schema: pa.Schema, header: Sequence[str], needed: Collection[int]) -> str:
+def parquet_lines(schema: pa.Schema, needed: Collection[int], header: Sequence[str] = ()) -> str:
     """SQL (DuckDB) of the rows of the Parquet files ``$files``: file_no, problem, payload, ``c<n>`` a column.
 
-    A row has a problem when one of the columns needed holds bytes that are no text.
+    A row has a problem when one of the columns needed holds bytes that are no text. Without the header's
+    names the payload is null, and columns that nobody asks for are not read.
     """
     parts = leaves(schema)
     cells = [part.text for part in parts]
     texts = ", ".join(f"{cell} as c{n}" for n, cell in enumerate(cells))
-    pairs = ", ".join(f"{_literal(name)}, {cell}" for name, cell in zip(header, cells, strict=True))
+    pairs = ", ".join(f"{_literal(name)}, {cell}" for name, cell in zip(header, cells, strict=False))
+    payload = f"json_object({pairs})::varchar" if header else "null::varchar"
     wrong = [
         f"{part.place} is not null and try(decode(cast({part.place} as blob))) is null"
         for n, part in enumerate(parts)
@@ -105,7 +107,7 @@ def parquet_lines(schema: pa.Schema, header: Sequence[str], needed: Collection[i
     places = ", ".join(f"p{n}" for n in range(len(schema)))
     return f"""select file_index as file_no,
         case when {" or ".join(wrong) or "false"} then {_literal(NO_TEXT)} end as problem,
-        json_object({pairs})::varchar as payload, {texts}
+        {payload} as payload, {texts}
         from read_parquet($files, hive_partitioning = false) as file({places})"""  # noqa: S608
 
 

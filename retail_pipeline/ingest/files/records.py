@@ -7,7 +7,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from itertools import chain, islice
@@ -47,8 +47,7 @@ class Layout:
 
     ``encoding`` is Python's name, or ``binary``; ``header`` is given for files that have none of their own,
     or none that can be taken as it stands; ``surplus`` fields without a name end every row; ``cut`` says
-    that the last row may be; ``widths`` are in
-    characters.
+    that the last row may be; ``widths`` are in characters.
     """
 
     kind: Kind
@@ -74,8 +73,18 @@ def open_records(
     Raises:
         RefusalError: the file as a whole cannot be read; it may come while records are drawn.
     """
-    with _all_records(path, layout, folder) as (header, found):
-        yield header, _to_the_end(found, layout) if layout.skip_last_rows or layout.cut else found
+    try:
+        with ExitStack() as stack:
+            if layout.kind in ("excel", "parquet"):
+                whole = stack.enter_context(on_disk(path, layout.packing, folder))
+                header, found = _of_book(whole, layout) if layout.kind == "excel" else _of_parquet(whole)
+            else:
+                stream = stack.enter_context(unpacked(path, layout.packing))
+                lines = lines_of(stream, layout.encoding, layout.line_end)
+                header, found = (_of_objects if layout.kind == "json" else _of_text)(lines, layout)
+            yield header, _to_the_end(found, layout) if layout.skip_last_rows or layout.cut else found
+    except LongLineError as error:
+        raise RefusalError(f"is no text ({error}): have it delivered again") from error
 
 
 def _to_the_end(found: Iterator[Record], layout: Layout) -> Iterator[Record]:
@@ -89,26 +98,6 @@ def _to_the_end(found: Iterator[Record], layout: Layout) -> Iterator[Record]:
         last = held.popleft()
         problem = "the last line has no end, and its last field may be cut: it is unlike those above"
         yield last if last.problem else Record(None, problem, last.payload)
-
-
-@contextmanager
-def _all_records(
-    path: Path, layout: Layout, folder: Path
-) -> Iterator[tuple[tuple[str, ...], Iterator[Record]]]:
-    if layout.kind == "excel":
-        with on_disk(path, layout.packing, folder) as book:
-            yield _of_book(book, layout)
-        return
-    if layout.kind == "parquet":
-        with on_disk(path, layout.packing, folder) as whole:
-            yield _of_parquet(whole)
-        return
-    try:
-        with unpacked(path, layout.packing) as stream:
-            lines = lines_of(stream, layout.encoding, layout.line_end)
-            yield (_of_objects if layout.kind == "json" else _of_text)(lines, layout)
-    except LongLineError as error:
-        raise RefusalError(f"is no text ({error}): have it delivered again") from error
 
 
 def header_of(lines: Iterator[bytes], delimiter: str, encoding: str) -> tuple[str, ...]:
@@ -183,7 +172,7 @@ def sheets_of(path: Path, layout: Layout, folder: Path) -> list[Sheet]:
         for name, hidden in _listed(book):
             rows, merged = _cells(book, name, layout.skip_rows, layout.skip_rows + TOP_ROWS)
             top = list(rows)
-            header, _ = _of_table(iter(top), layout) if _filled(top, layout) else ((), None)
+            header, _ = _of_table(iter(top), layout) if any(map(any, top[layout.skip_rows :])) else ((), None)
             names = frozenset(header[column] for column in merged if column < len(header))
             found.append(Sheet(name, hidden, header, top, names))
     return found
@@ -195,10 +184,6 @@ def _listed(book: Any) -> list[tuple[str, bool]]:
 
     sheets = [about for about in book.sheets_metadata if about.typ == calamine.SheetTypeEnum.WorkSheet]
     return [(about.name, about.visible != calamine.SheetVisibleEnum.Visible) for about in sheets]
-
-
-def _filled(rows: list[list[str | None]], layout: Layout) -> bool:
-    return any(any(row) for row in rows[layout.skip_rows :])
 
 
 def _of_book(path: Path, layout: Layout) -> tuple[tuple[str, ...], Iterator[Record]]:
@@ -301,7 +286,7 @@ def _row(cells: list[str | None], header: Sequence[str]) -> Record:
 def _of_parquet(path: Path) -> tuple[tuple[str, ...], Iterator[Record]]:
     schema = parquet_schema(path)
     header = parquet_header(schema)
-    return header, _rows_of_parquet(path, parquet_lines(schema, header, range(len(header))))
+    return header, _rows_of_parquet(path, parquet_lines(schema, range(len(header)), header))
 
 
 def _rows_of_parquet(path: Path, lines: str) -> Iterator[Record]:
@@ -343,7 +328,8 @@ def _object(line: bytes, encoding: str) -> tuple[Mapping[str, str | None], Recor
             text,
             parse_float=written_out,
             parse_int=str,
-            parse_constant=_constant,
+            # pandas' NaN is its null
+            parse_constant=lambda name: None if name == "NaN" else name,
             object_pairs_hook=_each_once,
         )
         if not isinstance(found, dict):
@@ -372,22 +358,13 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def refused_lists(header: Sequence[str]) -> RefusalError | None:
-    """Why a file cannot be read whose columns hold lists: of lines, most often; None if none does."""
-    lists = [name.removesuffix(LIST) for name in header if name.endswith(LIST)]
-    return (
-        RefusalError(
+def refuse_lists(header: Sequence[str]) -> None:
+    """Refuse a file whose columns hold lists: of lines, most often."""
+    if lists := [name.removesuffix(LIST) for name in header if name.endswith(LIST)]:
+        raise RefusalError(
             f"holds nested lists in {shown_names(lists)}: lists of lines are not read; have it delivered "
             "with one row a line of an order, the order's own fields repeated in each"
         )
-        if lists
-        else None
-    )
-
-
-def _constant(name: str) -> str | None:
-    """What is no number in JSON, as Python writes it: pandas' NaN is its null."""
-    return None if name == "NaN" else name
 
 
 def _flat(prefix: str, value: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:

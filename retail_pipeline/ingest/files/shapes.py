@@ -12,9 +12,8 @@ from math import inf
 from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
 
-from retail_pipeline.ingest.files.columnar import parquet_header, parquet_schema
+from retail_pipeline.ingest.files.columnar import parquet_schema
 from retail_pipeline.ingest.files.endings import CUT, last_line
 from retail_pipeline.ingest.files.headers import columns_below, lines_above, settled_header
 from retail_pipeline.ingest.files.records import (
@@ -24,7 +23,7 @@ from retail_pipeline.ingest.files.records import (
     Sheet,
     after_skipped,
     open_records,
-    refused_lists,
+    refuse_lists,
     sheets_of,
 )
 from retail_pipeline.ingest.files.texts import (
@@ -33,7 +32,7 @@ from retail_pipeline.ingest.files.texts import (
     head_of,
     json_encoding,
 )
-from retail_pipeline.ingest.files.unpacked import Package, RefusalError, package
+from retail_pipeline.ingest.files.unpacked import PACKINGS, Package, RefusalError, package
 from retail_pipeline.ingest.profiles.dialects import DialectError, Evidence, delimiter_of
 from retail_pipeline.ingest.profiles.headers import Columns, is_sure
 from retail_pipeline.ingest.profiles.profile import (
@@ -46,7 +45,6 @@ from retail_pipeline.ingest.profiles.profile import (
 from retail_pipeline.ingest.text_rows import lines_of
 from retail_pipeline.planning.masking import shown_names
 
-Key = TypeVar("Key")
 # of refusals the one tells most whose delimiter split the header, then why a header cannot be read at all
 _UNREADABLE = 1.5
 Settled = tuple[Layout, tuple[Evidence, ...]]
@@ -56,7 +54,6 @@ _GLUED = (
     "the profile (`skip_rows: 1` and `header`)"
 )
 _NAMES = {"text": "delimited text", "json": "JSON lines", "excel": "a workbook", "parquet": "Parquet"}
-_PACKINGS = {"gz": "gzip", "zst": "zstd", "zip": "zip"}
 
 
 @dataclass(frozen=True)
@@ -87,13 +84,14 @@ class _RemediedError(RefusalError):
 class _Candidate:
     """One way to read a file's beginning: the header it gives, for the profiles that say so.
 
-    ``settled`` is the layout once one of them is chosen, and the evidence for it.
+    ``settle`` gives the layout once one of them is chosen, and the evidence for it (None: as it is here).
     """
 
     header: tuple[str, ...]
     layout: Layout
     profiles: Mapping[str, SourceProfile]
-    settled: Callable[[SourceProfile], Settled]
+    said: tuple[Evidence, ...] = ()
+    settle: Callable[[SourceProfile], Settled] | None = None
 
 
 def shape_of(path: Path, name: str, profiles: Mapping[str, SourceProfile], folder: Path) -> Shape:
@@ -112,7 +110,7 @@ def shape_of(path: Path, name: str, profiles: Mapping[str, SourceProfile], folde
     }[found.kind](path, found, named, folder)
     profile, chosen = _chosen(list(candidates))
     fits = "its name fits" if profiles[profile].files else "all the columns it needs are there"
-    layout, said = chosen.settled(profiles[profile])
+    layout, said = chosen.settle(profiles[profile]) if chosen.settle else (chosen.layout, chosen.said)
     layout = replace(layout, skip_last_rows=profiles[profile].skip_last_rows)
     if layout.kind == "text" and (cut := last_line(path, layout)):
         layout = replace(layout, cut=cut.value == CUT)
@@ -171,7 +169,6 @@ def generic_layout(path: Path) -> tuple[Layout, tuple[Evidence, ...]]:
 
 
 def _line_end(content: str) -> str:
-    """What the lines of a text with this beginning end in."""
     return "\n" if "\n" in content or "\r" not in content else "\r"
 
 
@@ -186,7 +183,7 @@ def _of_header(header: tuple[str, ...], layout: Layout) -> tuple[Evidence, ...]:
 
 
 def _format(found: Package) -> Evidence:
-    packed = f", packed with {_PACKINGS[found.packing]}" if found.packing else ""
+    packed = f", packed with {PACKINGS[found.packing]}" if found.packing else ""
     return _evidence("format", _NAMES[found.kind] + packed, "its name says so")
 
 
@@ -211,8 +208,7 @@ def _chosen(candidates: list[_Candidate | RefusalError]) -> tuple[str, _Candidat
         try:
             profile = headless[0] if headless else match(candidate.header, candidate.profiles)
         except UnknownColumnsError as error:
-            if lists := refused_lists(candidate.header):
-                raise lists from error
+            refuse_lists(candidate.header)
             refusals.append((len(candidate.header), RefusalError(str(error))))
         else:
             # a profile for files without a header is for this name alone, which says more than columns
@@ -238,12 +234,8 @@ def _in_parquet(
     path: Path, found: Package, profiles: Mapping[str, SourceProfile], folder: Path
 ) -> Iterator[_Candidate]:
     layout = Layout(*found)
-    if found.packing:
-        with open_records(path, layout, folder) as (header, _):
-            yield _Candidate(header, layout, _with_header(profiles), partial(_same, (layout, ())))
-        return
-    header = parquet_header(parquet_schema(path))
-    yield _Candidate(header, layout, _with_header(profiles), partial(_same, (layout, ())))
+    with open_records(path, layout, folder) as (header, _):
+        yield _Candidate(header, layout, _with_header(profiles))
 
 
 def _in_objects(
@@ -254,7 +246,7 @@ def _in_objects(
     with open_records(path, layout, folder) as (header, _):
         said = (_evidence("encoding", encoding, why),)
         known = _with_header(profiles)
-        yield _Candidate(header, layout, known, partial(_same, (layout, said)))
+        yield _Candidate(header, layout, known, said)
     if any(set(profile.needs) <= set(spelled(header, profile)) for profile in known.values()):
         return
     # what is null in every row is often left out of every object
@@ -266,8 +258,7 @@ def _in_objects(
             whole = (*header, *lacking)
             why = "no object has it: not given in any row"
             nulls = tuple(_evidence("column", column, why) for column in lacking)
-            settled = (replace(layout, header=whole), (*said, *nulls))
-            yield _Candidate(whole, layout, {name: profile}, partial(_same, settled))
+            yield _Candidate(whole, replace(layout, header=whole), {name: profile}, (*said, *nulls))
 
 
 def _renamed(lacking: Sequence[str], other: Sequence[str]) -> bool:
@@ -289,9 +280,9 @@ def _in_workbook(
         n: Layout(*found, skip_rows=p.skip_rows, header=p.header, sheets=(p.sheet,) if p.sheet else ())
         for n, p in profiles.items()
     }
-    for layout, alike in _alike(layouts).items():
+    for layout in dict.fromkeys(layouts.values()):
         named = layout.sheets[0] if layout.sheets else None
-        known = _pick(profiles, alike)
+        known = {n: p for n, p in profiles.items() if layouts[n] == layout}
         book = sheets_of(path, layout, folder)
         shown = [s for s in book if s.header and (s.name == named if named else not s.hidden)]
         if not shown:
@@ -300,7 +291,8 @@ def _in_workbook(
         for header in dict.fromkeys(sheet.header for sheet in shown):
             read = [sheet for sheet in shown if sheet.header == header]
             lain = replace(layout, sheets=tuple(sheet.name for sheet in read))
-            yield _Candidate(header, lain, known, partial(_settled_book, lain, book, read, named))
+            settle = partial(_settled_book, lain, book, read, named)
+            yield _Candidate(header, lain, known, settle=settle)
         for name, profile in known.items():
             for n, row in enumerate(shown[0].top):
                 names = clean_header([cell or "" for cell in row])
@@ -363,10 +355,6 @@ def _settled_book(
     return layout, tuple(said)
 
 
-def _same(settled: Settled, _: SourceProfile) -> Settled:
-    return settled
-
-
 def _in_text(
     path: Path, found: Package, profiles: Mapping[str, SourceProfile], folder: Path
 ) -> Iterator[_Candidate | RefusalError]:
@@ -403,8 +391,8 @@ def _in_text(
         for delimiter in _delimiters(profile, stated, top, codec):
             layouts[name, delimiter] = replace(layout, delimiter=delimiter)
     fits, others = False, []
-    for layout, keys in _alike(layouts).items():
-        alike = _pick(profiles, [name for name, _ in keys])
+    for layout in dict.fromkeys(layouts.values()):
+        alike = {name: profiles[name] for (name, _), other in layouts.items() if other == layout}
         top, stated = _top(head, whole, layout)
         try:
             header, lain = settled_header(top, layout)
@@ -413,7 +401,7 @@ def _in_text(
             continue
         fits = fits or any(set(profile.needs) <= set(header) for profile in alike.values())
         others.append((top, layout, alike))
-        yield _Candidate(header, lain, alike, partial(settled, header, lain, stated))
+        yield _Candidate(header, lain, alike, settle=partial(settled, header, lain, stated))
     # to look in every line for every profile's columns takes long: only where it tells something
     for top, layout, alike in () if fits else others:
         for name, profile in alike.items():
@@ -459,14 +447,3 @@ def _delimiters(profile: SourceProfile, stated: str | None, top: list[bytes], en
         return delimiter_of(b"".join(top).decode(encoding, "replace"))
     except DialectError as error:
         raise RefusalError(str(error)) from error
-
-
-def _alike(layouts: Mapping[Key, Layout]) -> dict[Layout, list[Key]]:
-    found: dict[Layout, list[Key]] = {}
-    for key, layout in layouts.items():
-        found.setdefault(layout, []).append(key)
-    return found
-
-
-def _pick(profiles: Mapping[str, SourceProfile], names: list[str]) -> dict[str, SourceProfile]:
-    return {name: profiles[name] for name in names}

@@ -33,6 +33,7 @@ KINDS: dict[str, Kind] = {
     ".ods": "excel",
     ".parquet": "parquet",
 }
+PACKINGS = {"": "", "gz": "gzip", "zst": "zstd", "zip": "zip"}
 # the kinds that gzip and zstd pack on the way; any kind may lie in a zip
 PACKED_KINDS = ("text", "json")
 BLOCK = 1 << 20
@@ -55,18 +56,14 @@ class RefusalError(Exception):
 
 
 class Package(NamedTuple):
-    """What a file is, by its name: the kind of its content, and how that is packed."""
+    """The kind of a file's content, and how it is packed."""
 
     kind: Kind
     packing: Packing
 
 
 def package(path: Path) -> Package:
-    """What a file is.
-
-    Raises:
-        RefusalError: it is a zip of several files, or of none that can be read, or of no known kind.
-    """
+    """What a file is by its name; RefusalError if it is something else inside, or of no known kind."""
     stem, _, last = path.name.lower().rpartition(".")
     if last == "zip":
         with _whole("zip"), zipfile.ZipFile(path) as archive:
@@ -84,6 +81,7 @@ def _refuse_misnamed(path: Path, found: Package) -> None:
     with _whole(""), path.open("rb") as stream:
         head = stream.read(1024)
     is_ = next((what for mark, what in _MAGIC.items() if head.startswith(mark)), "")
+    packed = found.packing in ("gz", "zst")
     if is_ == "zip":
         with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -91,22 +89,16 @@ def _refuse_misnamed(path: Path, found: Package) -> None:
             is_ = "ods" if "content.xml" in names else is_
     elif not is_ and re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|table|\?xml)", head, re.IGNORECASE):
         is_ = "html"
-    packed = found.packing in ("gz", "zst")
-    if not is_ and (packed or found.kind in ("excel", "parquet")) and _TEXT.fullmatch(head):
+    elif not is_ and (packed or found.kind in ("excel", "parquet")) and _TEXT.fullmatch(head):
         is_ = "csv"
-    if not is_ or is_ in _FITTING[found.packing or found.kind]:
+    if not is_ or is_ in _FITTING.get(found.packing or found.kind, ()):
         return
     if is_ == "csv" and packed:
         raise RefusalError(f"is not packed, whatever its name: rename it without .{found.packing}")
-    if is_ == "html":
-        raise RefusalError("is a web page or XML inside, whatever its name: have it exported as CSV or .xlsx")
-    if is_ == "pdf":
-        raise RefusalError("is a PDF inside, whatever its name: have it exported as CSV or .xlsx")
-    if is_:
-        raise RefusalError(
-            f"is {_INSIDE[is_]} inside, whatever its name: rename it so that it ends in .{is_}"
-        )
-    raise RefusalError(f"is not packed, whatever its name: rename it without .{found.packing}")
+    remedy = f"rename it so that it ends in .{is_}"
+    if is_ in ("html", "pdf"):
+        remedy = "have it exported as CSV or .xlsx"
+    raise RefusalError(f"is {_INSIDE[is_]} inside, whatever its name: {remedy}")
 
 
 # how files begin, and what that is
@@ -127,11 +119,11 @@ _INSIDE = {
     "xlsx": "a workbook",
     "ods": "a workbook",
     "csv": "text",
+    "html": "a web page or XML",
+    "pdf": "a PDF",
 }
 # what a file may be inside by its packing, or else its kind
-_FITTING: dict[str, tuple[str, ...]] = {
-    "text": (),
-    "json": (),
+_FITTING = {
     "excel": ("xls", "xlsx", "ods", "zip"),
     "parquet": ("parquet",),
     "gz": ("gz",),
@@ -192,8 +184,9 @@ def _whole(packing: str) -> Iterator[None]:
 
 
 def _part_of(packing: str, error: Exception) -> RefusalError:
-    name = {"gz": "gzip", "zst": "zstd"}.get(packing, packing)
-    return RefusalError(f"is no whole {name} file ({without_values(str(error))}): have it delivered again")
+    return RefusalError(
+        f"is no whole {PACKINGS[packing]} file ({without_values(str(error))}): have it delivered again"
+    )
 
 
 @contextmanager
