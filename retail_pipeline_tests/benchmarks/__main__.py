@@ -45,7 +45,8 @@ def timed(command: list[str], folder: Path, settings: str = "behaviour") -> Cost
         "RETAIL_PIPELINE_SETTINGS": str(SETTINGS / f"{settings}.yaml"),
     }
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdout=quiet, stderr=quiet, env=environment)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{' '.join(command)} failed")
@@ -73,7 +74,10 @@ def main() -> None:
             run = [COMMAND, "run", "--landing", LANDING, "--lake", str(folder / "lake"), "--through", LAST]
             script, first, again = (timed(c, folder) for c in ([sys.executable, *words], run, run))
         ratios.append(first.wall / script.wall)
-        print(f"round {number}: script {script}, pipeline {first}, ratio {ratios[-1]:.1f}, again {again}")
+        print(
+            f"round {number}: script {script}, pipeline {first}, ratio {ratios[-1]:.1f}, again {again}",
+            flush=True,
+        )
     print(f"ratio: median {statistics.median(ratios):.1f}, from {min(ratios):.1f} to {max(ratios):.1f}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
