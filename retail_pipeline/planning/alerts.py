@@ -23,22 +23,21 @@ MOST_CHARACTERS = 400
 
 @dataclass(frozen=True)
 class Kind:
-    """A sort of problem: its title (for one and for many), what it means, what to do about it.
+    """A sort of problem: its title, what it means, what to do about it, its title when there are many.
 
     ``remedy`` names with ``{it}`` what it is about.
     """
 
     severity: Literal["failure", "warning"]
     one: str
-    many: str
     means: str
     remedy: str
+    many: str = ""
 
 
 KINDS: Mapping[str, Kind] = {
     "lake_unreadable": Kind(
         "failure",
-        "The lake cannot be read",
         "The lake cannot be read",
         "Nothing is made until it can be.",
         "Do what the message says; `retail-pipeline check` looks at every partition",
@@ -46,41 +45,39 @@ KINDS: Mapping[str, Kind] = {
     "landing_unreadable": Kind(
         "failure",
         "The landing folder cannot be read",
-        "The landing folder cannot be read",
         "No delivery lands until it can be; what has landed is unaffected.",
         "Mount it or mend its permissions; it heals by itself",
     ),
     "file_refused": Kind(
         "failure",
         "A file could not be read",
-        "{count:,} files could not be read",
         "None of its rows count; the other files landed.",
         "Deliver it mended, and it heals by itself; `retail-pipeline quarantine show {it}` says more",
+        "{count:,} files could not be read",
     ),
     "file_held": Kind(
         "failure",
         "A file is held back",
-        "{count:,} files are held back",
         "It was read, and its rows, or those of some of its days, do not count until somebody decides.",
         "`retail-pipeline quarantine show {it}`, then accept, replace or reject it, or deliver it mended",
+        "{count:,} files are held back",
     ),
     "day_held": Kind(
         "failure",
         "A day is held",
-        "{count:,} days are held",
         "Nothing is made from its rows, and no list for a day within a week of it.",
         "Mend the source and deliver again, or `retail-pipeline days release {it} --why …`",
+        "{count:,} days are held",
     ),
     "delivery_late": Kind(
         "failure",
         "A delivery is late",
-        "{count:,} deliveries are late",
         "What should have come by the deadline has not; it lands and is made as soon as it comes.",
         "Ask the source; if none will come, `retail-pipeline days release {it} --why …` once the day is made",
+        "{count:,} deliveries are late",
     ),
     "yesterday_unmade": Kind(
         "failure",
-        "Yesterday is not made",
         "Yesterday is not made",
         "By now its snapshot, segments and lists should be there.",
         "`retail-pipeline status` says what is missing, `retail-pipeline run` makes it",
@@ -88,20 +85,19 @@ KINDS: Mapping[str, Kind] = {
     "work_failed": Kind(
         "failure",
         "Work failed and is not tried again",
-        "{count:,} pieces of work failed and are not tried again",
         "What rests on it is not made either. Other input is tried by itself, the same is not.",
         "Look at the run, mend what it says, then `retail-pipeline run`",
+        "{count:,} pieces of work failed and are not tried again",
     ),
     "model_waits": Kind(
         "warning",
         "A model waits for a person",
-        "{count:,} models wait for a person",
         "A gate refused the month's candidate; the model before it stays in force.",
         "`retail-pipeline model show {it}`, then `model promote` or `model reject`",
+        "{count:,} models wait for a person",
     ),
     "ids_hold": Kind(
         "failure",
-        "Odd customer ids hold the lists back",
         "Odd customer ids hold the lists back",
         "Segments and lists may be made for people who are none, or twice for one.",
         "Mend the profile or the settings; or `checks.ids: warn`",
@@ -109,16 +105,15 @@ KINDS: Mapping[str, Kind] = {
     "ids_odd": Kind(
         "warning",
         "Customer ids look odd",
-        "Customer ids look odd",
         "Segments and lists may be made for people who are none, or twice for one.",
         "The check customers_are_told_apart of rfm_features has examples; docs/operations.md says what to do",
     ),
     "list_restated": Kind(
         "warning",
         "A list that was handed over would be another today",
-        "{count:,} lists that were handed over would be others today",
         "The list stays as it was handed over; the restated one lies beside it with the difference.",
         "`retail-pipeline campaigns list {it}` shows the difference; tell who works with it, if it matters",
+        "{count:,} lists that were handed over would be others today",
     ),
 }
 
@@ -158,6 +153,10 @@ class Message:
     keys: tuple[str, ...]
 
 
+def _page(table: str, partition: object) -> str:
+    return f"/assets/{table}?view=partitions&partition={partition}"
+
+
 def of_files(state: State) -> Iterator[Problem]:
     """The files in quarantine: those that could not be read, and those held back."""
     for source_id, why in sorted(state.quarantined.items()):
@@ -165,7 +164,7 @@ def of_files(state: State) -> Iterator[Problem]:
         kind = "file_refused" if refused else "file_held"
         path = state.refused[source_id].path if refused else state.landed[source_id].arrival.path
         key = partition_key(path, source_id)
-        page = f"/assets/raw_transactions?view=partitions&partition={key}"
+        page = _page("raw_transactions", key)
         yield Problem(kind, f"{kind}.{source_id}", f"{path}: {why}", source_id, page)
 
 
@@ -173,25 +172,23 @@ def of_days(state: State) -> Iterator[Problem]:
     """The held days, but for those that merely wait for a delivery."""
     for day in state.held_days(date.min, date.max):
         if not state.is_awaited(day):
-            page = f"/assets/transactions?view=partitions&partition={day}"
             key = f"day_held.{day}.{state['transactions'][day].content[:8]}"
-            yield Problem("day_held", key, f"{day}: {state.why_held(day)}", str(day), page)
+            says = f"{day}: {state.why_held(day)}"
+            yield Problem("day_held", key, says, str(day), _page("transactions", day))
 
 
 def of_lists(state: State) -> Iterator[Problem]:
     for day, lists in sorted(state["restated_lists"].items()):
         for campaign, restated in sorted(lists.items()):
-            page = f"/assets/campaign_lists?view=partitions&partition={day}"
-            what = f"{campaign} of {day}: {difference(restated)}"
-            yield Problem("list_restated", f"list_restated.{day}.{campaign}", what, str(day), page)
+            key, what = f"list_restated.{day}.{campaign}", f"{campaign} of {day}: {difference(restated)}"
+            yield Problem("list_restated", key, what, str(day), _page("campaign_lists", day))
 
 
 def of_ids(state: State, recipe: Recipe) -> Iterator[Problem]:
     if day := max(state["rfm_features"], default=None):
         kind = "ids_hold" if recipe.ids == "hold" else "ids_odd"
-        page = f"/assets/rfm_features?view=partitions&partition={day}"
         for name, says in odd_ids(state, recipe, day).items():
-            yield Problem(kind, f"{kind}.{name}", f"{day}: {says}", str(day), page)
+            yield Problem(kind, f"{kind}.{name}", f"{day}: {says}", str(day), _page("rfm_features", day))
 
 
 def of_work(failed: Iterable[FailedWork]) -> Iterator[Problem]:
@@ -203,15 +200,14 @@ def of_work(failed: Iterable[FailedWork]) -> Iterator[Problem]:
 def of_models(month: str, waiting: Mapping[str, tuple[str, str]]) -> Iterator[Problem]:
     """The candidates of a month that wait for a person: for each segmentation its content and why."""
     for name, (content, why) in sorted(waiting.items()):
-        page = f"/assets/model_candidates?view=partitions&partition={month}-01"
-        key = f"model_waits.{month}.{name}.{content[:8]}"
-        it = f"{month} --segmentation {name}"
+        key, it = f"model_waits.{month}.{name}.{content[:8]}", f"{month} --segmentation {name}"
+        page = _page("model_candidates", f"{month}-01")
         yield Problem("model_waits", key, f"{name} of {month}: {why}", it, page)
 
 
 def of_yesterday(yesterday: date, last: date | None, late: str, unmade: str) -> Iterator[Problem]:
     """What is wrong with yesterday: deliveries that are late (since the last), tables that are not made."""
-    page = f"/assets/campaign_lists?view=partitions&partition={yesterday}"
+    page = _page("campaign_lists", yesterday)
     if late:
         yield Problem("delivery_late", f"delivery_late.{last}", late, str(yesterday), page)
     elif unmade:
@@ -240,7 +236,7 @@ def _message(kind: Kind, problems: list[Problem], ui: str, shop: str) -> Message
     if ui and first.page:
         page = first.page.replace("/assets/", f"/assets/{shop}/", 1) if shop else first.page
         lines.append(ui.rstrip("/") + page)
-    title = _of(shop) + (kind.many.format(count=len(problems)) if many else kind.one)
+    title = _of(shop) + ((kind.many or kind.one).format(count=len(problems)) if many else kind.one)
     return Message(kind.severity, title, "\n".join(lines), tuple(problem.key for problem in problems))
 
 

@@ -133,11 +133,6 @@ def any_part(pattern: str) -> str:
     return re.sub(PART, "*", pattern)
 
 
-def new_files(files: Mapping[str, FileSeen], known: Collection[str]) -> list[FileSeen]:
-    """The files (as ``in_landing`` gives them) whose content is not known, ordered by path."""
-    return sorted((f for id_, f in files.items() if id_ not in known), key=lambda f: f.path)
-
-
 def landing_inputs(
     file: FileSeen,
     read_by: str,

@@ -1,8 +1,7 @@
 """What must run: a comparison of what the lake holds with what it should hold.
 
-Belongs here: which partitions are missing or stale, because what they are made from (``inputs.py``) is not
-what it was. ``run``, ``status``, the sensors and the assets all ask here; there is no other place that
-decides. Does not belong here: reading the lake (``lake/state.py``) or doing the work (``defs/``).
+Which partitions are missing or stale, because what they are made from (``inputs.py``) is not what it was.
+``run``, ``status``, the sensors and the assets all ask here; there is no other place that decides.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from retail_pipeline.planning.arrivals import (
     came_otherwise,
     in_landing,
     must_land_again,
-    new_files,
     reading,
 )
 from retail_pipeline.planning.calendar import close_before, every_day, month_of, months_in_force
@@ -28,9 +26,11 @@ from retail_pipeline.planning.state import Recipe, State
 from retail_pipeline.tables import TABLES
 
 # tables of days that take code of their own; those that are their statement alone come after them
-_BY_CODE = ("transactions", "customer_days", "rfm_features", "segment_assignments", "campaign_lists")
-BY_STATEMENT = tuple(n for n, t in TABLES.items() if t.of_days and t.layer != "reports" and n not in _BY_CODE)
-_OF_DAYS = (*_BY_CODE, *BY_STATEMENT)
+_OF_DAYS = sorted(
+    (name for name, table in TABLES.items() if table.of_days and table.layer != "reports"),
+    key=lambda name: TABLES[name].is_its_statement,
+)
+BY_STATEMENT = tuple(name for name in _OF_DAYS if TABLES[name].is_its_statement)
 DAY_TABLES = tuple(name for name in _OF_DAYS if TABLES[name].partition_keys == ("date",))
 SNAPSHOT_TABLES = tuple(name for name in _OF_DAYS if name not in DAY_TABLES)
 RANGE_TABLES = (*DAY_TABLES, *SNAPSHOT_TABLES)
@@ -58,14 +58,12 @@ class Work:
 def plan(state: State, recipe: Recipe, through: date, given_up: Collection[date] = ()) -> Work:
     """Everything that must run so that the lake is right through a day.
 
-    That is: every new file landed, every day's transactions and customer_days from the first delivery on, the
-    models of every month with the month closes they rest on, the snapshot, segments, lists and report of
-    ``through``, and the stale ones of the snapshots made before it that ``restate`` reaches back to. A
-    partition must run when it is missing, when an input's fingerprint differs from the one in its manifest,
-    when the code that makes it has another version, or when something it is made from must run; but of the
-    snapshots before ``through`` those that planned days and months will change are known when these are made,
-    and so are the customer_days that rest on a planned day before them. Days that are ``given_up``, because
-    their inputs are bad, stay as they are: the rest is made without them.
+    That is: every new file landed, every day's tables from the first delivery on, the models of every month
+    with the month closes they rest on, the snapshot, lists and report of ``through``, and the stale ones of
+    the snapshots made before it that ``restate`` reaches back to. A partition must run when it is missing,
+    when an input or its code is another, or when something it is made from must run; but which snapshots
+    before ``through``, and which customer_days, planned days and months change, is known when these are made.
+    Days that are ``given_up``, because their inputs are bad, stay as they are: the rest is made without them.
     """
     files = tuple(files_to_land(state, recipe))
     if state.first_day is None or through < state.first_day:
@@ -75,10 +73,9 @@ def plan(state: State, recipe: Recipe, through: date, given_up: Collection[date]
     redone = bool(days or months)
     snapshot = redone or not all(is_current(state, recipe, name, through) for name in SNAPSHOT_TABLES)
     report = recipe.report_each_run and (snapshot or not is_current(state, recipe, "report", through))
-    last = (through,)
     first = date.min if recipe.restate is None else through - timedelta(days=recipe.restate)
-    snapshots = stale_snapshots(state, recipe, first, through) + (last if snapshot else ())
-    return Work(files, days, months, snapshots, last if report else ())
+    snapshots = (*stale_snapshots(state, recipe, first, through), *([through] if snapshot else []))
+    return Work(files, days, months, snapshots, (through,) if report else ())
 
 
 def plan_range(
@@ -92,21 +89,20 @@ def plan_range(
 ) -> Work:
     """Everything that must run so that a table and those it is made from are right on every day of a range.
 
-    ``table`` is one of ``RANGE_TABLES``. A snapshot rests on all days up to its own and on the models of all
-    months up to its own, so these are part of it, but no day after ``last`` is. ``again``: the range's days
-    and snapshots whether they are stale or not; a model is fitted anew only when it is stale. Of the
-    snapshots, those that planned days and months may change are counted as stale; plan again when these are
-    made, with the days that could not be made ``given_up``, to know. Lists are not stale because people have
-    objected since.
+    ``table`` is one of ``RANGE_TABLES``. A snapshot rests on all days and on the models of all months up to
+    its own, so these are part of it. ``again``: the range's days and snapshots whether they are stale or not,
+    but no model that is right. Snapshots that planned days and months may change are counted as stale; plan
+    again when these are made to know. Lists are not stale because people have objected since.
     """
     files = tuple(files_to_land(state, recipe))
     if state.first_day is None or last < state.first_day:
         return Work(files)
     wanted = every_day(max(first, state.first_day), last)
     is_snapshot = table in SNAPSHOT_TABLES
-    stale = _stale_days(state, recipe, every_day(state.first_day, last) if is_snapshot else wanted, given_up)
-    if not is_snapshot:
-        stale = _stale_for(state, recipe, wanted, stale, table, given_up)
+    if is_snapshot:
+        stale = _stale_days(state, recipe, every_day(state.first_day, last), given_up)
+    else:
+        stale = _stale_for(state, recipe, wanted, table, given_up)
     days = tuple(sorted({*stale, *wanted} - set(given_up))) if again else stale
     if not is_snapshot:
         return Work(files, days)
@@ -140,19 +136,18 @@ def _stale_days(
 
 
 def _stale_for(
-    state: State,
-    recipe: Recipe,
-    wanted: Sequence[date],
-    stale: Sequence[date],
-    table: str,
-    given_up: Collection[date],
+    state: State, recipe: Recipe, wanted: Sequence[date], table: str, given_up: Collection[date]
 ) -> tuple[date, ...]:
-    """Of a range's stale days those that a day's table needs, with the days before that it reads."""
+    """The days whose tables up to a day's table must be made, with the days before a range that it reads."""
+
+    def uncleaned(days: Iterable[date]) -> tuple[date, ...]:
+        made = (day for day in days if state.first_day and day >= state.first_day and day not in given_up)
+        return tuple(day for day in made if not is_current(state, recipe, DAY_TABLES[0], day))
+
     if table == DAY_TABLES[0]:
-        return tuple(day for day in stale if not is_current(state, recipe, DAY_TABLES[0], day))
+        return uncleaned(wanted)
     before = (wanted[0] - timedelta(days=n) for n in range(recipe.invoice_days, 0, -1))
-    read = (day for day in before if state.first_day and day >= state.first_day and day not in given_up)
-    return (*(day for day in read if not is_current(state, recipe, DAY_TABLES[0], day)), *stale)
+    return (*uncleaned(before), *_stale_days(state, recipe, wanted, given_up))
 
 
 def _stale_months(state: State, recipe: Recipe, through: date, days: Sequence[date]) -> tuple[str, ...]:
@@ -179,15 +174,13 @@ def stale_snapshots(state: State, recipe: Recipe, first: date, before: date) -> 
     """The days from ``first`` to the one before ``before`` that have a snapshot of which something is stale.
 
     Looked at are the tables that a day has. The features and segments of month closes are left out: their
-    month keeps them right. So is the suppression file: it changes all the time, and lists of days gone by are
-    history; who objected since is on no list of ``before``.
+    month keeps them right. So is the suppression file: lists of days gone by are history.
     """
     if state.first_day is None or before <= state.first_day:
         return ()
-    closes = {close_before(month) for month in months_in_force(state.first_day, before)} - state[
-        "campaign_lists"
-    ].keys()
-    made = state["rfm_features"].keys() | state["segment_assignments"].keys() | state["campaign_lists"].keys()
+    features, segments, lists = (state[name].keys() for name in (*MONTH_CLOSE_TABLES, "campaign_lists"))
+    closes = {close_before(month) for month in months_in_force(state.first_day, before)} - lists
+    made = features | segments | lists
     return tuple(
         day
         for day in sorted(made - closes)
@@ -223,20 +216,16 @@ def files_to_land(state: State, recipe: Recipe) -> list[FileSeen]:
     Left alone are those that landed well, those refused under these profiles and all their names, and those
     somebody rejected.
     """
-    there = lying(state, recipe)
-    settled = {
-        source_id
-        for source_id, landed in state.landed.items()
-        if not must_land_again(landed, recipe.profiles, recipe.first_day, recipe.last_day)
-        and not (source_id in there and came_otherwise(landed, there[source_id]))
-    }
-    hopeless = {
-        source_id
-        for source_id, refusal in _refused(state, recipe).items()
-        if source_id in there and there[source_id].path in refusal.names
-    }
-    rejected = {s for s, d in state.file_decisions.items() if d.leaves_all_out}
-    found = {file.source_id: file for file in new_files(there, settled | hopeless | rejected)}
+    refused, found = _refused(state, recipe), dict[str, FileSeen]()
+    for source_id, file in lying(state, recipe).items():
+        landed, refusal = state.landed.get(source_id), refused.get(source_id)
+        if landed and not (
+            must_land_again(landed, recipe.profiles, recipe.first_day, recipe.last_day)
+            or came_otherwise(landed, file)
+        ):
+            continue
+        if not (refusal and file.path in refusal.names) and not state.is_rejected(source_id):
+            found[source_id] = file
     for source_id, manifest in state.landed.items():
         if state.deliveries.counts(source_id) == (source_id in state.set_aside) and source_id not in found:
             found[source_id] = landed_file(manifest)

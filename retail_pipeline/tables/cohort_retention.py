@@ -1,7 +1,5 @@
 """How many of those who first bought in a month bought again in each later month."""
 
-from __future__ import annotations
-
 from retail_pipeline.tables.columns import FRACTION, INTEGER, STRING
 from retail_pipeline.tables.expectations import at_least, true
 from retail_pipeline.tables.table import UP_TO, Column, Reads, Table

@@ -1,7 +1,5 @@
 """What each known customer did on a day, as sums that add up over days."""
 
-from __future__ import annotations
-
 from retail_pipeline.tables.columns import CUSTOMER, INTEGER, MONEY, QUANTITY, TIMESTAMP
 from retail_pipeline.tables.expectations import at_least, between, first_before_last, true, zero
 from retail_pipeline.tables.table import DAYS_BEFORE, Column, Cost, Reads, Table

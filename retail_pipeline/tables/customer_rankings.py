@@ -1,7 +1,5 @@
 """The first hundred customers by total spend, by average order value and by number of orders."""
 
-from __future__ import annotations
-
 from retail_pipeline.tables.columns import CUSTOMER, INTEGER, MONEY, STRING
 from retail_pipeline.tables.table import Column, Reads, Table
 

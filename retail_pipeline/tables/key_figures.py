@@ -1,7 +1,5 @@
 """The report's single figures as of the end of a day."""
 
-from __future__ import annotations
-
 from retail_pipeline.tables.columns import FRACTION, STRING
 from retail_pipeline.tables.table import UP_TO, Column, Reads, Table
 

@@ -1,7 +1,5 @@
 """One row for each file that has landed: where it came from, what it held, which days it touches."""
 
-from __future__ import annotations
-
 import pyarrow as pa
 
 from retail_pipeline.tables.columns import DAY, FILES_KEPT, INTEGER, STRING

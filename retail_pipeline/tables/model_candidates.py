@@ -1,7 +1,5 @@
 """What was fitted for a month, with its gates: in force since, or kept and refused."""
 
-from __future__ import annotations
-
 from retail_pipeline.tables.columns import STRING
 from retail_pipeline.tables.table import MONTH_BEFORE, MONTH_CLOSE, Check, Column, Reads, Table
 

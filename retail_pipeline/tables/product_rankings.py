@@ -1,7 +1,5 @@
 """The first hundred products sold, by revenue, by units and by invoices."""
 
-from __future__ import annotations
-
 from retail_pipeline.tables.columns import INTEGER, MONEY, QUANTITY, STRING
 from retail_pipeline.tables.table import UP_TO, Column, Reads, Table
 

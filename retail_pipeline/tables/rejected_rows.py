@@ -1,7 +1,5 @@
 """Readable rows of a day that the cleaning rules refuse, with every reason that applies."""
 
-from __future__ import annotations
-
 import pyarrow as pa
 
 from retail_pipeline.tables.columns import RAW, STRING

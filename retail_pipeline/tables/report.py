@@ -1,7 +1,5 @@
 """The page of a day, one HTML file: the customer base, what changed, what to do."""
 
-from __future__ import annotations
-
 from retail_pipeline.tables.table import MONTH_IN_FORCE, UP_TO, Reads, Table
 
 _TABLES = (

@@ -1,7 +1,5 @@
 """What a list that was handed over would be today, customer by customer: the difference."""
 
-from __future__ import annotations
-
 from retail_pipeline.tables.campaign_lists import LIST_MADE_FROM
 from retail_pipeline.tables.columns import CUSTOMER, INTEGER, ON_LIST, STRING
 from retail_pipeline.tables.table import Column, Reads, Table

@@ -1,7 +1,5 @@
 """Recency, frequency and monetary value of every customer, as of the end of a day."""
 
-from __future__ import annotations
-
 from retail_pipeline.tables.columns import CUSTOMER, INTEGER, MONEY, TIMESTAMP
 from retail_pipeline.tables.expectations import at_least, between, first_before_last, true, zero
 from retail_pipeline.tables.table import UP_TO, Check, Column, Cost, Reads, Table

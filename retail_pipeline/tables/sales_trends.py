@@ -1,7 +1,5 @@
 """Distinct invoices and revenue by weekday, month, season and hour; anonymous included."""
 
-from __future__ import annotations
-
 from retail_pipeline.tables.columns import INTEGER, MONEY, STRING
 from retail_pipeline.tables.expectations import at_least
 from retail_pipeline.tables.table import UP_TO, Column, Reads, Table

@@ -1,7 +1,5 @@
 """The segment of every customer under one segmentation, as of the end of a day, and why."""
 
-from __future__ import annotations
-
 import pyarrow as pa
 
 from retail_pipeline.tables.columns import CUSTOMER, DAY, STRING

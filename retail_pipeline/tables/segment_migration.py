@@ -1,7 +1,5 @@
 """Moves between segments since an earlier day: customers, their worth, what moved them."""
 
-from __future__ import annotations
-
 from retail_pipeline.tables.columns import DAY, INTEGER, MONEY, STRING
 from retail_pipeline.tables.expectations import known_segment, zero
 from retail_pipeline.tables.table import MONTH_IN_FORCE, UP_TO, Column, Reads, Table

@@ -1,7 +1,5 @@
 """Each segment as of the end of a day: size, money, typical customer, countries."""
 
-from __future__ import annotations
-
 import pyarrow as pa
 
 from retail_pipeline.tables.columns import FRACTION, INTEGER, MONEY, STRING

@@ -1,7 +1,5 @@
 """The models in force in a month: one JSON a segmentation, trained on the days before the month."""
 
-from __future__ import annotations
-
 from retail_pipeline.tables.columns import STRING
 from retail_pipeline.tables.table import MONTH_BEFORE, Check, Column, Reads, Table
 

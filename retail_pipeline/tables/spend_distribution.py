@@ -1,7 +1,5 @@
 """Customers over orders and spend, as cells of a grid; the densest region is marked."""
 
-from __future__ import annotations
-
 import pyarrow as pa
 
 from retail_pipeline.tables.columns import INTEGER, MONEY

@@ -136,6 +136,11 @@ class Table:
         """True when it is an asset of its own with a partition a day, or a snapshot a day."""
         return self.planned and not self.beside and self.partition_keys[0] in ("date", "snapshot_date")
 
+    @property
+    def is_its_statement(self) -> bool:
+        """True when it needs no code of its own: it is all that its statement makes of what it reads."""
+        return self.made_from is None
+
     @cached_property
     def arrow(self) -> pa.Schema:
         """The Arrow schema of the table's files (hive keys stand in the path, not in the file)."""

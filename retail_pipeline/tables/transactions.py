@@ -1,7 +1,5 @@
 """Clean transaction lines of a day: what the shop sold, took back and adjusted."""
 
-from __future__ import annotations
-
 from retail_pipeline.tables.columns import MONEY, RAW, STRING, with_columns
 from retail_pipeline.tables.expectations import (
     LARGEST_PLAUSIBLE_QUANTITY,

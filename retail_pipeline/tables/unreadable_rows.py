@@ -1,7 +1,5 @@
 """Rows whose types or date could not be read, with the reasons and their original text."""
 
-from __future__ import annotations
-
 import pyarrow as pa
 
 from retail_pipeline.tables.columns import FILES_KEPT, INTEGER, STRING

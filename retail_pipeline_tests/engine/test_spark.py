@@ -224,11 +224,7 @@ def made(duckdb: Engine, lake: Path) -> dict[str, Any]:
         one = summed.filter(pa.compute.equal(summed["date"], pa.scalar(day))).drop_columns(["date"])
         pq.write_table(one.cast(DAYS.arrow), folder / "data.parquet")
         made["customer_days"].append(folder / "data.parquet")
-    made["snapshots"] = pa.table(
-        {
-            "snapshot_date": pa.array([LAST, LAST - timedelta(days=5)], pa.date32()),
-        }
-    )
+    made["snapshots"] = pa.table({"snapshot_date": pa.array([LAST, LAST - timedelta(days=5)], pa.date32())})
     duckdb.keep("feature_changes", "feature_changes", made, **CHANGING, **BUYERS, window_days=9)
     features = duckdb.run("rfm_features", made, net_of_returns=True, returns_are_visits=False)
     last = features.filter(pa.compute.equal(features["snapshot_date"], pa.scalar(LAST)))

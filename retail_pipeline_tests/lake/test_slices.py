@@ -31,16 +31,20 @@ def test_each_key_gets_its_rows_in_order_and_a_key_without_rows_an_empty_table(d
     assert all(rows.column_names == ["n"] for rows in found.values())
 
 
-def test_rows_that_belong_to_no_partition_are_an_error_and_not_lost():
-    with pytest.raises(ValueError, match=r"2 rows belong to no partition.*2011-01-02|2 rows.*2011, 1, 2"):
-        slices(table([DAYS[0], DAYS[1], DAYS[1]]), "date", DAYS[:1])
-
-
-def test_rows_out_of_order_are_an_error_and_not_lost():
-    with pytest.raises(ValueError, match=r"1 rows .*out of order"):
-        slices(table([DAYS[0], DAYS[1], DAYS[0]]), "date", DAYS)
-
-
-def test_rows_without_a_key_are_an_error_and_not_lost():
-    with pytest.raises(ValueError, match="1 rows"):
-        slices(pa.table({"date": pa.array([DAYS[0], None], pa.date32())}), "date", DAYS)
+@pytest.mark.parametrize(
+    ("of", "keys", "says"),
+    [
+        (
+            [DAYS[0], DAYS[1], DAYS[1]],
+            DAYS[:1],
+            r"2 rows belong to no partition.*2011-01-02|2 rows.*2011, 1, 2",
+        ),
+        ([DAYS[0], DAYS[1], DAYS[0]], DAYS, r"1 rows .*out of order"),
+        ([DAYS[0], None], DAYS, "1 rows"),
+    ],
+)
+def test_rows_without_a_partition_or_out_of_order_are_an_error_and_not_lost(
+    of: list[date], keys: list[date], says: str
+):
+    with pytest.raises(ValueError, match=says):
+        slices(table(of), "date", keys)

@@ -14,7 +14,6 @@ from retail_pipeline.planning.arrivals import (
     in_landing,
     landing_inputs,
     must_land_again,
-    new_files,
 )
 from retail_pipeline.planning.manifests import Arrival, Manifest, Part
 from retail_pipeline.tables import TABLES
@@ -43,7 +42,7 @@ def landed(file: FileSeen, *days: date, outside: int = 0, late: int = 0) -> Mani
 
 def test_the_same_content_under_two_names_is_one_file():
     there = in_landing([seen("b.csv", "x"), seen("a.csv", "x"), seen("c.csv", "y")], {})
-    assert new_files(there, set()) == [seen("a.csv", "x"), seen("c.csv", "y")]
+    assert [*there.values()] == [seen("a.csv", "x"), seen("c.csv", "y")]
 
 
 def test_a_copy_made_later_is_no_later_delivery():
@@ -83,19 +82,10 @@ def test_a_file_whose_second_file_is_another_is_read_again_and_one_whose_second_
     assert not came_otherwise(landed(file), seen("lines_1.csv", "x"))
 
 
-def test_content_that_has_landed_is_not_new_under_any_name_but_a_corrected_file_is():
-    old = seen("a.csv", "x")
-    there = in_landing([seen("renamed.csv", "x"), seen("a.csv", "x corrected")], {})
-    assert new_files(there, {old.source_id}) == [seen("a.csv", "x corrected")]
-
-
-def test_a_partition_shows_the_files_name_and_is_keyed_by_its_content():
+@given(st.text(min_size=1))
+def test_a_partition_shows_a_files_name_and_content_in_what_dagster_takes(name):
     file = seen("2010/12/2010-12-01.csv", "x")
     assert file.partition_key == f"2010-12-01.csv@{file.source_id}"
-
-
-@given(st.text(min_size=1))
-def test_a_partition_key_holds_nothing_that_dagster_refuses(name):
     key = seen(name, "x").partition_key
     assert not any(
         bad in key for bad in ("...", ",", "/", "|", "\n", "\r", "\t", "\a", "\b", "\f", "\v", "\0", " ")
@@ -113,7 +103,4 @@ def test_a_landed_file_is_read_again_only_when_settings_would_read_it_otherwise(
     assert must_land_again(inside, mine, date(2010, 12, 2), LAST)
     assert not must_land_again(cut, mine, FIRST, LAST)
     assert must_land_again(cut, mine, date(2009, 1, 1), LAST)
-
-
-def test_a_file_whose_profile_has_another_name_is_read_again_under_the_one_that_fits_now():
-    assert must_land_again(landed(seen("a", "a"), FIRST), {"shop": "profile-1"}, FIRST, LAST)
+    assert must_land_again(inside, {"shop": "profile-1"}, FIRST, LAST), "it goes by the profile's name"

@@ -202,8 +202,7 @@ def test_of_a_large_file_and_small_ones_that_repeat_its_days_the_later_wait():
 
 
 @pytest.mark.parametrize(
-    ("verdict", "on_the_day"),
-    [("accept", {"day", "month"}), ("replace", {"month"}), ("reject", {"day"})],
+    ("verdict", "on_the_day"), [("accept", {"day", "month"}), ("replace", {"month"}), ("reject", {"day"})]
 )
 def test_a_word_on_a_file_decides_about_the_days_that_wait_and_no_others(verdict: str, on_the_day: set[str]):
     landed = file("day", 1, 2, at=1) | file("month", 0, 1, at=2, overlaps={"day": {1: (100, 100)}})

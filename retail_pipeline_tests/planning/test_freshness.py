@@ -90,9 +90,7 @@ def test_of_a_lake_without_days_or_of_other_days_there_is_little_to_say(usual: S
 
 
 @settings(max_examples=6, deadline=None)
-@given(
-    st.lists(st.tuples(st.sampled_from(AFTER), st.sampled_from([*AFTER, None])), min_size=1, max_size=5),
-)
+@given(st.lists(st.tuples(st.sampled_from(AFTER), st.sampled_from([*AFTER, None])), min_size=1, max_size=5))
 def test_whatever_comes_in_whatever_order_nothing_is_left_to_do_and_the_lake_is_the_same(
     usual: State, arrivals: list[tuple[date, date | None]]
 ):

@@ -1,6 +1,6 @@
 """What late and corrected data make of snapshots that exist, and of lists that were handed over.
 
-The lake is simulated as in ``test_planner.py``.
+The lake is simulated as in ``test_plan.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retail_pipeline.planning import inputs
 from retail_pipeline.planning import plan as planner
 from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.planning.pieces import Goal, Piece, next_pieces
@@ -28,10 +27,9 @@ from retail_pipeline_tests.planning.test_plan import (
     Shop,
     bring_up_to_date,
     days,
+    make,
     make_assignments,
-    make_features,
     make_lists,
-    manifest,
 )
 
 LAST = date(2024, 2, 12)
@@ -149,9 +147,9 @@ def test_lists_that_a_held_day_took_away_come_back_with_it_on_every_day_that_had
 
 
 def test_only_the_tables_that_a_day_has_are_made_again():
-    few = make_features(bring_up_to_date(State(), EVERYTHING, SHOP, LAST), EVERYTHING, FIRST)
+    few = make(bring_up_to_date(State(), EVERYTHING, SHOP, LAST), EVERYTHING, "rfm_features", FIRST)
     some = date(2024, 2, 5)
-    few = make_assignments(make_features(few, EVERYTHING, some), EVERYTHING, some)
+    few = make_assignments(make(few, EVERYTHING, "rfm_features", some), EVERYTHING, some)
     other = replace(EVERYTHING, features="other")
     stale = stale_snapshots(few, other, date.min, LAST)
     assert stale == (FIRST, some)  # a month close without lists is its month's matter
@@ -164,7 +162,7 @@ def test_only_the_tables_that_a_day_has_are_made_again():
 
 
 def test_a_day_before_the_first_delivery_is_left_from_other_settings_and_not_stale():
-    early = make_features(EVERY_DAY, EVERYTHING, FIRST - timedelta(days=9))
+    early = make(EVERY_DAY, EVERYTHING, "rfm_features", FIRST - timedelta(days=9))
     assert stale_snapshots(early, replace(EVERYTHING, features="other"), date.min, FIRST) == ()
     assert stale_snapshots(State(), EVERYTHING, date.min, LAST) == ()
 
@@ -189,7 +187,7 @@ def test_a_release_holds_for_the_content_that_was_handed_over():
 def test_a_released_list_is_stale_until_what_it_would_be_today_lies_beside_it():
     state = hand_over(EVERY_DAY, THROUGH, "pamper")
     late = bring_up_to_date(state, FLAG_ONLY, LATE, LAST)
-    late = make_assignments(make_features(late, FLAG_ONLY, THROUGH), FLAG_ONLY, THROUGH)
+    late = make_assignments(make(late, FLAG_ONLY, "rfm_features", THROUGH), FLAG_ONLY, THROUGH)
     others = {
         **make_lists(late, FLAG_ONLY, THROUGH)["campaign_lists"][THROUGH],
         "pamper": state["campaign_lists"][THROUGH]["pamper"],
@@ -203,14 +201,7 @@ def test_a_released_list_is_stale_until_what_it_would_be_today_lies_beside_it():
 
 
 def restated(state: State, day: date, campaign: str, recipe: Recipe = EVERYTHING) -> State:
-    keys = {"snapshot_date": str(day), "campaign": campaign}
-    made = manifest("restated_lists", keys, inputs.inputs_of(state, recipe, "restated_lists", day, campaign))
-    return state.having(
-        restated_lists={
-            **state["restated_lists"],
-            day: {**state["restated_lists"].get(day, {}), campaign: made},
-        }
-    )
+    return make(state, recipe, "restated_lists", day, [*state["restated_lists"].get(day, {}), campaign])
 
 
 def test_a_released_list_stays_when_its_campaign_goes_or_a_day_is_held_and_nothing_lies_beside_it():
@@ -221,7 +212,7 @@ def test_a_released_list_stays_when_its_campaign_goes_or_a_day_is_held_and_nothi
     assert THROUGH in stale_snapshots(restated(state, THROUGH, "pamper"), fewer, date.min, LAST)
     assert THROUGH in stale_snapshots(EVERY_DAY, fewer, date.min, LAST)
     held = bring_up_to_date(state, FLAG_ONLY, HELD, LAST)
-    held = make_assignments(make_features(held, FLAG_ONLY, THROUGH), FLAG_ONLY, THROUGH)
+    held = make_assignments(make(held, FLAG_ONLY, "rfm_features", THROUGH), FLAG_ONLY, THROUGH)
     kept = with_lists(held, {"pamper": EVERY_DAY["campaign_lists"][THROUGH]["pamper"]})
     assert THROUGH not in stale_snapshots(kept, FLAG_ONLY, date.min, LAST)
     assert THROUGH in stale_snapshots(

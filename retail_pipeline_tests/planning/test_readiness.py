@@ -54,17 +54,11 @@ EVERY_DAY = weeks(WEEKS, *range(7))
 NEXT = EVERY_DAY[-1] + timedelta(1)
 
 
-def test_a_source_that_always_delivers_on_a_weekday_is_missed_when_others_deliver():
-    shop = {"till": steady([*EVERY_DAY, NEXT]), "web": steady([*EVERY_DAY, NEXT + timedelta(1)])}
-    (finding,) = verdicts(shop).of(NEXT)
-    assert finding == Finding(
-        "missing", "web delivered nothing, as it does on Mondays, though others did", holds=True, waits=False
-    )
-
-
-def test_while_nothing_came_of_a_later_day_the_missing_source_may_still_deliver():
-    shop = {"till": steady([*EVERY_DAY, NEXT]), "web": steady(EVERY_DAY)}
-    assert kinds(verdicts(shop).of(NEXT)) == [("missing", True, True)]
+@pytest.mark.parametrize("later", [[NEXT + timedelta(1)], []], ids=["for good", "it may still come"])
+def test_a_source_that_always_delivers_on_a_weekday_is_missed_when_others_deliver(later: list[date]):
+    shop = {"till": steady([*EVERY_DAY, NEXT]), "web": steady([*EVERY_DAY, *later])}
+    says = "web delivered nothing, as it does on Mondays, though others did"
+    assert verdicts(shop).of(NEXT) == (Finding("missing", says, holds=True, waits=not later),)
 
 
 def test_nothing_is_expected_before_there_is_history_enough():
@@ -94,11 +88,7 @@ def test_an_empty_day_is_awaited_until_a_later_one_comes_and_then_the_shop_was_c
         "later days came, so it counts as a day on which the shop was closed"
     )
     assert (closed.kind, closed.holds) == ("closed", False)
-
-
-def test_a_shop_that_falls_silent_is_awaited_for_as_long_as_it_takes():
-    found = verdicts({"till": steady(EVERY_DAY)})
-    assert kinds(found.of(NEXT + timedelta(7 * 52))) == [("late", True, True)]
+    assert kinds(awaited.of(NEXT + timedelta(7 * 52))) == [("late", True, True)], "for as long as it takes"
 
 
 def test_one_bank_holiday_in_eight_weeks_is_forgiven_and_two_are_not():
@@ -320,20 +310,13 @@ def test_a_day_that_ends_at_noon_with_half_its_lines_is_half_a_day(
         )
 
 
-def test_half_of_the_last_day_may_still_become_a_whole_one():
-    assert kinds(judge((*came(EVERY_DAY, 1000, 1100), *came([NEXT], 540, 760)), LEARNED).of(NEXT)) == [
-        ("odd", True, True)
-    ]
-
-
-def test_days_without_times_never_end_early():
+def test_half_of_the_last_day_may_still_become_a_whole_one_and_days_without_times_never_end_early():
+    usual = {entry.day: entry for entry in came(EVERY_DAY, 1000, 1100)}
+    half_holiday = {entry.day: entry for entry in came([EVERY_DAY[14]], 1000, 700)}
+    for days in (usual, usual | half_holiday):
+        found = judge((*days.values(), *came([NEXT], 540, 760)), LEARNED)
+        assert kinds(found.of(NEXT)) == [("odd", True, True)]
     assert not judge((*came(EVERY_DAY, 1000, 0), *came([NEXT], 540, 0)), LEARNED).of(NEXT)
-
-
-def test_one_half_holiday_in_eight_weeks_does_not_say_when_the_shop_closes():
-    mondays = [day for day in EVERY_DAY if day.weekday() == 0]
-    days = {e.day: e for e in (*came(EVERY_DAY, 1000, 1100), *came(mondays[2:3], 1000, 700))}
-    assert kinds(judge((*days.values(), *came([NEXT], 540, 760)), LEARNED).of(NEXT)) == [("odd", True, True)]
 
 
 # settings

@@ -147,10 +147,11 @@ def test_a_profile_gives_size_money_and_the_typical_customer(engine: DuckDB):
     assert found["b", "Y"]["avg_order_value_median"] == 100.03335
 
 
-def test_a_share_of_no_revenue_is_unknown(engine: DuckDB):
-    known = features({"1": {"monetary": 5}, "2": {"monetary": -5}})
-    found = profiles(engine, known, assignments({"a": {"1": "X", "2": "Y"}}), transactions())
+def test_a_share_of_no_revenue_is_unknown_and_a_segment_of_one_country_names_one(engine: DuckDB):
+    known = features({"17850": {"monetary": 5}, "2": {"monetary": -5}})
+    found = profiles(engine, known, assignments({"a": {"17850": "X", "2": "Y"}}), transactions({}))
     assert [row["revenue_share"] for row in found.values()] == [None, None]
+    assert (found["a", "X"]["top_countries"], found["a", "X"]["top_country_shares"]) == (["France"], [1])
 
 
 def test_the_countries_are_those_of_the_last_sales(engine: DuckDB):
@@ -175,19 +176,12 @@ def test_the_countries_are_those_of_the_last_sales(engine: DuckDB):
     ]
     names = ["1", "2", "3", "4", "5", "6", "7", "8"]
     segments = dict.fromkeys(names, "Many") | {"7": "Nowhere", "8": "Nowhere"}
-    found = profiles(
-        engine, features({name: {} for name in names}), assignments({"a": segments}), transactions(*lines)
-    )
+    known = features({name: {} for name in names})
+    found = profiles(engine, known, assignments({"a": segments}), transactions(*lines))
     many = found["a", "Many"]
     assert many["top_countries"] == ["Spain", "A", "B"]
     assert many["top_country_shares"] == pytest.approx([2 / 6, 1 / 6, 1 / 6])
     assert (found["a", "Nowhere"]["top_countries"], found["a", "Nowhere"]["top_country_shares"]) == ([], [])
-
-
-def test_a_segment_of_one_country_names_one(engine: DuckDB):
-    found = profiles(engine, features({"17850": {}}), assignments({"a": {"17850": "X"}}), transactions({}))
-    assert found["a", "X"]["top_countries"] == ["France"]
-    assert found["a", "X"]["top_country_shares"] == [1]
 
 
 # sales_trends
@@ -220,21 +214,18 @@ def test_an_invoice_counts_once_at_its_first_moment_with_all_its_lines(engine: D
     assert {row["revenue"] for row in sold.values()} == {Decimal("3.5")}
 
 
-def test_returns_are_invoices_but_no_orders_and_anonymous_sales_count(engine: DuckDB):
-    friday = trends(
-        engine,
+@pytest.mark.parametrize(("adjustments", "revenue"), [(False, 5), (True, 105)])
+def test_returns_are_invoices_but_no_orders_anonymous_sales_count_and_adjustments_where_it_is_set(
+    engine: DuckDB, adjustments: bool, revenue: int
+):
+    lines: list[Row] = [
         {"customer_id": None, "amount": 7},
         {"source_system": "web", "amount": 1},
         {"invoice_id": "C1", "line_kind": "return", "amount": -3},
         {"invoice_id": "2", "line_kind": "adjustment", "amount": 100},
-    )["weekday", 5]
-    assert (friday["invoices"], friday["orders"], friday["revenue"]) == (4, 2, 5)
-
-
-def test_adjustments_are_revenue_only_where_the_settings_say_so(engine: DuckDB):
-    lines = {"amount": 7}, {"line_kind": "adjustment", "amount": 100}
-    assert trends(engine, *lines)["hour", 12]["revenue"] == 7
-    assert trends(engine, *lines, adjustments=True)["hour", 12]["revenue"] == 107
+    ]
+    friday = trends(engine, *lines, adjustments=adjustments)["weekday", 5]
+    assert (friday["invoices"], friday["orders"], friday["revenue"]) == (4, 2, revenue)
 
 
 def test_weekdays_and_seasons_are_those_of_the_calendar(engine: DuckDB):
@@ -390,11 +381,7 @@ def distribution(engine: DuckDB, customers: Sequence[tuple[int, object]]) -> lis
     rows = {str(n): {"frequency": orders, "monetary": spend} for n, (orders, spend) in enumerate(customers)}
     known = features(rows)
     (reach,) = engine.run("spend_range", {"rfm_features": known}).to_pylist()
-    inputs = {
-        "rfm_features": known,
-        "orders_edges": orders_edges(),
-        "spend_edges": spend_edges(**reach),
-    }
+    inputs = {"rfm_features": known, "orders_edges": orders_edges(), "spend_edges": spend_edges(**reach)}
     return made(engine, "spend_distribution", inputs)
 
 
@@ -487,11 +474,8 @@ def test_customers_are_lost_who_bought_the_year_before_and_not_in_the_last(engin
     ]  # fmt: skip
     found = figures(engine, features({}), transactions(), customer_days(*days))
     assert found["lost_share_of_year"] == pytest.approx(2 / 3)
-
-
-def test_without_two_years_of_history_nobody_can_be_said_to_be_lost(engine: DuckDB):
-    days = customer_days((DAY - timedelta(days=728), "a", 1), (DAY, "b", 1))
-    assert figures(engine, features({}), transactions(), days)["lost_share_of_year"] is None
+    short = customer_days((DAY - timedelta(days=728), "a", 1), (DAY, "b", 1))
+    assert figures(engine, features({}), transactions(), short)["lost_share_of_year"] is None
 
 
 def test_a_shop_without_sales_has_no_shares(engine: DuckDB):

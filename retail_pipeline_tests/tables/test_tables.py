@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from retail_pipeline.planning.inputs import _FACTS, by_statement
 from retail_pipeline.tables import TABLES
 from retail_pipeline.tables.table import LAYERS, Table
 
@@ -132,3 +133,13 @@ def test_every_table_and_column_says_what_it_means(table: Table):
     assert table.layer in LAYERS
     money = [c for c in table.columns if pa.types.is_decimal(c.type)]
     assert all(column.unit in ("currency", "units") for column in money)
+
+
+@TABLE
+def test_what_a_manifest_records_is_declared_and_can_be_found(table: Table):
+    made_from = table.made_from or {}
+    assert {made for made in made_from.values() if isinstance(made, str)} <= _FACTS.keys()
+    assert {made.table for made in made_from.values() if not isinstance(made, str)} <= TABLES.keys()
+    assert table.kept
+    if table.is_its_statement and table.of_days:
+        assert all(by_statement(reads) for reads in table.reads)

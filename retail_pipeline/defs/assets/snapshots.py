@@ -40,6 +40,7 @@ from retail_pipeline.planning.plan import (
 from retail_pipeline.planning.readiness import Finding
 from retail_pipeline.segmentation import FittedSegmentation, fit, to_json
 from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,30 +93,27 @@ def make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
 
 
 def make_features(run: Run, days: Sequence[date]) -> tuple[Snapshots, Bad[date]]:
-    lake = run.pipeline.lake
     by_day = features_of(run, days)
     suite = run.pipeline.suite(FEATURES.name, run.state)
     failures = validate({str(day): rows for day, rows in by_day.items()}, FEATURES, suite)
     good = [day for day in days if not blocking(failures[str(day)])]
-    inputs = {day: inputs_of(run.state, run.pipeline.recipe, FEATURES.name, day) for day in good}
-    written = write_partitions(
-        lake,
-        FEATURES,
+    partitions = [
         (
-            ({"snapshot_date": str(day)}, by_day[day], inputs[day], {"counts": run.odd[day].counts})
-            for day in good
-        ),
-    )
-    made = dict(zip(good, written, strict=True))
+            {"snapshot_date": str(day)},
+            by_day[day],
+            inputs_of(run.state, run.pipeline.recipe, FEATURES.name, day),
+            {"counts": run.odd[day].counts},
+        )
+        for day in good
+    ]
+    made = dict(zip(good, write_partitions(run.pipeline.lake, FEATURES, partitions), strict=True))
     for day, features in by_day.items():
         found = failures[str(day)]
         if day in made:
             figures = {"lapsed": pc.sum(pc.equal(features["frequency"], 0)).as_py() or 0}
             log_made(run.log, FEATURES.name, str(day), made[day].rows, **figures)
-        log_check(
-            run.log, FEATURES.name, "rfm_features_are_valid", str(day), found,
-            {"rows": len(features), "expectations": len(suite)},
-        )  # fmt: skip
+        figures = {"rows": len(features), "expectations": len(suite)}
+        log_check(run.log, FEATURES.name, "rfm_features_are_valid", str(day), found, figures)
         run.pipeline.on_made(FEATURES.name, str(day))
     run.state = run.state.having(rfm_features={**run.state["rfm_features"], **made})
     for day in made:
@@ -140,7 +138,7 @@ def read_features(run: Run, days: Iterable[date]) -> Snapshots:
 
 
 def features_of(run: Run, days: Sequence[date]) -> Snapshots:
-    """The RFM features of some days, in memory, in the columns and types of their files."""
+    """The RFM features of some days, in memory."""
     if not days:
         return {}
     _keep_changes(run, min(days), max(days))
@@ -150,8 +148,13 @@ def features_of(run: Run, days: Sequence[date]) -> Snapshots:
         net_of_returns=run.pipeline.settings.features.returns == "net",
         returns_are_visits=run.pipeline.settings.features.visits == "sales_and_returns",
     )
-    rows = rows.select(["snapshot_date", *FEATURES.names]).cast(_with_day(FEATURES.arrow))
-    return slices(rows, "snapshot_date", days)
+    return _by_day(FEATURES, rows, days)
+
+
+def _by_day(table: Table, rows: pa.Table, days: Sequence[date]) -> Snapshots:
+    """The rows of each day, in the columns and types of the table's files."""
+    with_day = table.arrow.insert(0, pa.field("snapshot_date", pa.date32()))
+    return slices(rows.select(with_day.names).cast(with_day), "snapshot_date", days)
 
 
 def _keep_changes(run: Run, first: date, last: date) -> None:
@@ -270,8 +273,7 @@ def _assign(
         month_close=last_of_month(some_day),
         model_month=source,
     )
-    rows = rows.select(["snapshot_date", *ASSIGNMENTS.names]).cast(_with_day(ASSIGNMENTS.arrow))
-    return slices(rows, "snapshot_date", list(features))
+    return _by_day(ASSIGNMENTS, rows, list(features))
 
 
 def _model(run: Run, day: date, source: str, name: str, features: pa.Table) -> FittedSegmentation:
@@ -285,10 +287,6 @@ def _together(snapshots: Snapshots) -> pa.Table:
 
 def _dated(day: date, rows: pa.Table) -> pa.Table:
     return rows.append_column("snapshot_date", pa.repeat(pa.scalar(day, pa.date32()), len(rows)))
-
-
-def _with_day(schema: pa.Schema) -> pa.Schema:
-    return schema.insert(0, pa.field("snapshot_date", pa.date32()))
 
 
 def _written(run: Run, close: str, name: str) -> pa.Table:
@@ -425,22 +423,12 @@ def _dates(days: Sequence[date]) -> list[dict[str, str]]:
 def write_lists(run: Run, day: date, tables: Mapping[str, pa.Table]) -> None:
     """Write a day's lists, one partition a campaign, and take away those of campaigns that are no more."""
     made = {name: write_list(run, day, name, rows) for name, rows in tables.items()}
-    run.state = run.state.having(
-        campaign_lists={
-            **run.state["campaign_lists"],
-            day: {**run.state["campaign_lists"].get(day, {}), **made},
-        }
-    )
+    lists = run.state["campaign_lists"]
+    run.state = run.state.having(campaign_lists={**lists, day: {**lists.get(day, {}), **made}})
     take_lists_away(run, day, made)
-    summary = dg.MetadataValue.md(
-        lists_summary(
-            run.state["campaign_lists"][day],
-            run.pipeline.settings.campaigns_in_force,
-            release_notes(run.state, day),
-        )
-    )
-    lists = run.state["campaign_lists"][day].values()
-    log_made(run.log, LISTS.name, str(day), sum(m.rows for m in lists), lists=summary)
+    left, notes = run.state["campaign_lists"][day], release_notes(run.state, day)
+    summary = dg.MetadataValue.md(lists_summary(left, run.pipeline.settings.campaigns_in_force, notes))
+    log_made(run.log, LISTS.name, str(day), sum(m.rows for m in left.values()), lists=summary)
 
 
 def _lists(
@@ -470,8 +458,7 @@ def _lists(
                 offer=campaign.offer,
                 channel=campaign.channel,
             )
-            rows = rows.select(["snapshot_date", *LISTS.names]).cast(_with_day(LISTS.arrow))
-            lists |= {(str(day), name): listed for day, listed in slices(rows, "snapshot_date", days).items()}
+            lists |= {(str(day), name): listed for day, listed in _by_day(LISTS, rows, days).items()}
     return lists
 
 
