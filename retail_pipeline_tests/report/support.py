@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from retail_pipeline.report.data import ListSummary, Quality, ReportData
+from retail_pipeline.report.small_tables import positions
 
 DAY = date(2021, 3, 10)
 CUSTOMERS = ("83741", "95520", "61007")
@@ -79,24 +80,15 @@ def cohorts() -> pd.DataFrame:
 
 def trends() -> pd.DataFrame:
     """Sales on weekdays (most on Tuesday) and from eight to eleven; the rest is there, and zero."""
-    labels = {
-        "weekday": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
-        "month": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
-        "season": ["Spring (Mar-May)", "Summer (Jun-Aug)", "Autumn (Sep-Nov)", "Winter (Dec-Feb)"],
-        "hour": [f"{hour:02}:00" for hour in range(24)],
-    }
     sold = {
         "weekday": [10, 40, 20, 20, 10, 0, 0],
         "month": [50, 30, 20, *[0] * 9],
         "season": [20, 0, 0, 80],
         "hour": [0] * 8 + [50, 0, 50] + [0] * 13,
     }
-    rows = [
-        (by, position + (by != "hour"), label, invoices, invoices, 10.0 * invoices)
-        for by, names in labels.items()
-        for position, (label, invoices) in enumerate(zip(names, sold[by], strict=True))
-    ]
-    return pd.DataFrame(rows, columns=["dimension", "position", "label", "invoices", "orders", "revenue"])
+    rows: pd.DataFrame = positions().to_pandas()
+    invoices = pd.Series([n for dimension in rows["dimension"].unique() for n in sold[dimension]])
+    return rows.assign(invoices=invoices, orders=invoices, revenue=10.0 * invoices)
 
 
 def rankings() -> pd.DataFrame:
