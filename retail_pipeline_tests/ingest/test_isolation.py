@@ -162,22 +162,10 @@ def rows(descriptions: list[str]) -> pa.Table:
 
 
 def test_a_file_that_takes_too_long_is_refused_by_name(shop: Shop):
-    # a row that cannot be read sends the file to the careful reader
-    shop.deliver("slow.csv", HEAD, *[GOOD] * 60_000, GOOD.replace("2.55", "dear"))
+    shop.deliver("slow.csv", HEAD, *[GOOD] * 60_000)
     reason = refusal(apart(shop, Allowance(memory=2 << 30, seconds=0.001))["slow.csv"])
     assert "seconds of computing to be read" in reason
     assert "arrival.max_seconds" in reason
-
-
-def test_a_plain_gzip_grows_within_bounds(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("retail_pipeline.ingest.files.unpacked.MAX_UNBOUNDED", 1 << 20)
-    shop.deliver("good.csv.gz", HEAD, GOOD)
-    (shop.landing / "bomb.csv.gz").write_bytes(
-        gzip.compress("\n".join([HEAD, *[GOOD] * 100_000]).encode(), mtime=0)
-    )
-    outcomes = shop.land()
-    assert raws(outcomes, ["good.csv.gz"]) == [1]
-    assert "times its size when unpacked" in refusal(outcomes["bomb.csv.gz"])
 
 
 def test_a_zip_whose_directory_lies_is_refused(shop: Shop):

@@ -177,9 +177,14 @@ def test_odd_names_are_taken_and_links_that_leave_are_not(landing: Path, tmp_pat
     (landing / "link.csv").symlink_to(outside)
     (landing / "inner.csv").symlink_to(landing / "a b.csv")
     (landing / "loop.csv").symlink_to(landing / "loop.csv")
+    put(landing / "notes.doc")
     (landing / "folder").symlink_to(tmp_path)
     found = list_files(landing)
     assert set(paths(found)) == {*odd, "inner.csv"} - {"..c.csv"}
     assert found.ignored["link.csv"] == "is a link that leaves the landing folder"
     assert "cannot be read" in found.ignored["loop.csv"]
+    assert found.ignored["notes.doc"] == (
+        "is none of .csv, .tsv, .txt, .jsonl, .ndjson, .xlsx, .xlsm, .xlsb, .xls, .ods, .parquet, as it is "
+        "or packed (.gz, .zst, .zip)"
+    )
     assert "folder" not in found.ignored
