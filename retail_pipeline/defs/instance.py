@@ -7,19 +7,15 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
-from threading import RLock
 from typing import Any, Literal
 
 import dagster as dg
 import psutil
 from filelock import FileLock
-from sqlalchemy import create_engine, event
-from sqlalchemy.engine import Engine
-from sqlalchemy.pool import StaticPool
 
 from retail_pipeline.defs.events import Log
 from retail_pipeline.defs.jobs import LOOKS
@@ -30,7 +26,6 @@ from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.partitions import LakeError
 from retail_pipeline.settings import Settings
 
-SECONDS_TO_WAIT = 60  # for the UI's own writes
 SECONDS_OF_DOUBT = 2
 # from the start of a run to its first step, which says which process it is
 SECONDS_TO_FIRST_STEP = 300
@@ -73,58 +68,8 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
                 f"{home}, the folder of the Dagster instance for the lake {settings.lake}, cannot be written "
                 f"({error.strerror}): name another lake with --lake, or another folder with DAGSTER_HOME"
             ) from error
-        stack.enter_context(connections_kept_open(instance.event_log_storage))
         report_dead_runs(instance, Pipeline(settings))
         yield instance
-
-
-@contextmanager
-def connections_kept_open(storage: Any) -> Iterator[None]:
-    """Let SQLite event storage reuse one connection a database for as long as this process writes events.
-
-    Dagster opens an engine two or three times an event, so that SQLAlchemy compiles every statement anew and
-    the disk is waited for each time: some 9 ms an event instead of 2, most of a run's time over a year of
-    days. With ``synchronous = normal`` the write-ahead log survives kill -9; a power
-    cut loses at most the last events, never the file, and the lake does not depend on them. Other storages
-    have a pool of their own.
-    """
-    if type(storage).__name__ != "SqliteEventLogStorage":
-        yield
-        return
-    engines: dict[str, Engine] = {}
-    turns = RLock()
-
-    def kept_open(opened_by_dagster: Callable[..., Any], shard: str) -> Any:
-        if shard not in engines:
-            with opened_by_dagster():
-                pass  # it creates the database's tables
-            engines[shard] = create_engine(
-                storage.conn_string_for_shard(shard),
-                poolclass=StaticPool,
-                connect_args={"timeout": SECONDS_TO_WAIT, "check_same_thread": False},
-            )
-            event.listen(engines[shard], "connect", _commit_without_waiting_for_the_disk)
-        return _turn(turns, engines[shard])
-
-    run_connection, index_connection = storage.run_connection, storage.index_connection
-    storage.run_connection = lambda run_id=None: kept_open(lambda: run_connection(run_id), run_id)
-    storage.index_connection = lambda: kept_open(index_connection, "index")
-    try:
-        yield
-    finally:
-        del storage.run_connection, storage.index_connection
-        for engine in engines.values():
-            engine.dispose()
-
-
-@contextmanager
-def _turn(turns: RLock, engine: Engine) -> Iterator[Any]:
-    with turns, engine.begin() as connection:
-        yield connection
-
-
-def _commit_without_waiting_for_the_disk(connection: Any, _record: Any) -> None:
-    connection.execute("pragma synchronous = normal")
 
 
 def owner_of(instance: dg.DagsterInstance) -> Owner | None:
