@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
+from retail_pipeline.defs.instance import namesakes
 from retail_pipeline.defs.jobs import LANDING, jobs
 from retail_pipeline.defs.partitions import days
 from retail_pipeline.defs.requests import why_failed
@@ -259,6 +260,8 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
     of_jobs = _standing_failures(instance, pipeline, () if work.files else (LANDING,))
     failed = [*of_jobs, *failed_days(pipeline, instance, state)]
     _print(console, (f"[red]failed[/red] {escape(line)}" for line in failed))
+    if shared := namesakes(instance, pipeline):
+        console.print(f"[yellow]shared[/yellow] {escape(shared)}")
     held_back = held or odd_ids_that_hold(state, recipe, through)
     return not (work or held_back or waits or failed or orphans or state.quarantined)
 

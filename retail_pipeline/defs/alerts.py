@@ -17,15 +17,15 @@ from typing import Any
 import dagster as dg
 
 from retail_pipeline.defs.assets.freshness import deadline
+from retail_pipeline.defs.instance import namesakes
+from retail_pipeline.defs.requests import ask_for_days, ask_for_files
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.schedules import TIME_TO_MAKE, last_due
-from retail_pipeline.defs.work_requests import ask_for_days, ask_for_files
 from retail_pipeline.ingest.listing import LandingError
 from retail_pipeline.lake.alerts_sent import Told, forget_told, read_told, write_told
 from retail_pipeline.lake.models import judged
 from retail_pipeline.lake.partitions import LakeError
 from retail_pipeline.planning.alerts import (
-    FailedWork,
     Message,
     Problem,
     messages,
@@ -84,40 +84,23 @@ def standing(pipeline: Pipeline, instance: dg.DagsterInstance, now: datetime, bu
         state = pipeline.state(seen)
         found = unseen or [*of_files(state)]
         found += [*of_days(state), *of_lists(state), *of_ids(state, pipeline.recipe)]
-        found += _of_models(pipeline, state)
-        failed = list(_failed(pipeline, instance, state, now))
+        if month := max(state["model_candidates"], default=""):
+            candidates = judged(pipeline.lake, month).items()
+            waits = {name: (one.content, said.why) for name, (one, said) in candidates if said.needs_person}
+            found += of_models(month, waits)
+        waiting = files_to_land(state, pipeline.recipe)
+        known = instance.get_dynamic_partitions(pipeline.source_files)
+        failed = ask_for_files(instance, pipeline, state, waiting, known).given_up
+        if state.first_day:
+            last = last_due(pipeline.settings, state.last_day, now)
+            failed += ask_for_days(instance, pipeline, state, last).given_up
     except LakeError as error:
         return Standing([Problem("lake_unreadable", "lake_unreadable", str(error))], complete=False)
     found += of_work(failed)
-    found += _of_yesterday(pipeline, state, now, may_come=busy or bool(files_to_land(state, pipeline.recipe)))
+    if said := namesakes(instance, pipeline):
+        found.append(Problem("keys_shared", "keys_shared", said))
+    found += _of_yesterday(pipeline, state, now, may_come=busy or bool(waiting))
     return Standing(found, complete=not (busy or unseen))
-
-
-def _failed(
-    pipeline: Pipeline, instance: dg.DagsterInstance, state: State, now: datetime
-) -> Iterator[FailedWork]:
-    known = instance.get_dynamic_partitions(pipeline.source_files)
-    named = set(known)
-    files = [file for file in files_to_land(state, pipeline.recipe) if file.partition_key in named]
-    given_up = ask_for_files(instance, pipeline, state, files, known).given_up if files else []
-    if state.first_day:
-        last = last_due(pipeline.settings, state.last_day, now)
-        given_up += ask_for_days(instance, pipeline, state, last).given_up
-    for one in given_up:
-        yield FailedWork(one.wanted.work, one.wanted.named, one.why, one.run_id)
-
-
-def _of_models(pipeline: Pipeline, state: State) -> Iterator[Problem]:
-    month = max(state["model_candidates"], default="")
-    if month:
-        yield from of_models(
-            month,
-            {
-                name: (candidate.content, verdict.why)
-                for name, (candidate, verdict) in judged(pipeline.lake, month).items()
-                if verdict.needs_person
-            },
-        )
 
 
 def _of_yesterday(pipeline: Pipeline, state: State, now: datetime, may_come: bool) -> Iterator[Problem]:

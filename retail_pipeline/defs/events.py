@@ -20,8 +20,6 @@ from retail_pipeline.tables.table import Check, Table
 
 OWNERS = ["team:data-platform"]
 KINDS = {"parquet": {"parquet", "duckdb"}, "json": {"json", "scikitlearn"}, "html": {"html"}}
-
-
 Result = dg.MaterializeResult[None] | dg.AssetCheckResult
 
 
@@ -38,9 +36,7 @@ class Log:
     context: dg.AssetExecutionContext
     pipeline: Pipeline
     partitions: Sequence[str] = ()
-    kept: dict[dg.AssetKey | dg.AssetCheckKey, dg.AssetMaterialization | dg.AssetCheckEvaluation] = field(
-        default_factory=dict
-    )
+    kept: dict[dg.AssetKey | dg.AssetCheckKey, tuple[Result, str | None]] = field(default_factory=dict)
     logged: dict[dg.AssetKey, set[str]] = field(default_factory=dict)
 
     @property
@@ -51,11 +47,11 @@ class Log:
     def made(self, table: str, partition: str, metadata: Mapping[str, Any]) -> None:
         """Record that a partition was made; ``partition`` is Dagster's key."""
         key = self.pipeline.key(table)
-        event = dg.AssetMaterialization(key, partition=partition, metadata=metadata)
+        made: dg.MaterializeResult[None] = dg.MaterializeResult(asset_key=key, metadata=metadata)
         if partition == self.one and key in self.context.selected_asset_keys:
-            self.kept[key] = event
+            self.kept[key] = made, partition
         else:
-            self.context.log_event(event)
+            self._log(made, partition)
             self.logged.setdefault(key, set()).add(partition)
 
     def checked(
@@ -64,42 +60,45 @@ class Log:
         name: str,
         partition: str | None,
         passed: bool,
-        severity: dg.AssetCheckSeverity,
+        fails: bool,
         description: str | None,
         metadata: Mapping[str, Any],
     ) -> None:
         """Record what a check found; without a partition, of a check that has none."""
         key = dg.AssetCheckKey(self.pipeline.key(table), name)
-        event = dg.AssetCheckEvaluation(
+        found = dg.AssetCheckResult(
             asset_key=key.asset_key,
             check_name=name,
             passed=passed,
-            partition=partition,
-            severity=severity,
+            severity=severity(fails),
             description=description,
-            metadata=dict(metadata),
+            metadata=metadata,
         )
         if self.one and partition in (self.one, None) and key in self.context.selected_asset_check_keys:
-            self.kept[key] = event
+            self.kept[key] = found, partition
         else:
-            self.context.log_event(event)
+            self._log(found, partition)
+
+    def _log(self, result: Result, partition: str | None) -> None:
+        metadata = dict(result.metadata or {})
+        if isinstance(result, dg.MaterializeResult):
+            key = dg.AssetKey.from_coercible(result.asset_key or ())
+            self.context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=metadata))
+        else:
+            evaluation = dg.AssetCheckEvaluation(
+                *result.resolve_target_check_key(None),
+                passed=result.passed,
+                partition=partition,
+                severity=result.severity,
+                description=result.description,
+                metadata=metadata,
+            )
+            self.context.log_event(evaluation)
 
     def results(self) -> Iterator[Result]:
         """What the step yields: the tables, then what their checks found."""
-        for event in self.kept.values():
-            if isinstance(event, dg.AssetMaterialization):
-                yield dg.MaterializeResult(asset_key=event.asset_key, metadata=event.metadata)
-        for event in self.kept.values():
-            if isinstance(event, dg.AssetCheckEvaluation):
-                yield dg.AssetCheckResult(
-                    asset_key=event.asset_key,
-                    check_name=event.check_name,
-                    passed=event.passed,
-                    severity=event.severity,
-                    description=event.description,
-                    metadata=event.metadata,
-                )
-
+        kept = [result for result, _ in self.kept.values()]
+        yield from sorted(kept, key=lambda result: isinstance(result, dg.AssetCheckResult))
         # whoever comes after in the run waits for the whole range
         if not self.one and len(self.context.job_def.nodes) > 1:
             for key, made in self.logged.items():
@@ -108,8 +107,8 @@ class Log:
 
     def break_off(self) -> None:
         """Log what was kept: the step ends with an error before it can yield anything."""
-        for event in self.kept.values():
-            self.context.log_event(event)
+        for result, partition in self.kept.values():
+            self._log(result, partition)
 
 
 def asset_specs(
@@ -166,30 +165,25 @@ def check_specs(
 def _shape(table: Table) -> dict[str, Any]:
     if not table.columns:
         return {}
+    columns = [
+        dg.TableColumn(
+            column.name,
+            str(column.type),
+            f"{column.meaning} ({column.unit})" if column.unit else column.meaning,
+            constraints=dg.TableColumnConstraints(
+                nullable=column.nullable,
+                other=[f"one of: {', '.join(column.values)}"] if column.values else None,
+            ),
+        )
+        for column in table.columns
+    ]
     return {
         "dagster/table_name": table.name,
-        "dagster/column_schema": _column_schema(table),
+        "dagster/column_schema": dg.TableSchema(columns=columns),
         "partitioned by": ", ".join(table.partition_keys),
         "primary key": ", ".join((*table.partition_keys, *table.key)),
         "kept": table.kept,
     }
-
-
-def _column_schema(table: Table) -> dg.TableSchema:
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                column.name,
-                str(column.type),
-                f"{column.meaning} ({column.unit})" if column.unit else column.meaning,
-                constraints=dg.TableColumnConstraints(
-                    nullable=column.nullable,
-                    other=[f"one of: {', '.join(column.values)}"] if column.values else None,
-                ),
-            )
-            for column in table.columns
-        ]
-    )
 
 
 def log_made(log: Log, table: str, partition: str, rows: int, **metadata: Any) -> None:
@@ -217,22 +211,13 @@ def log_check(
     failures: Sequence[Failure],
     figures: Mapping[str, Any],
 ) -> None:
-    """Record what a check found.
-
-    Green without failures, red with a blocking one, amber with warnings only.
-    """
-    metadata: dict[str, Any] = dict(figures)
+    """Record what a check found: green without failures, red with a blocking one, else amber."""
+    metadata = dict(figures)
     if failures:
         metadata["failures"] = dg.MetadataValue.md(_as_markdown(failures))
-    holds = any(f.blocking for f in failures)
+    description = "; ".join(f"not so for {f.count:,} {f.of}: {f.states}" for f in failures) or None
     log.checked(
-        table,
-        name,
-        partition,
-        passed=not failures,
-        severity=dg.AssetCheckSeverity.ERROR if holds else dg.AssetCheckSeverity.WARN,
-        description="; ".join(f"not so for {f.count:,} {f.of}: {f.states}" for f in failures) or None,
-        metadata=metadata,
+        table, name, partition, not failures, any(f.blocking for f in failures), description, metadata
     )
 
 
@@ -246,14 +231,13 @@ def log_findings(
     holds: bool = True,
 ) -> None:
     """Record what is amiss with a day: red when it ``holds`` and stays so, amber when it may mend itself."""
-    how = severity(findings if holds else ())
-    log.checked(table, name, partition, not findings, how, said(findings), figures)
+    fails = holds and any(finding.fails for finding in findings)
+    log.checked(table, name, partition, not findings, fails, said(findings), figures)
 
 
-def severity(findings: Iterable[Finding]) -> dg.AssetCheckSeverity:
-    """ERROR when a finding fails, else WARN."""
-    failing = any(finding.fails for finding in findings)
-    return dg.AssetCheckSeverity.ERROR if failing else dg.AssetCheckSeverity.WARN
+def severity(fails: bool) -> dg.AssetCheckSeverity:
+    """What a check that is not green shows: red or amber."""
+    return dg.AssetCheckSeverity.ERROR if fails else dg.AssetCheckSeverity.WARN
 
 
 def said(findings: Iterable[Finding]) -> str | None:
@@ -267,17 +251,11 @@ def _as_markdown(failures: Sequence[Failure]) -> str:
         how = failure.expectation or "counted"
         parts.append(f"**{as_markdown(failure.states)}**: {failure.count:,} {failure.of} do not ({how})")
         if failure.samples:
-            names = list(failure.samples[0])
-            parts.append(
-                "\n".join(
-                    [_row(names), _row("---" for _ in names), *(_row(s.values()) for s in failure.samples)]
-                )
-            )
+            names = [*failure.samples[0]]
+            rows = [names, *(sample.values() for sample in failure.samples)]
+            lines = ["| " + " | ".join(as_markdown(str(cell)) for cell in row) + " |" for row in rows]
+            parts.append("\n".join([lines[0], "|" + " --- |" * len(names), *lines[1:]]))
     return "\n\n".join(parts)
-
-
-def _row(cells: Any) -> str:
-    return "| " + " | ".join(cell if cell == "---" else as_markdown(str(cell)) for cell in cells) + " |"
 
 
 def outcomes(failures: Sequence[Failure]) -> tuple[CheckOutcome, ...]:

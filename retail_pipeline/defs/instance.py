@@ -20,7 +20,7 @@ from filelock import FileLock
 from retail_pipeline.defs.events import Log
 from retail_pipeline.defs.jobs import LOOKS
 from retail_pipeline.defs.requests import INTERRUPTED, SHAPED_BY
-from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.defs.resources import LAKE, SHOP, Pipeline
 from retail_pipeline.lake.instance_owner import Owner, claim
 from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.partitions import LakeError
@@ -92,10 +92,10 @@ def writing_step(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Itera
         LakeError: the lake belongs to another instance, or cannot be written.
         dagster.Failure: the run was requested under other settings.
     """
-    if not context.run.tags.get(PROCESS, "").startswith(context.run.run_id):
-        in_child = pipeline.settings.executor == "multiprocess"
-        told = process_tag(context.run.run_id, of_parent=in_child)
-        context.instance.add_run_tags(context.run.run_id, {**pipeline.tags, **told})
+    run_id, tags = context.run.run_id, {**pipeline.tags, SHOP: pipeline.settings.code_location}
+    if not context.run.tags.get(PROCESS, "").startswith(run_id):
+        tags |= process_tag(run_id, of_parent=pipeline.settings.executor == "multiprocess")
+    context.instance.add_run_tags(run_id, tags)
     with writing(pipeline.lake, context.log.info):
         claim(pipeline.lake, owner_of(context.instance))
         if context.run.tags.get(SHAPED_BY, pipeline.shaped_by) != pipeline.shaped_by:
@@ -136,6 +136,25 @@ def _boot() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""  # not Linux: pid and start time must do
+
+
+def namesakes(instance: dg.DagsterInstance, pipeline: Pipeline) -> str:
+    """Says which other lake has the same asset keys on the instance; empty when none has.
+
+    One whose folder is gone from the machine on which its last run was has been moved or removed.
+    """
+    lakes = {lake for _, found in instance.get_run_tags([LAKE]) for lake in found}
+    for lake in sorted(lakes - {*pipeline.tags.values()}):
+        tags = {LAKE: lake, SHOP: pipeline.settings.code_location}
+        for run in instance.get_runs(dg.RunsFilter(tags=tags), limit=1):
+            host = run.tags.get(PROCESS, "/").split("/")[1]
+            if Path(lake).exists() or host != socket.gethostname():
+                return (
+                    f"the lake {lake} has the same asset keys and partitions on this Dagster instance as "
+                    f"{pipeline.lake.root}: the UI shows one's runs, files and checks for the other's. "
+                    "Give each shop a `code_location` of its own in its settings, or a DAGSTER_HOME"
+                )
+    return ""
 
 
 def _fate(record: dg.RunRecord, now: float) -> Literal["unknown", "alive", "killed", "interrupted"]:

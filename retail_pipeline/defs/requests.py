@@ -1,4 +1,4 @@
-"""From work to Dagster runs: partition ranges as tags, the attempt that a run is, and when to stop trying.
+"""From the plan to Dagster runs: which are wanted, the attempt that each is, and when to stop trying.
 
 What a run failed by decides. A ``dagster.Failure`` is our own word that the input is bad: the same input is
 not tried again. Anything else (a killed process, a full disk, a database that went away) may pass: the same
@@ -9,14 +9,30 @@ the ones before it left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
 from itertools import takewhile
 
 import dagster as dg
 
+from retail_pipeline.defs.jobs import JOB_OF, LANDING
 from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.planning.alerts import FailedWork
+from retail_pipeline.planning.arrivals import FileSeen, source_of
+from retail_pipeline.planning.calendar import month_of
 from retail_pipeline.planning.manifests import fingerprint
+from retail_pipeline.planning.pieces import (
+    DAYS,
+    MONTHS,
+    REPORTS,
+    SNAPSHOTS,
+    Goal,
+    Piece,
+    made_from,
+    next_pieces,
+)
+from retail_pipeline.planning.state import State
 
 PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
@@ -29,6 +45,9 @@ ATTEMPT = "attempt"
 INTERRUPTED = ".dagster/retail_pipeline_interrupted"
 MOST_ATTEMPTS = 3
 MOST_INTERRUPTIONS = 30
+MOST_FILES = 500
+# partitions to ask for in one tick; the next goes on from there
+MOST = {DAYS: 366, MONTHS: 24, SNAPSHOTS: 60, REPORTS: 1}
 
 
 @dataclass(frozen=True)
@@ -47,56 +66,28 @@ class Wanted:
         """The work's identity, whatever the attempt."""
         return fingerprint(self.job, self.first, self.last, self.made_from, list(self.assets))
 
-    @property
-    def named(self) -> str:
-        """The job and its range, for people."""
-        return f"{self.job} {self.first if self.first == self.last else f'{self.first} … {self.last}'}"
-
     def request(self, pipeline: Pipeline, attempt: int) -> dg.RunRequest:
         """The run; its key holds the attempt, since Dagster silently drops a key that it has seen."""
-        tags = {
-            **pipeline.tags,
-            **range_tags(self.first, self.last),
-            WORK: self.work,
-            SHAPED_BY: pipeline.shaped_by,
-        }
-        if attempt > 1:
-            tags[ATTEMPT] = str(attempt)
-        selection = [*map(pipeline.key, self.assets)] or None
+        of_attempt = {ATTEMPT: str(attempt)} if attempt > 1 else {}
         return dg.RunRequest(
             f"{self.work}-{pipeline.shaped_by}-{attempt}",
             job_name=self.job,
-            tags=tags,
-            asset_selection=selection,
+            tags={**_tags(pipeline, self.work), **range_tags(self.first, self.last), **of_attempt},
+            asset_selection=[*map(pipeline.key, self.assets)] or None,
         )
 
 
 @dataclass(frozen=True)
-class GivenUp:
-    """Work that is not tried again as long as its inputs are these: its last run, and why."""
-
-    wanted: Wanted
-    run_id: str
-    why: str
-
-
-@dataclass(frozen=True)
 class Asked:
-    """What became of a wish for runs: those to request now, those under way, those given up."""
+    """What became of a wish for runs: those to request now, whether some are under way, what is given up."""
 
     requests: list[dg.RunRequest] = field(default_factory=list)
-    under_way: list[Wanted] = field(default_factory=list)
-    given_up: list[GivenUp] = field(default_factory=list)
+    is_under_way: bool = False
+    given_up: list[FailedWork] = field(default_factory=list)
 
-    @property
-    def settled(self) -> bool:
-        """True when there is nothing to request or to wait for."""
-        return not (self.requests or self.under_way)
 
-    def then(self, later: Asked) -> Asked:
-        """This and a later layer's, whose requests go before."""
-        requests, under_way = later.requests + self.requests, later.under_way + self.under_way
-        return Asked(requests, under_way, self.given_up + later.given_up)
+def _tags(pipeline: Pipeline, work: str | list[str]) -> dict[str, str | list[str]]:
+    return {**pipeline.tags, WORK: work, SHAPED_BY: pipeline.shaped_by}
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:
@@ -120,36 +111,110 @@ def file_ranges(wanted: Sequence[str], known: Sequence[str]) -> list[tuple[str, 
     return found
 
 
-def ask(instance: dg.DagsterInstance, pipeline: Pipeline, wanted: Sequence[Wanted], most: int) -> Asked:
+# what is wanted
+
+
+def ask_for_files(
+    instance: dg.DagsterInstance,
+    pipeline: Pipeline,
+    state: State,
+    waiting: Sequence[FileSeen],
+    known: Sequence[str],
+) -> Asked:
+    """Runs that land the waiting files that are partitions; ``known`` are these in Dagster's order."""
+    position = {key: index for index, key in enumerate(known)}
+    by_key = {file.partition_key: file for file in waiting if file.partition_key in position}
+    wanted = []
+    for first, last in file_ranges(list(by_key), known):
+        keys = known[position[first] : position[last] + 1]
+        wanted.append(Wanted(LANDING, first, last, [_made_of(state, by_key[k]) for k in keys], len(keys)))
+    return _ask(instance, pipeline, wanted, MOST_FILES)
+
+
+def _made_of(state: State, file: FileSeen) -> object:
+    """A file by where it lies, and, if it landed, whether its rows lie where they should."""
+    stands = state.deliveries.counts(file.source_id), file.source_id in state.set_aside
+    return [file.path, file.modified_ns, file.sha256, *(stands if file.source_id in state.landed else ())]
+
+
+def forget_mended(instance: dg.DagsterInstance, pipeline: Pipeline, state: State) -> None:
+    """Take away the partitions of files that could not be used and no longer wait.
+
+    A better file came, somebody rejected them, or they are gone from landing; the UI would show them as
+    failed for ever.
+    """
+    if mended := {*state.refused, *state.deliveries.held} - {*state.quarantined, *state.counting}:
+        for key in instance.get_dynamic_partitions(pipeline.source_files):
+            if source_of(key) in mended:
+                instance.delete_dynamic_partition(pipeline.source_files, key)
+
+
+def ask_for_days(instance: dg.DagsterInstance, pipeline: Pipeline, state: State, last: date) -> Asked:
+    """The next runs so that the lake is right through a day: of the first layer that needs any.
+
+    Days, months, then snapshots, the newest first, with the last one's report. A layer waits for the one
+    before it, but not for days that are given up because their input is bad.
+    """
+    asked, tried = Asked(), list[Piece]()
+    while pieces := next_pieces(state, pipeline.recipe, Goal(last), tried):
+        layer = pieces[0].layer
+        wanted = [_wanted(pipeline, state, one) for piece in pieces for one in _cut(piece)]
+        newest_first = sorted(wanted, key=lambda one: one.last, reverse=layer == SNAPSHOTS)
+        of_layer = _ask(instance, pipeline, newest_first, MOST[layer])
+        asked = Asked(
+            of_layer.requests + asked.requests,
+            of_layer.is_under_way or asked.is_under_way,
+            asked.given_up + of_layer.given_up,
+        )
+        tried += pieces
+        if layer == MONTHS or (layer == DAYS and (asked.requests or asked.is_under_way)):
+            break
+    return asked
+
+
+def _cut(piece: Piece) -> list[Piece]:
+    """Days by the year and snapshots by the month; of months, each of which rests on the one before, some."""
+    if piece.layer == MONTHS:
+        return [replace(piece, last=piece.partitions[: MOST[MONTHS]][-1])]
+    return piece.cut(month_of if piece.layer == SNAPSHOTS else lambda day: day.year)
+
+
+def _wanted(pipeline: Pipeline, state: State, piece: Piece) -> Wanted:
+    reads = made_from(state, pipeline.recipe, piece)
+    suppression = pipeline.settings.suppression
+    if piece.layer == SNAPSHOTS and suppression and suppression.path.exists():
+        # the same objections delivered anew are other input: the lists ask how old they are
+        reads.append(suppression.path.stat().st_mtime_ns)
+    count = len(piece.partitions)
+    return Wanted(JOB_OF[piece.layer], str(piece.first), str(piece.last), reads, count, piece.tables)
+
+
+# what is requested
+
+
+def _ask(instance: dg.DagsterInstance, pipeline: Pipeline, wanted: Sequence[Wanted], most: int) -> Asked:
     """Runs for the wanted work, of at most so many partitions together, but for one larger piece alone.
 
     What is under way, was tried too often or failed by bad input is not requested. One query, whatever the
     number of pieces; a second for each piece whose last run failed.
     """
-    earlier = _earlier(instance, pipeline, [one.work for one in wanted])
-    asked, partitions = Asked(), 0
+    earlier: dict[str, list[dg.DagsterRun]] = {}  # newest first
+    if works := sorted({one.work for one in wanted}):
+        for run in instance.get_runs(dg.RunsFilter(tags=_tags(pipeline, works))):
+            earlier.setdefault(run.tags[WORK], []).append(run)
+    requests, given_up = list[dg.RunRequest](), list[FailedWork]()
+    is_under_way, partitions = False, 0
     for one in wanted:
         runs = earlier.get(one.work, [])
         if any(not run.is_finished for run in runs):
-            asked.under_way.append(one)
+            is_under_way = True
         elif why := _hopeless(instance, pipeline, one, runs):
-            asked.given_up.append(GivenUp(one, runs[0].run_id, why))
-        elif not asked.requests or partitions + one.partitions <= most:
-            asked.requests.append(one.request(pipeline, len(runs) + 1))
+            named = f"{one.job} {one.first if one.first == one.last else f'{one.first} … {one.last}'}"
+            given_up.append(FailedWork(one.work, named, why, runs[0].run_id))
+        elif not requests or partitions + one.partitions <= most:
+            requests.append(one.request(pipeline, len(runs) + 1))
             partitions += one.partitions
-    return asked
-
-
-def _earlier(
-    instance: dg.DagsterInstance, pipeline: Pipeline, works: Iterable[str]
-) -> dict[str, list[dg.DagsterRun]]:
-    """The runs of each piece of work under these settings, newest first."""
-    found: dict[str, list[dg.DagsterRun]] = {}
-    if names := sorted(set(works)):
-        tags = {**pipeline.tags, SHAPED_BY: pipeline.shaped_by, WORK: names}
-        for run in instance.get_runs(dg.RunsFilter(tags=tags)):
-            found.setdefault(run.tags[WORK], []).append(run)
-    return found
+    return Asked(requests, is_under_way, given_up)
 
 
 def _hopeless(
@@ -178,10 +243,9 @@ def _restless(
     """
     if len(runs) < MOST_ATTEMPTS or not all(run.is_success for run in runs[:MOST_ATTEMPTS]):
         return ""
-    newest = instance.get_run_records(
-        dg.RunsFilter(job_name=wanted.job, tags=pipeline.tags), limit=MOST_ATTEMPTS
-    )
-    if any(record.dagster_run.tags.get(WORK) != wanted.work for record in newest):
+    of_job = dg.RunsFilter(job_name=wanted.job, tags=pipeline.tags)
+    newest = instance.get_runs(of_job, limit=MOST_ATTEMPTS)
+    if any(run.tags.get(WORK) != wanted.work for run in newest):
         return ""
     return f"it ran {MOST_ATTEMPTS} times in a row without an error and is still due"
 

@@ -27,8 +27,8 @@ from retail_pipeline.settings import Settings, expected, recipe
 from retail_pipeline.tables import TABLES
 from retail_pipeline.tables.expectations import Expectation, Rules
 
-# the tag of runs that write to a lake, or mean to, by its path; the UI hides tags that begin so
-LAKE = ".dagster/retail_pipeline_lake"
+# tags of runs that write to a lake, or mean to: its path, and the shop; the UI hides tags that begin so
+LAKE, SHOP = ".dagster/retail_pipeline_lake", ".dagster/retail_pipeline_shop"
 
 OF_THE_MACHINE = {"landing", "lake", "suppression", "engine", "executor", "sensors", "alerts", "arrival"}
 

@@ -11,17 +11,17 @@ from uuid import uuid4
 import dagster as dg
 
 from retail_pipeline.definitions import build_defs
-from retail_pipeline.defs.instance import owner_of, process_tag
+from retail_pipeline.defs.instance import namesakes, owner_of, process_tag
 from retail_pipeline.defs.jobs import JOB_OF, LANDING, REPORTS
-from retail_pipeline.defs.requests import bad_input, file_ranges, range_tags, root_of
+from retail_pipeline.defs.requests import bad_input, file_ranges, forget_mended, range_tags, root_of
 from retail_pipeline.defs.resources import Pipeline
-from retail_pipeline.defs.work_requests import forget_mended
 from retail_pipeline.ingest.listing import LandingError, list_settled
 from retail_pipeline.lake.instance_owner import claim
 from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.partitions import LakeError, prepare
 from retail_pipeline.planning.pieces import DAYS, Goal, Piece, next_pieces
 from retail_pipeline.planning.plan import Work, files_to_land
+from retail_pipeline.planning.state import State
 
 # errors whose message says what to do; others are bugs and show their traceback
 SAID_BY_THEMSELVES = {LakeError.__name__, LandingError.__name__}
@@ -32,18 +32,21 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass
 class Outcome:
-    """What a run did: the Dagster runs by layer, the days it made, and what went wrong in the words of the
-    failed ones.
-    """
+    """What a run did: the ids of the Dagster runs, the days it made, what the failed ones say."""
 
     runs: list[str] = field(default_factory=list)
     days: tuple[date, ...] = ()
     failures: list[str] = field(default_factory=list)
 
 
+def seen(pipeline: Pipeline) -> State:
+    """What the lake holds and what lies in landing."""
+    return pipeline.state(tuple(pipeline.listing().files))
+
+
 def look(pipeline: Pipeline, goal: Goal) -> Work:
     """What must run for a goal, files in landing included."""
-    return goal.work(pipeline.state(tuple(pipeline.listing().files)), pipeline.recipe)
+    return goal.work(seen(pipeline), pipeline.recipe)
 
 
 def bring_up_to_date(
@@ -75,8 +78,17 @@ def carry_out(
     with writing(pipeline.lake, on_wait):
         prepare(pipeline.lake)
         claim(pipeline.lake, owner_of(instance))
+        if shared := namesakes(instance, pipeline):
+            on_wait(shared)
         execute = _executor(pipeline, instance, outcome)
-        _land(pipeline, instance, execute, on_layer, on_wait)
+        list_settled(pipeline.settings.landing, pipeline.settings.arrival, pipeline.lake, on_wait)
+        if files := files_to_land(seen(pipeline), pipeline.recipe):
+            on_layer("files", len(files))
+            keys = [file.partition_key for file in files]
+            instance.add_dynamic_partitions(pipeline.source_files, keys)
+            for first, last in file_ranges(keys, instance.get_dynamic_partitions(pipeline.source_files)):
+                execute(LANDING, first, last)
+            forget_mended(instance, pipeline, seen(pipeline))
         wanted = goal()
         on_goal(wanted)
         while pieces := next_pieces(pipeline.state(), pipeline.recipe, wanted, tried):
@@ -88,23 +100,6 @@ def carry_out(
             tried += pieces
     outcome.days = tuple(sorted(day for piece in tried if piece.layer == DAYS for day in piece.partitions))
     return outcome
-
-
-def _land(
-    pipeline: Pipeline,
-    instance: dg.DagsterInstance,
-    execute: Callable[..., None],
-    on_layer: OnLayer,
-    on_wait: OnWait,
-) -> None:
-    list_settled(pipeline.settings.landing, pipeline.settings.arrival, pipeline.lake, on_wait)
-    if files := files_to_land(pipeline.state(tuple(pipeline.listing().files)), pipeline.recipe):
-        on_layer("files", len(files))
-        keys = [file.partition_key for file in files]
-        instance.add_dynamic_partitions(pipeline.source_files, keys)
-        for first, last in file_ranges(keys, instance.get_dynamic_partitions(pipeline.source_files)):
-            execute(LANDING, first, last)
-        forget_mended(instance, pipeline, pipeline.state(tuple(pipeline.listing().files)))
 
 
 def make_report(

@@ -10,10 +10,9 @@ import dagster as dg
 from retail_pipeline.defs.alerts import AlertError, standing, targets, tell
 from retail_pipeline.defs.instance import owner_of, runs_under_way
 from retail_pipeline.defs.jobs import DAILY, LANDING, MODELS, REPORTS
-from retail_pipeline.defs.requests import Asked
+from retail_pipeline.defs.requests import MOST_FILES, Asked, ask_for_days, ask_for_files, forget_mended
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.schedules import last_due
-from retail_pipeline.defs.work_requests import MOST_FILES, ask_for_days, ask_for_files, forget_mended
 from retail_pipeline.ingest.listing import LandingError
 from retail_pipeline.lake.instance_owner import refuse_stranger
 from retail_pipeline.lake.lock import is_held
@@ -109,9 +108,7 @@ def look_at_files(
     if waiting:
         known = dict.fromkeys(instance.get_dynamic_partitions(pipeline.source_files))
         fresh = [key for file in waiting if (key := file.partition_key) not in known][:MOST_FILES]
-        partitions = known | dict.fromkeys(fresh)
-        files = [file for file in waiting if file.partition_key in partitions]
-        asked = ask_for_files(instance, pipeline, state, files, list(partitions))
+        asked = ask_for_files(instance, pipeline, state, waiting, [*known, *fresh])
         if asked.requests:
             add = [dg.AddDynamicPartitionsRequest(pipeline.source_files, fresh)] if fresh else []
             return dg.SensorResult(run_requests=asked.requests, dynamic_partitions_requests=add)
@@ -143,10 +140,14 @@ def look_at_days(
 
 
 def _given_up(asked: Asked) -> list[str]:
+    more = len(asked.given_up) - 3
     return [
-        f"{one.wanted.named} failed and is not tried again until its input changes: {one.why}"
-        for one in asked.given_up[:3]
-    ] + ([f"and {len(asked.given_up) - 3:,} more"] if len(asked.given_up) > 3 else [])
+        *(
+            f"{one.named} failed and is not tried again until its input changes: {one.why}"
+            for one in asked.given_up[:3]
+        ),
+        *([f"and {more:,} more"] if more > 0 else []),
+    ]
 
 
 def alert(instance: dg.DagsterInstance, pipeline: Pipeline, now: datetime) -> str:

@@ -108,6 +108,13 @@ KINDS: Mapping[str, Kind] = {
         "Segments and lists may be made for people who are none, or twice for one.",
         "The check customers_are_told_apart of rfm_features has examples; docs/operations.md says what to do",
     ),
+    "keys_shared": Kind(
+        "warning",
+        "Two lakes have the same names in Dagster",
+        "Two lakes have the same names in Dagster",
+        "The tables of both are right; what the UI shows of one may be the other's.",
+        "Do what the message says; docs/operations.md tells more of two shops on one instance",
+    ),
     "list_restated": Kind(
         "warning",
         "A list that was handed over would be another today",

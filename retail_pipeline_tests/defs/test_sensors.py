@@ -15,8 +15,8 @@ import dagster as dg
 import pytest
 
 from retail_pipeline.definitions import build_defs
+from retail_pipeline.defs import requests as wanted
 from retail_pipeline.defs import schedules as schedules_module
-from retail_pipeline.defs import work_requests as wanted
 from retail_pipeline.defs.requests import INTERRUPTED, MOST_ATTEMPTS, MOST_INTERRUPTIONS
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import QUIET

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from rich.console import Console
 
+from retail_pipeline.cli.status import print_status
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.alerts import standing
+from retail_pipeline.defs.instance import namesakes
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import bring_up_to_date
 from retail_pipeline.defs.sensors import wait
@@ -83,3 +87,24 @@ def test_a_failure_of_one_shop_is_told_as_its_own(
     (message,) = messages([problem], "http://ui", north.settings.shop)
     assert message.title == "north: A file could not be read"
     assert "http://ui/assets/north/raw_transactions?view=partitions" in message.body
+
+
+def test_shops_that_both_forget_their_names_are_told_by_run_status_and_alerts(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    one, two = (open_pipeline(tmp_path / name, **SHOP) for name in ("one", "two"))
+    heard: list[str] = []
+    for pipeline in (one, two):
+        deliver(pipeline.settings.landing, DAYS[:1])
+        bring_up_to_date(pipeline, instance, lambda: DAYS[0], on_wait=heard.append)
+    (said,) = heard
+    assert said.startswith(f"the lake {one.lake.root} has the same asset keys")
+    assert "`code_location`" in said
+    shown = StringIO()
+    print_status(Console(file=shown, width=1000), two, instance, DAYS[0])
+    assert f"shared {said}" in shown.getvalue()
+    now = datetime.combine(DAYS[0], datetime.min.time(), two.settings.zone)
+    assert [problem.what for problem in standing(two, instance, now, busy=False).problems] == [said]
+    assert not namesakes(instance, open_pipeline(tmp_path / "two", code_location="two", **SHOP))
+    one.lake.root.rename(tmp_path / "elsewhere")
+    assert not namesakes(instance, two), "it was moved"

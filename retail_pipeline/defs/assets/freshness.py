@@ -26,7 +26,7 @@ def deadline(settings: Settings) -> time:
 
 
 def deliveries(pipeline: Pipeline) -> dg.AssetSpec:
-    """What the shop's systems deliver, as an asset that nobody makes here."""
+    """What the shop's systems deliver, which nobody makes here."""
     return dg.AssetSpec(
         pipeline.key(DELIVERIES),
         description="The files that the shop's systems put into the landing folder.",
@@ -59,7 +59,7 @@ def look_at_yesterday(pipeline: Pipeline, now: datetime) -> dg.AssetCheckResult:
     findings = yesterday_verdict(pipeline.state(), pipeline.recipe, yesterday, is_overdue)
     return dg.AssetCheckResult(
         passed=not findings,
-        severity=severity(findings),
+        severity=severity(any(finding.fails for finding in findings)),
         description=said(findings),
         metadata={"yesterday": str(yesterday), "deadline": f"{deadline(pipeline.settings):%H:%M}"},
     )
