@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -109,12 +109,8 @@ def _of_yesterday(pipeline: Pipeline, state: State, now: datetime, may_come: boo
     is_held = state.is_held(yesterday) and not state.is_awaited(yesterday)
     is_followed = state.last_day and not is_silent(state.last_day, yesterday)
     recipe = pipeline.recipe
-    if (
-        now < due
-        or is_held
-        or not is_followed
-        or not recipe.first_day <= yesterday <= (recipe.last_day or yesterday)
-    ):
+    is_ours = recipe.first_day <= yesterday <= (recipe.last_day or yesterday)
+    if now < due or is_held or not (is_followed and is_ours):
         return
     late = "; ".join(
         finding.says
@@ -179,22 +175,24 @@ def targets(settings: Settings) -> list[Target]:
         AlertError: an address is none that apprise knows.
     """
     if path := settings.alerts.dry_run:
-        return [Target("dry_run", f"the file {path}", lambda message: _append(path, message))]
-    urls = re.split(r"[\s,]+(?=[a-z][a-z0-9]*://)", (dg.EnvVar(ALERT_URLS).get_value() or "").strip())
-    return _addresses([url.rstrip(",") for url in urls if url])
 
+        def append(message: Message) -> bool:
+            line = {"severity": message.severity, "title": message.title, "body": message.body}
+            with path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(line) + "\n")
+            return True
 
-def _append(path: Path, message: Message) -> bool:
-    line = {"severity": message.severity, "title": message.title, "body": message.body}
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(line) + "\n")
-    return True
-
-
-def _addresses(urls: Sequence[str]) -> list[Target]:
-    if not urls:
+        return [Target("dry_run", f"the file {path}", append)]
+    split = re.split(r"[\s,]+(?=[a-z][a-z0-9]*://)", (dg.EnvVar(ALERT_URLS).get_value() or "").strip())
+    if not (urls := [url.rstrip(",") for url in split if url]):
         return []
     import apprise
+
+    def send(server: Any, message: Message) -> bool:
+        desk = apprise.Apprise()
+        desk.add(server)
+        text = {"title": message.title, "body": message.body, "body_format": apprise.NotifyFormat.TEXT}
+        return bool(desk.notify(notify_type=message.severity, **text))
 
     found: list[Target] = []
     for number, url in enumerate(urls, start=1):
@@ -205,26 +203,8 @@ def _addresses(urls: Sequence[str]) -> list[Target]:
                 "docs/settings.md, and try it with `retail-pipeline alerts test`"
             )
         # by what is no secret; two addresses that are alike but for their secrets by their order
-        private = server.url(privacy=True)
-        alike = sum(target.name.startswith(fingerprint(private)) for target in found)
+        private = fingerprint(server.url(privacy=True))
+        alike = sum(target.name.startswith(private) for target in found)
         shown = f"address {number} ({server.service_name})"
-        found.append(Target(f"{fingerprint(private)}.{alike}", shown, _sender(server)))
+        found.append(Target(f"{private}.{alike}", shown, partial(send, server)))
     return found
-
-
-def _sender(server: Any) -> Callable[[Message], bool]:
-    def send(message: Message) -> bool:
-        import apprise
-
-        desk = apprise.Apprise()
-        desk.add(server)
-        return bool(
-            desk.notify(
-                title=message.title,
-                body=message.body,
-                notify_type=message.severity,
-                body_format=apprise.NotifyFormat.TEXT,
-            )
-        )
-
-    return send

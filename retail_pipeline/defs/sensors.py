@@ -1,7 +1,7 @@
 """The sensors: new files land, what is stale is made again, and people are told of problems."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from retail_pipeline.ingest.listing import LandingError
 from retail_pipeline.lake.instance_owner import refuse_stranger
 from retail_pipeline.lake.lock import is_held
 from retail_pipeline.lake.partitions import LakeError
+from retail_pipeline.planning.alerts import FailedWork
 from retail_pipeline.planning.plan import files_to_land
 from retail_pipeline.planning.state import State
 from retail_pipeline.settings import ALERT_URLS, outdated
@@ -29,15 +30,12 @@ MANY_FILES = 50
 
 def sensors(pipeline: Pipeline, jobs: Mapping[str, Any]) -> list[dg.SensorDefinition]:
     """new_files_sensor, stale_days_sensor and failure_alert_sensor, all on by default."""
-    every = pipeline.settings.sensors.every_seconds
-    running = dg.DefaultSensorStatus.RUNNING
+    how: dict[str, Any] = {
+        "minimum_interval_seconds": pipeline.settings.sensors.every_seconds,
+        "default_status": dg.DefaultSensorStatus.RUNNING,
+    }
 
-    @dg.sensor(
-        job=jobs[LANDING],
-        minimum_interval_seconds=every,
-        default_status=running,
-        description="Lands new files.",
-    )
+    @dg.sensor(job=jobs[LANDING], description="Lands new files.", **how)
     def new_files_sensor(
         context: dg.SensorEvaluationContext, pipeline: dg.ResourceParam[Pipeline]
     ) -> dg.SensorResult | dg.SkipReason:
@@ -47,16 +45,14 @@ def sensors(pipeline: Pipeline, jobs: Mapping[str, Any]) -> list[dg.SensorDefini
             listing = pipeline.listing(MOST_SECONDS)
         except LandingError as error:
             return dg.SkipReason(str(error))
-        return look_at_files(
-            context.instance, pipeline, pipeline.state(tuple(listing.files)), len(listing.waiting)
-        )
+        state = pipeline.state(tuple(listing.files))
+        return look_at_files(context.instance, pipeline, state, len(listing.waiting))
 
     @dg.sensor(
         jobs=[jobs[DAILY], jobs[MODELS], jobs[REPORTS]],
-        minimum_interval_seconds=every,
-        default_status=running,
         description="Makes what deliveries, settings and decisions have made stale: days, the models that "
         "rest on them, snapshots with segments and lists, the last one's report.",
+        **how,
     )
     def stale_days_sensor(
         context: dg.SensorEvaluationContext, pipeline: dg.ResourceParam[Pipeline]
@@ -70,11 +66,7 @@ def sensors(pipeline: Pipeline, jobs: Mapping[str, Any]) -> list[dg.SensorDefini
         now = datetime.now(pipeline.settings.zone)
         return look_at_days(context.instance, pipeline, pipeline.state(seen), now)
 
-    @dg.sensor(
-        minimum_interval_seconds=every,
-        default_status=running,
-        description="Tells people of problems, each once: where to stands in the environment.",
-    )
+    @dg.sensor(description="Tells people of problems, each once: where to stands in the environment.", **how)
     def failure_alert_sensor(
         context: dg.SensorEvaluationContext, pipeline: dg.ResourceParam[Pipeline]
     ) -> dg.SkipReason:
@@ -118,7 +110,7 @@ def look_at_files(
     said = [f"{unsettled:,} files are still being written, or not looked at yet"] if unsettled else []
     if state.quarantined:
         said.append(f"{len(state.quarantined):,} in quarantine (`retail-pipeline quarantine list`)")
-    said += _given_up(asked)
+    said += _not_again(asked.given_up)
     return dg.SkipReason("; ".join([f"{done} from {pipeline.settings.landing}", *said]))
 
 
@@ -135,19 +127,12 @@ def look_at_days(
     asked = ask_for_days(instance, pipeline, state, last)
     if asked.requests:
         return dg.SensorResult(run_requests=asked.requests)
-    said = _given_up(asked)
-    return dg.SkipReason("; ".join(said) if said else f"everything is made through {last}")
+    return dg.SkipReason("; ".join(_not_again(asked.given_up)) or f"everything is made through {last}")
 
 
-def _given_up(asked: Asked) -> list[str]:
-    more = len(asked.given_up) - 3
-    return [
-        *(
-            f"{one.named} failed and is not tried again until its input changes: {one.why}"
-            for one in asked.given_up[:3]
-        ),
-        *([f"and {more:,} more"] if more > 0 else []),
-    ]
+def _not_again(given_up: Sequence[FailedWork]) -> list[str]:
+    said = [f"{o.named} failed and is not tried again until its input changes: {o.why}" for o in given_up[:3]]
+    return [*said, f"and {len(given_up) - 3:,} more"] if len(given_up) > 3 else said
 
 
 def alert(instance: dg.DagsterInstance, pipeline: Pipeline, now: datetime) -> str:

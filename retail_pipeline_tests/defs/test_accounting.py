@@ -44,9 +44,7 @@ def some(found: Account) -> dict[str, int]:
     return {name: rows for name, rows in found.became.items() if rows}
 
 
-def test_rows_are_followed_from_landing_to_where_they_count(
-    pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+def test_rows_are_followed_from_landing_to_where_they_count(pipeline: Pipeline, instance: dg.DagsterInstance):
     landing, rows = pipeline.settings.landing, rows_of(DAYS)
     deliver(landing, DAYS)
     # one line that a rule refuses among enough others, and a file of which half cannot be read
@@ -68,7 +66,7 @@ def test_rows_are_followed_from_landing_to_where_they_count(
 
 def test_a_file_that_somebody_accepts_is_read_and_its_rest_unreadable(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     write(pipeline.settings.landing / "odd.csv", [line(DAYS[1]), line(DAYS[1], units="many")])
     land(pipeline, instance)
     (source_id,) = pipeline.state().landed
@@ -80,7 +78,7 @@ def test_a_file_that_somebody_accepts_is_read_and_its_rest_unreadable(
 
 def test_rows_whose_place_a_later_file_took_on_some_days_are_set_aside(
     tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
+):
     (tmp_path / "landing").mkdir()
     pipeline = open_pipeline(
         tmp_path, sources={"corner_shop": {**PROFILE, "replaces": "same_days"}}, arrival={"settle_seconds": 0}
@@ -98,7 +96,7 @@ def test_rows_whose_place_a_later_file_took_on_some_days_are_set_aside(
 
 def test_a_held_day_is_named_with_its_money_and_is_not_among_the_figures(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     deliver(pipeline.settings.landing, DAYS[:1])
     write(pipeline.settings.landing / "dollars.csv", [line(DAYS[1], currency="USD", price="1234.5")])
     land(pipeline, instance)
@@ -119,7 +117,7 @@ def till_of(pipeline: Pipeline) -> list[str]:
 @pytest.mark.parametrize("most", [10**6, 10])
 def test_the_last_days_the_last_month_and_all_days_are_shown(
     pipeline: Pipeline, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, most: int
-) -> None:
+):
     monkeypatch.setattr(show, "MOST_ROWS", most)
     days = [FIRST, *span(FIRST + timedelta(30), 9)]
     deliver(pipeline.settings.landing, days)
@@ -144,7 +142,7 @@ def test_the_last_days_the_last_month_and_all_days_are_shown(
 
 def test_rows_of_disputed_days_wait_and_those_of_others_count(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     write(pipeline.settings.landing / "a.csv", sales(DAYS[0]))
     land(pipeline, instance)
     write(pipeline.settings.landing / "b.csv", [*sales(DAYS[0])[:-1], *sales(DAYS[1])])

@@ -77,7 +77,7 @@ def standing(*names: str) -> Standing:
 
 def test_a_refused_file_and_a_held_day_are_told_once_and_healed_told_as_gone(
     tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
+):
     """The story of a morning: the dry-run file gets what Slack would get."""
     settings = {"dry_run": str(tmp_path / "sent.jsonl"), "resolved": True, "ui": "http://dagster:3000"}
     pipeline = open_pipeline(tmp_path, alerts=settings, **SETTINGS)
@@ -120,7 +120,7 @@ def test_it_arrives_through_apprise_and_no_secret_is_shown(
     instance: dg.DagsterInstance,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-) -> None:
+):
     pipeline = open_pipeline(tmp_path, **SETTINGS)
     with webhook() as (url, received), webhook() as (other, too):
         monkeypatch.setenv(ALERT_URLS, f"{url}, {other}")
@@ -140,7 +140,7 @@ def test_it_arrives_through_apprise_and_no_secret_is_shown(
 
 def test_a_target_that_cannot_be_reached_is_told_later_and_the_others_not_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+):
     pipeline = open_pipeline(tmp_path, **SETTINGS)
     with webhook() as (url, received), webhook(works=False) as (down, nothing):
         monkeypatch.setenv(ALERT_URLS, f"{url} {down}")
@@ -161,7 +161,7 @@ def test_a_target_that_cannot_be_reached_is_told_later_and_the_others_not_twice(
     assert received[-1]["message"].startswith("b.csv")
 
 
-def test_what_cannot_be_looked_for_is_not_gone(dry: Pipeline) -> None:
+def test_what_cannot_be_looked_for_is_not_gone(dry: Pipeline):
     to = targets(dry.settings)
     tell(dry, standing("a.csv"), to)
     tell(dry, Standing([], complete=False), to)
@@ -170,7 +170,7 @@ def test_what_cannot_be_looked_for_is_not_gone(dry: Pipeline) -> None:
     assert not read_told(dry.lake)
 
 
-def test_a_damaged_record_is_told_again_rather_than_never(dry: Pipeline) -> None:
+def test_a_damaged_record_is_told_again_rather_than_never(dry: Pipeline):
     to = targets(dry.settings)
     tell(dry, standing("a.csv"), to)
     (record,) = (dry.lake.root / ".alerts").iterdir()
@@ -180,7 +180,7 @@ def test_a_damaged_record_is_told_again_rather_than_never(dry: Pipeline) -> None
 
 def test_without_an_address_the_tick_says_what_stands_and_that_nobody_is_told(
     dry: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     silent = open_pipeline(dry.lake.root.parent, **SETTINGS)
     silent.settings.landing.rmdir()
     sensor = build_defs(silent.settings).get_repository_def().get_sensor_def("failure_alert_sensor")
@@ -193,7 +193,7 @@ def test_without_an_address_the_tick_says_what_stands_and_that_nobody_is_told(
     assert sent(dry)[0]["title"] == "The landing folder cannot be read"
 
 
-def test_a_damaged_lake_is_told_too(dry: Pipeline, instance: dg.DagsterInstance) -> None:
+def test_a_damaged_lake_is_told_too(dry: Pipeline, instance: dg.DagsterInstance):
     manifest = dry.lake.partition("transactions", {"date": str(FIRST)}) / "_manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text("{")
@@ -202,9 +202,7 @@ def test_a_damaged_lake_is_told_too(dry: Pipeline, instance: dg.DagsterInstance)
     assert str(manifest) in sent(dry)[0]["body"]
 
 
-def test_work_that_is_not_tried_again_is_told_with_its_run(
-    dry: Pipeline, instance: dg.DagsterInstance
-) -> None:
+def test_work_that_is_not_tried_again_is_told_with_its_run(dry: Pipeline, instance: dg.DagsterInstance):
     write(dry.settings.landing / "a.csv", sales(FIRST))
     land(dry, instance)
     make_days(dry, instance, [FIRST])
@@ -225,9 +223,7 @@ def test_work_that_is_not_tried_again_is_told_with_its_run(
     assert message["body"].startswith(f"daily_job {FIRST}: 1 day could not be made")
 
 
-def test_yesterday_is_told_when_it_should_be_there_and_is_not(
-    dry: Pipeline, instance: dg.DagsterInstance
-) -> None:
+def test_yesterday_is_told_when_it_should_be_there_and_is_not(dry: Pipeline, instance: dg.DagsterInstance):
     deliver(dry.settings.landing, DAYS[:1])
     land(dry, instance)
     assert alert(instance, dry, MORNING.replace(hour=7)) == "no problem stands"
@@ -240,7 +236,7 @@ def test_yesterday_is_told_when_it_should_be_there_and_is_not(
 @pytest.mark.parametrize("urls", ["slak://x/y", "nonsense"])
 def test_an_address_that_apprise_does_not_know_is_refused_without_showing_it(
     urls: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+):
     monkeypatch.setenv(ALERT_URLS, urls)
     with pytest.raises(AlertError, match="address 1 of 1") as refused:
         targets(load_settings())

@@ -42,7 +42,7 @@ def delivered(pipeline: Pipeline, instance: dg.DagsterInstance) -> Pipeline:
     return pipeline
 
 
-def test_a_range_makes_its_own_days_and_no_others(delivered: Pipeline, instance: dg.DagsterInstance) -> None:
+def test_a_range_makes_its_own_days_and_no_others(delivered: Pipeline, instance: dg.DagsterInstance):
     assert make_days(delivered, instance, DAYS[4:7]).success
     for table in ("transactions", "customer_days"):
         assert set(statuses(delivered, instance, table, DAYS).items()) == {
@@ -55,9 +55,7 @@ def test_a_range_makes_its_own_days_and_no_others(delivered: Pipeline, instance:
         assert all(evaluation.passed for evaluation in made.values())
 
 
-def test_a_day_without_deliveries_is_a_day_of_no_rows(
-    delivered: Pipeline, instance: dg.DagsterInstance
-) -> None:
+def test_a_day_without_deliveries_is_a_day_of_no_rows(delivered: Pipeline, instance: dg.DagsterInstance):
     quiet = DAYS[-1] + timedelta(days=1)
     assert make_days(delivered, instance, [quiet]).success
     assert delivered.state()["transactions"][quiet].rows == 0
@@ -66,7 +64,7 @@ def test_a_day_without_deliveries_is_a_day_of_no_rows(
 
 def test_a_bad_day_fails_by_name_and_the_good_days_of_its_run_stay_done(
     delivered: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     result = make_days(delivered, instance, DAYS)
     assert not result.success
     rows = len(sales(BAD))
@@ -94,7 +92,7 @@ def test_a_bad_day_fails_by_name_and_the_good_days_of_its_run_stay_done(
 
 def test_a_held_day_blocks_the_lists_of_seven_days_in_other_runs_too_and_then_warns(
     delivered: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     make_days(delivered, instance, DAYS)
     again = open_pipeline(delivered.settings.lake.parent)
     result = make_snapshots(again, instance, DAYS[2:11])
@@ -113,9 +111,7 @@ def test_a_held_day_blocks_the_lists_of_seven_days_in_other_runs_too_and_then_wa
     assert str(BAD) in str(first_free.metadata["failures"].value)
 
 
-def test_a_released_day_counts_until_other_rows_come(
-    delivered: Pipeline, instance: dg.DagsterInstance
-) -> None:
+def test_a_released_day_counts_until_other_rows_come(delivered: Pipeline, instance: dg.DagsterInstance):
     make_days(delivered, instance, DAYS)
     content = delivered.state()["transactions"][BAD].content
     record(delivered.lake, DayRelease(day=BAD, content=content, why="our Geneva till", by="ana"))
@@ -132,7 +128,7 @@ def test_a_released_day_counts_until_other_rows_come(
     assert statuses(delivered, instance, "transactions", [BAD]) == {BAD: "FAILED"}
 
 
-def test_a_corrected_day_is_no_longer_held(delivered: Pipeline, instance: dg.DagsterInstance) -> None:
+def test_a_corrected_day_is_no_longer_held(delivered: Pipeline, instance: dg.DagsterInstance):
     make_days(delivered, instance, DAYS)
     elsewhere = open_pipeline(delivered.settings.lake.parent, currency="USD")
     assert "«currency is USD»" in said(make_days(elsewhere, instance, DAYS))
@@ -140,9 +136,7 @@ def test_a_corrected_day_is_no_longer_held(delivered: Pipeline, instance: dg.Dag
     assert statuses(elsewhere, instance, "transactions", [BAD]) == {BAD: "MATERIALIZED"}
 
 
-def test_a_damaged_raw_file_fails_its_own_day_by_name(
-    delivered: Pipeline, instance: dg.DagsterInstance
-) -> None:
+def test_a_damaged_raw_file_fails_its_own_day_by_name(delivered: Pipeline, instance: dg.DagsterInstance):
     good = [day for day in DAYS if day > BAD]
     hit = good[4]
     (raw,) = (delivered.lake.root / "raw_transactions" / f"date={hit}").glob("*.parquet")
@@ -156,9 +150,7 @@ def test_a_damaged_raw_file_fails_its_own_day_by_name(
     assert hit not in delivered.state()["transactions"]
 
 
-def test_many_anonymous_sales_are_amber_and_hold_nothing(
-    pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+def test_many_anonymous_sales_are_amber_and_hold_nothing(pipeline: Pipeline, instance: dg.DagsterInstance):
     write(pipeline.settings.landing / "a.csv", [line | {"customer": ""} for line in sales(FIRST)])
     land(pipeline, instance)
     assert make_days(pipeline, instance, [FIRST]).success
@@ -171,7 +163,7 @@ def test_many_anonymous_sales_are_amber_and_hold_nothing(
 
 def test_raw_rows_are_transactions_or_rejected_with_their_reasons_counted(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     free = [line | {"price": "0"} for line in sales(FIRST)[:3]]
     write(pipeline.settings.landing / "a.csv", [*sales(FIRST), *free])
     land(pipeline, instance)
@@ -218,7 +210,7 @@ def kinds(pipeline: Pipeline) -> dict[str, set[tuple[str, str]]]:
 
 def test_the_rules_of_the_profile_that_read_a_file_judge_it_and_no_others(
     tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
+):
     pipeline = two_profiles(tmp_path, cash=CASH, shop=SHOP, unused={**PROFILE, "files": "never_*"})
     assert land(pipeline, instance).success
     make_days(pipeline, instance, [FIRST])
@@ -230,7 +222,7 @@ def test_the_rules_of_the_profile_that_read_a_file_judge_it_and_no_others(
 
 def test_a_changed_rule_makes_the_days_that_its_profile_read_and_those_alone(
     tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
+):
     pipeline = two_profiles(tmp_path, cash=CASH, shop=SHOP)
     (pipeline.settings.landing / "cash_1.csv").unlink()
     land(pipeline, instance)
@@ -247,7 +239,7 @@ def test_a_changed_rule_makes_the_days_that_its_profile_read_and_those_alone(
 
 def test_a_renamed_profile_reads_its_files_again_and_a_removed_one_is_missed(
     tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
+):
     pipeline = two_profiles(tmp_path, cash=CASH, shop=SHOP)
     land(pipeline, instance)
     make_days(pipeline, instance, [FIRST])

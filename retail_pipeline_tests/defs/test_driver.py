@@ -27,7 +27,7 @@ DAYS = span(FIRST, 5)
 # the driver
 
 
-def test_the_second_time_nothing_runs(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
+def test_the_second_time_nothing_runs(pipeline: Pipeline, instance: dg.DagsterInstance):
     days = span(date(2024, 1, 28), 8)
     deliver(pipeline.settings.landing, days)
     last = days[-1]
@@ -43,7 +43,7 @@ def test_the_second_time_nothing_runs(pipeline: Pipeline, instance: dg.DagsterIn
     assert bring_up_to_date(pipeline, instance, lambda: last).runs == []
 
 
-def test_each_made_partition_is_told_once(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
+def test_each_made_partition_is_told_once(pipeline: Pipeline, instance: dg.DagsterInstance):
     deliver(pipeline.settings.landing, DAYS)
     told: list[tuple[str, str]] = []
     watched = Pipeline(pipeline.settings, lambda table, partition: told.append((table, partition)))
@@ -55,7 +55,7 @@ def test_each_made_partition_is_told_once(pipeline: Pipeline, instance: dg.Dagst
 
 def test_a_day_that_is_held_keeps_only_what_rests_on_it_from_being_made(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     deliver(pipeline.settings.landing, DAYS)
     deliver(pipeline.settings.landing, [DAYS[1]], currency="USD")
     outcome = bring_up_to_date(pipeline, instance, lambda: DAYS[-1])
@@ -70,7 +70,7 @@ def test_a_day_that_is_held_keeps_only_what_rests_on_it_from_being_made(
 
 def test_one_run_of_the_daily_job_takes_a_range_from_its_rows_to_its_lists_but_for_the_bad_day(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     """The bad day is the last: the days before it have everything."""
     deliver(pipeline.settings.landing, DAYS)
     deliver(pipeline.settings.landing, DAYS[-1:], currency="USD")
@@ -87,7 +87,7 @@ def test_one_run_of_the_daily_job_takes_a_range_from_its_rows_to_its_lists_but_f
     assert statuses(pipeline, instance, "campaign_lists", DAYS[-1:]) == {DAYS[-1]: "FAILED"}
 
 
-def test_the_pipeline_can_be_replaced_by_name(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+def test_the_pipeline_can_be_replaced_by_name(tmp_path: Path, instance: dg.DagsterInstance):
     here, there = open_pipeline(tmp_path / "here"), open_pipeline(tmp_path / "there")
     deliver(there.settings.landing, DAYS)
     key = "none@0123456789abcdef"
@@ -109,7 +109,7 @@ def day_job() -> dg.JobDefinition:
     return loaded.resolve_job_def("daily_job")
 
 
-def test_the_multiprocess_executor_makes_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_multiprocess_executor_makes_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     settings = settings_file(tmp_path / "settings.yaml", executor="multiprocess")
     monkeypatch.setenv("RETAIL_PIPELINE_SETTINGS", str(settings))
     monkeypatch.setenv("RETAIL_PIPELINE_LANDING", str(tmp_path / "landing"))
@@ -148,7 +148,7 @@ def making(broken: set[int], held: set[int]) -> tuple[list[list[int]], Bad[int]]
     return calls, make_all([list(range(8)), list(range(8, 12))], make)
 
 
-def test_a_batch_that_the_engine_cannot_run_is_halved_down_to_the_partition_to_blame() -> None:
+def test_a_batch_that_the_engine_cannot_run_is_halved_down_to_the_partition_to_blame():
     calls, bad = making(broken={5}, held={2, 9})
     assert bad.keys() == {2, 5, 9}
     assert bad[5].startswith("file of 5 is damaged")
@@ -156,7 +156,7 @@ def test_a_batch_that_the_engine_cannot_run_is_halved_down_to_the_partition_to_b
     assert done == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]  # in order, each once
 
 
-def test_bad_partitions_are_named_in_order_and_not_retried() -> None:
+def test_bad_partitions_are_named_in_order_and_not_retried():
     fail_by_name({}, "days")
     with pytest.raises(dg.Failure) as failed:
         fail_by_name({date(2024, 1, 3): "held", date(2024, 1, 2): "torn"}, "days")
@@ -166,7 +166,7 @@ def test_bad_partitions_are_named_in_order_and_not_retried() -> None:
     assert failed.value.allow_retries is False
 
 
-def test_files_are_asked_for_in_ranges_of_the_order_that_dagster_knows() -> None:
+def test_files_are_asked_for_in_ranges_of_the_order_that_dagster_knows():
     known = ["b", "a", "d", "c", "e"]
     assert file_ranges(["a", "b", "c", "e"], known) == [("b", "a"), ("c", "e")]
     assert file_ranges([], known) == []
@@ -187,7 +187,7 @@ def orders(pipeline: Pipeline) -> dict[tuple[date, str], int]:
 
 def test_a_late_first_line_takes_the_order_to_its_day_and_makes_nothing_anew_that_it_does_not_change(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     deliver(pipeline.settings.landing, DAYS)
     (line, *_) = sales(DAYS[2])
     mine = line["customer"]
@@ -229,7 +229,7 @@ def test_a_late_first_line_takes_the_order_to_its_day_and_makes_nothing_anew_tha
 @pytest.mark.parametrize("ids", ["warn", "hold", "ignore"])
 def test_odd_ids_are_said_and_hold_the_lists_back_when_they_shall(
     ids: str, tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
+):
     shop = open_pipeline(tmp_path, checks={"ids": ids})
     deliver(shop.settings.landing, DAYS)
     (line, *_) = sales(DAYS[1])

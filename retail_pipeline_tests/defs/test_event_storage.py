@@ -71,7 +71,7 @@ def events(instance: dg.DagsterInstance) -> dict[str, tuple[int, int, int]]:
     return found
 
 
-def test_two_processes_that_write_at_once_lose_nothing_and_dagsters_own_reads_it(tmp_path: Path) -> None:
+def test_two_processes_that_write_at_once_lose_nothing_and_dagsters_own_reads_it(tmp_path: Path):
     with dg.DagsterInstance.local_temp(str(tmp_path), OURS):
         pass  # the home's tables are made by one process
     writers = [
@@ -97,9 +97,7 @@ def test_two_processes_that_write_at_once_lose_nothing_and_dagsters_own_reads_it
             assert {run.status for run in instance.get_runs()} == {dg.DagsterRunStatus.SUCCESS}
 
 
-def test_under_another_dagster_it_does_as_dagsters_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_under_another_dagster_it_does_as_dagsters_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A new version fails here: look whether its storage still has these two connections, then say so."""
     assert event_storage.IS_KNOWN
     monkeypatch.setattr(event_storage, "IS_KNOWN", False)
@@ -109,7 +107,7 @@ def test_under_another_dagster_it_does_as_dagsters_own(
         assert events(instance) == {"one": (30, 30, 30)}
 
 
-def test_few_databases_are_open_and_a_wiped_one_is_made_anew(tmp_path: Path) -> None:
+def test_few_databases_are_open_and_a_wiped_one_is_made_anew(tmp_path: Path):
     with dg.DagsterInstance.local_temp(str(tmp_path), OURS) as instance:
         for _ in range(2):
             for _ in range(RUNS):

@@ -51,7 +51,7 @@ def opened(pipeline: Pipeline, home: str, patched: pytest.MonkeyPatch) -> Iterat
 
 def test_the_instance_lies_beside_the_lake_unless_dagster_home_says_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+):
     settings = open_pipeline(tmp_path).settings
     assert dagster_home(settings) == tmp_path / "dagster_home"
     with open_instance(settings) as instance:
@@ -62,7 +62,7 @@ def test_the_instance_lies_beside_the_lake_unless_dagster_home_says_otherwise(
     assert dagster_home(settings) == tmp_path / "elsewhere"
 
 
-def test_a_dagster_yaml_of_ones_own_is_left_alone(tmp_path: Path) -> None:
+def test_a_dagster_yaml_of_ones_own_is_left_alone(tmp_path: Path):
     home = tmp_path / "dagster_home"
     home.mkdir()
     (home / "dagster.yaml").write_text("telemetry: {enabled: true}\n")
@@ -84,7 +84,7 @@ def touch(pipeline: Pipeline, instance: dg.DagsterInstance) -> str:
 
 def test_a_second_instance_is_refused_until_the_lake_is_handed_over(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+):
     with opened(pipeline, "one", monkeypatch) as one:
         assert not wait(one, pipeline)
         bring_up_to_date(pipeline, one, lambda: FIRST)
@@ -108,7 +108,7 @@ def test_a_second_instance_is_refused_until_the_lake_is_handed_over(
 
 def test_an_instance_that_will_not_last_neither_takes_a_lake_nor_is_refused(
     pipeline: Pipeline, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+):
     assert "is no longer in landing" in touch(pipeline, instance)
     assert read_owner(pipeline.lake) is None
     with opened(pipeline, "one", monkeypatch) as one:
@@ -142,7 +142,7 @@ def begun(
 
 def test_runs_of_dead_processes_are_reported_and_those_of_living_or_unknown_ones_left(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         gone = name_of(psutil.Process(other.pid), "RUN")
         mine = name_of(psutil.Process(), "RUN")
@@ -176,7 +176,7 @@ def test_runs_of_dead_processes_are_reported_and_those_of_living_or_unknown_ones
 
 def test_a_run_whose_process_died_before_its_first_step_is_reported_in_time(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     untold = begun(instance, pipeline, None, dg.DagsterRunStatus.STARTING)
     told = begun(instance, pipeline, name_of(psutil.Process(), "RUN"), dg.DagsterRunStatus.STARTING)
     for run_id in (untold, told):
@@ -190,7 +190,7 @@ def test_a_run_whose_process_died_before_its_first_step_is_reported_in_time(
 
 def test_a_run_is_tagged_with_its_process_before_it_waits_for_the_lake(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     """Whoever launched it: what kills it while it waits or works is found."""
     touch(pipeline, instance)
     (made,) = instance.get_runs()
@@ -211,7 +211,7 @@ with dg.DagsterInstance.from_config(str(root / "home")) as instance:
 
 def test_a_run_that_is_killed_while_it_waits_frees_its_place_and_the_lake(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+):
     with opened(pipeline, "home", monkeypatch) as instance:
         with (
             writing(pipeline.lake),
@@ -233,7 +233,7 @@ def _tell_tag(to: Connection) -> None:
     to.send(process_tag("run", of_parent=True)[PROCESS])
 
 
-def test_under_the_multiprocess_executor_a_run_is_known_by_the_process_that_outlives_its_steps() -> None:
+def test_under_the_multiprocess_executor_a_run_is_known_by_the_process_that_outlives_its_steps():
     here, there = multiprocessing.Pipe()
     step = multiprocessing.get_context("fork").Process(target=_tell_tag, args=(there,))
     step.start()
@@ -246,7 +246,7 @@ def test_under_the_multiprocess_executor_a_run_is_known_by_the_process_that_outl
 
 def test_another_teams_run_of_the_same_job_name_is_not_ours(
     pipeline: Pipeline, instance: dg.DagsterInstance, tmp_path: Path
-) -> None:
+):
     """Nor is that of another shop on the instance: neither waited for, nor reported dead."""
 
     @dg.job
@@ -271,7 +271,7 @@ def test_another_teams_run_of_the_same_job_name_is_not_ours(
 
 def test_every_run_carries_the_tag_of_its_lake_whoever_launched_it(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     """What the UI launches for tables that a person selects is of no job of ours."""
     touch(pipeline, instance)
     whole = build_defs(pipeline.settings).resolve_implicit_global_asset_job_def()
@@ -285,7 +285,7 @@ def test_every_run_carries_the_tag_of_its_lake_whoever_launched_it(
     assert [pipeline.tags.items() <= made.tags.items() for made in instance.get_runs()] == [True] * 3
 
 
-def test_status_tells_no_failure_of_anothers_run(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
+def test_status_tells_no_failure_of_anothers_run(pipeline: Pipeline, instance: dg.DagsterInstance):
     job = build_defs(pipeline.settings).resolve_job_def("daily_job")
     instance.create_run_for_job(job, status=dg.DagsterRunStatus.FAILURE)
     said = StringIO()

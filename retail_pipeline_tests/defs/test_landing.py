@@ -13,9 +13,7 @@ from retail_pipeline_tests.shop import FIRST, deliver, sales, span, write
 RAW = dg.AssetKey("raw_transactions")
 
 
-def test_each_file_is_a_partition_by_name_with_its_rows(
-    pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+def test_each_file_is_a_partition_by_name_with_its_rows(pipeline: Pipeline, instance: dg.DagsterInstance):
     days = span(FIRST, 3)
     deliver(pipeline.settings.landing, days)
     assert land(pipeline, instance).success
@@ -33,7 +31,7 @@ def test_each_file_is_a_partition_by_name_with_its_rows(
 
 def test_a_file_with_unknown_columns_fails_by_name_and_the_others_land(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     deliver(pipeline.settings.landing, span(FIRST, 2))
     (pipeline.settings.landing / "stock.csv").write_text("shelf,count\nA,1\n")
     result = land(pipeline, instance)
@@ -46,7 +44,7 @@ def test_a_file_with_unknown_columns_fails_by_name_and_the_others_land(
 
 def test_a_file_that_has_left_landing_before_its_run_fails_by_name(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     gone = "gone.csv@0123456789abcdef"
     instance.add_dynamic_partitions("source_files", [gone])
     assert f"{gone}: is no longer in landing" in said(run(pipeline, instance, "landing_job", gone, gone))
@@ -54,7 +52,7 @@ def test_a_file_that_has_left_landing_before_its_run_fails_by_name(
 
 def test_unreadable_rows_are_amber_when_few_and_red_when_many(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     good = [line for day in span(FIRST, 4) for line in sales(day)]
     bad = good[0] | {"units": "dozen"}
     write(pipeline.settings.landing / "few.csv", [*good, bad])
@@ -77,9 +75,7 @@ def test_unreadable_rows_are_amber_when_few_and_red_when_many(
     assert "dozen" not in shown
 
 
-def test_rows_that_a_run_just_moves_are_named_all_the_same(
-    pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+def test_rows_that_a_run_just_moves_are_named_all_the_same(pipeline: Pipeline, instance: dg.DagsterInstance):
     lines = sales(FIRST)
     write(pipeline.settings.landing / "few.csv", [*lines * 4, lines[0] | {"units": "dozen"}])
     assert land(pipeline, instance).success

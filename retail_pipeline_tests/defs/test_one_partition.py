@@ -60,7 +60,7 @@ def materialize(
 
 def test_lists_their_report_and_what_another_team_makes_of_them_are_made_in_one_run(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     assert land(pipeline, instance).success
     assert make_days(pipeline, instance, DAYS).success
     sent: list[str] = []
@@ -78,7 +78,7 @@ def test_lists_their_report_and_what_another_team_makes_of_them_are_made_in_one_
 
 def test_of_a_range_what_comes_after_is_made_when_every_partition_is(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     assert land(pipeline, instance).success
     sent: list[str] = []
     assert materialize(pipeline, instance, (DAYS[0], DAYS[1]), (*DAILY, "mailing"), sent).success
@@ -91,7 +91,7 @@ def test_of_a_range_what_comes_after_is_made_when_every_partition_is(
 
 def test_a_red_check_holds_back_what_comes_after_it_until_somebody_releases_the_day(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     held, sent = DAYS[0], list[str]()
     deliver(pipeline.settings.landing / "abroad", [held], currency="USD")
     assert land(pipeline, instance).success

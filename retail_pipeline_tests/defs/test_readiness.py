@@ -105,7 +105,7 @@ def completeness(instance: dg.DagsterInstance, day: date) -> dg.AssetCheckEvalua
 
 def test_an_awaited_day_gets_its_snapshot_but_no_lists_until_it_comes(
     shop: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     early, late = (datetime(NEXT.year, NEXT.month, NEXT.day, hour, tzinfo=UTC) for hour in (7, 8))
     outcome, state = bring(shop, instance, DUE)
     assert outcome.failures == []
@@ -135,7 +135,7 @@ def test_an_awaited_day_gets_its_snapshot_but_no_lists_until_it_comes(
 
 def test_half_a_day_is_held_by_name_and_heals_and_a_closed_day_is_amber(
     shop: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     closed, half, whole = DUE, NEXT, NEXT + timedelta(1)
     deliver_till(shop.settings.landing, half, whole)
     deliver_web(shop.settings.landing, whole)
@@ -167,7 +167,7 @@ def test_half_a_day_is_held_by_name_and_heals_and_a_closed_day_is_amber(
 
 def test_what_a_source_should_deliver_can_be_set_and_released(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     root = pipeline.settings.lake.parent
     deliver_till(root / "landing", FIRST, FIRST + timedelta(1))
     strict = {**PROFILE, "delivers": {"lines": [900, 1000], "by": "09:15"}}
@@ -191,7 +191,7 @@ def test_what_a_source_should_deliver_can_be_set_and_released(
 
 def test_yesterday_is_looked_at_by_a_job_of_its_own_and_by_no_run_over_other_days(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     endless = open_shop(pipeline.settings.lake.parent, last_day=None)
     deliver_till(endless.settings.landing, FIRST)
     assert land(endless, instance).success
@@ -210,7 +210,7 @@ def test_yesterday_is_looked_at_by_a_job_of_its_own_and_by_no_run_over_other_day
 
 def test_what_the_cleaning_refuses_says_nothing_of_a_days_value_and_what_it_keeps_does(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     root = pipeline.settings.lake.parent
     source = {**PROFILE, "delivers": {"value": [0, 100_000]}, "cleaning": {"bad_debt_pattern": "^A"}}
     shop = open_shop(root, sources={"corner_shop": source})
@@ -224,7 +224,7 @@ def test_what_the_cleaning_refuses_says_nothing_of_a_days_value_and_what_it_keep
     assert "delivered lines worth 1,0" in shop.state().why_held(day)
 
 
-def test_the_rows_of_the_report_add_up(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
+def test_the_rows_of_the_report_add_up(pipeline: Pipeline, instance: dg.DagsterInstance):
     landing, days = pipeline.settings.landing, span(FIRST, 4)
     deliver(landing, days[:3])
     write(landing / "cut.csv", [{**sales(days[3])[0], "units": "?"}, *sales(days[3])[1:]])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,6 +20,7 @@ from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import QUIET
 from retail_pipeline.defs.schedules import last_due
 from retail_pipeline.defs.sensors import MANY_FILES, look_at_days
+from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.records import record
 from retail_pipeline.planning.decisions import DayRelease
 from retail_pipeline.planning.state import State
@@ -124,7 +123,7 @@ def pipeline(tmp_path: Path) -> Pipeline:
 
 def test_new_files_land_then_their_days_are_made_then_models_then_the_last_snapshot_then_it_rests(
     begun: tuple[Path, Made], finished: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     assert begun[1] == [
         ("landing_job", f"{OPEN[0]}.csv", f"{OPEN[-1]}.csv"),
         ("daily_job", str(DAYS[0]), LAST),
@@ -146,8 +145,13 @@ def test_new_files_land_then_their_days_are_made_then_models_then_the_last_snaps
     ],
 )
 def test_a_schedule_asks_for_what_the_plan_wants_and_for_nothing_when_it_is_made(
-    schedule: str, now: datetime, partition: str, finished: Pipeline, instance: dg.DagsterInstance
-) -> None:
+    schedule: str,
+    now: datetime,
+    partition: str,
+    finished: Pipeline,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+):
     def tick_at(pipeline: Pipeline) -> tuple[list[str | None], str]:
         repository = build_defs(pipeline.settings).get_repository_def()
         with dg.build_schedule_context(
@@ -159,42 +163,29 @@ def test_a_schedule_asks_for_what_the_plan_wants_and_for_nothing_when_it_is_made
     assert tick_at(finished) == ([], f"{partition} is made from all that was delivered")
     changed = open_pipeline(finished.lake.root.parent, cleaning={"minimum_price": "2.00"}, **SETTINGS)
     assert tick_at(changed) == ([partition], "")
-
-
-def test_a_schedule_trusts_no_plan_under_settings_that_have_changed(
-    finished: Pipeline, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setattr(schedules_module, "outdated", lambda settings: "the file has changed")
-    repository = build_defs(finished.settings).get_repository_def()
-    now = datetime(2024, 2, 4, 6, tzinfo=UTC)
-    with dg.build_schedule_context(
-        instance=instance, scheduled_execution_time=now, repository_def=repository
-    ) as context:
-        (request,) = repository.get_schedule_def("daily_schedule").evaluate_tick(context).run_requests or ()
-    assert request.partition_key == LAST
+    assert tick_at(finished) == ([partition], ""), "a plan under settings that have changed is not trusted"
 
 
-def test_a_lost_instance_changes_nothing(finished: Pipeline, instance: dg.DagsterInstance) -> None:
-    """There is no cursor: an instance that knows of no run, file or tick asks for nothing that is done."""
-    assert not instance.get_runs()
-    assert asked(finished, instance, LANDS) == asked(finished, instance, MAKES) == []
-
-
-def test_the_first_tick_on_nothing_says_so(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
+def test_the_first_tick_on_nothing_says_so(pipeline: Pipeline, instance: dg.DagsterInstance):
     assert tick(pipeline, instance, LANDS).skip_message == (
         f"no file has landed yet from {pipeline.settings.landing}"
     )
     assert tick(pipeline, instance, MAKES).skip_message == "nothing has landed yet"
+    pipeline.settings.landing.rmdir()
+    assert tick(pipeline, instance, LANDS).skip_message.startswith(
+        f"the landing folder {pipeline.settings.landing} cannot be read (No such file or directory)"
+    )
 
 
-def test_the_last_snapshots_report_comes_last(finished: Pipeline, instance: dg.DagsterInstance) -> None:
+def test_the_last_snapshots_report_comes_last(finished: Pipeline, instance: dg.DagsterInstance):
     drawing = open_pipeline(finished.lake.root.parent, report={"each_run": True}, **SETTINGS)
     assert asked(drawing, instance, MAKES) == [("report_job", LAST, LAST)]
 
 
 def test_a_late_file_makes_the_days_it_touches_again_and_no_others(
     finished: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     late = [line | {"order": f"late-{line['order']}"} for day in (DAYS[1], DAYS[4]) for line in sales(day)]
     write(finished.settings.landing / "late.csv", late)
     (landing,) = execute(finished, instance, tick(finished, instance, LANDS).run_requests)
@@ -205,9 +196,7 @@ def test_a_late_file_makes_the_days_it_touches_again_and_no_others(
     ]
 
 
-def test_both_wait_while_a_run_is_under_way_and_say_so(
-    pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+def test_both_wait_while_a_run_is_under_way_and_say_so(pipeline: Pipeline, instance: dg.DagsterInstance):
     deliver(pipeline.settings.landing, OPEN)
     (request,) = tick(pipeline, instance, LANDS).run_requests
     job = build_defs(pipeline.settings).resolve_job_def("landing_job")
@@ -217,20 +206,11 @@ def test_both_wait_while_a_run_is_under_way_and_say_so(
         assert not again.run_requests
         assert again.skip_message == "runs are under way (1 of landing_job); looking again at the next tick"
     instance.report_run_failed(under_way)
+    with writing(pipeline.lake):
+        said = f"another run is writing to {pipeline.settings.lake}; looking again at the next tick"
+        assert tick(pipeline, instance, LANDS).skip_message == said
     (retry,) = tick(pipeline, instance, LANDS).run_requests
     assert retry.run_key.removesuffix("-2") == request.run_key.removesuffix("-1")
-
-
-def landing_that(error: Callable[[], Exception]) -> dg.JobDefinition:
-    @dg.op
-    def fails() -> None:
-        raise error()
-
-    @dg.job(name="landing_job")
-    def landing_job() -> None:
-        fails()
-
-    return landing_job
 
 
 @pytest.mark.parametrize(
@@ -243,9 +223,18 @@ def landing_that(error: Callable[[], Exception]) -> dg.JobDefinition:
 )
 def test_what_may_pass_is_tried_three_times_and_bad_input_once_until_it_changes(
     pipeline: Pipeline, instance: dg.DagsterInstance, error: Callable[[], Exception], attempts: int
-) -> None:
+):
     deliver(pipeline.settings.landing, DAYS[:1])
-    job, keys = landing_that(error), list[str]()
+    keys: list[str] = []
+
+    @dg.op
+    def fails() -> None:
+        raise error()
+
+    @dg.job(name="landing_job")
+    def job() -> None:
+        fails()
+
     while requests := tick(pipeline, instance, LANDS).run_requests:
         keys += [request.run_key for request in requests]
         assert len(keys) <= MOST_ATTEMPTS, "it is tried for ever"
@@ -261,7 +250,7 @@ def test_what_may_pass_is_tried_three_times_and_bad_input_once_until_it_changes(
 
 def test_a_run_that_went_down_with_what_launched_it_is_no_attempt(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     """Whatever the number of restarts, but for a file that brings the whole machine down each time."""
     deliver(pipeline.settings.landing, DAYS[:1])
     job, restarts = build_defs(pipeline.settings).resolve_job_def("landing_job"), 0
@@ -277,8 +266,7 @@ def test_a_run_that_went_down_with_what_launched_it_is_no_attempt(
 
 def test_work_that_succeeds_and_is_still_due_is_done_again_but_not_for_ever(
     pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
-    """A lake that was taken away is made again; an error in the plan does not keep the machine busy."""
+):
     deliver(pipeline.settings.landing, DAYS[:1])
     job = build_defs(pipeline.settings).resolve_job_def("landing_job")
     for _ in range(MOST_ATTEMPTS):
@@ -294,7 +282,7 @@ def test_work_that_succeeds_and_is_still_due_is_done_again_but_not_for_ever(
 
 def test_a_file_that_cannot_be_read_is_tried_once_and_mended_it_lands(
     finished: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     (finished.settings.landing / "stock.csv").write_text("shelf,count\nA,1\n")
     (landing,) = execute(finished, instance, tick(finished, instance, LANDS).run_requests)
     assert not landing.success
@@ -316,7 +304,7 @@ def test_a_file_that_cannot_be_read_is_tried_once_and_mended_it_lands(
 
 def test_a_day_that_cannot_be_made_keeps_the_rest_from_nothing(
     finished: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     bad = DAYS[4]
     (torn,) = finished.lake.partition("raw_transactions", {"date": str(bad)}).glob("*.parquet")
     torn.write_bytes(b"torn")
@@ -335,9 +323,7 @@ def test_a_day_that_cannot_be_made_keeps_the_rest_from_nothing(
     assert said.startswith(f"daily_job {bad} failed and is not tried again until its input changes: 1 day ")
 
 
-def test_a_held_day_is_not_tried_again_until_it_is_released(
-    finished: Pipeline, instance: dg.DagsterInstance
-) -> None:
+def test_a_held_day_is_not_tried_again_until_it_is_released(finished: Pipeline, instance: dg.DagsterInstance):
     held = (DAYS[2], DAYS[2])
     deliver(finished.settings.landing / "abroad", held[:1], currency="USD")
     execute(finished, instance, tick(finished, instance, LANDS).run_requests)
@@ -362,7 +348,7 @@ def work(instance: dg.DagsterInstance, pipeline: Pipeline, state: State) -> list
 
 def test_a_decision_about_a_model_is_other_work_with_attempts_of_its_own(
     finished: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     state = finished.state()
     once, again = (
         {request.run_key for request in work(instance, finished, replace(state, model_decisions=said))}
@@ -377,7 +363,7 @@ def test_a_decision_about_a_model_is_other_work_with_attempts_of_its_own(
 
 def test_stale_snapshots_are_made_some_at_a_time_the_newest_first(
     finished: Pipeline, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+):
     state, newest = finished.state(), DAYS[-1]
     stale = replace(state, suppression="objections came").having(
         rfm_features={**dict.fromkeys(DAYS, state["rfm_features"][newest]), **state["rfm_features"]},
@@ -395,7 +381,7 @@ def test_stale_snapshots_are_made_some_at_a_time_the_newest_first(
     assert named(work(instance, finished, stale)) == [("daily_job", str(DAYS[3]), LAST)]
 
 
-def test_other_settings_are_other_work(finished: Pipeline, instance: dg.DagsterInstance) -> None:
+def test_other_settings_are_other_work(finished: Pipeline, instance: dg.DagsterInstance):
     stricter = open_pipeline(finished.lake.root.parent, cleaning={"minimum_price": "2.00"}, **SETTINGS)
     assert asked(stricter, instance, LANDS) == []
     assert asked(stricter, instance, MAKES) == [
@@ -406,7 +392,7 @@ def test_other_settings_are_other_work(finished: Pipeline, instance: dg.DagsterI
 
 def test_a_changed_settings_file_stops_what_was_loaded_before_until_it_is_loaded_anew(
     tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
+):
     file, places = tmp_path / "shop.yaml", {"landing": "landing", "lake": "lake"}
     loaded = Pipeline(load_settings(settings_file(file, **places, **SETTINGS)))
     deliver(loaded.settings.landing, DAYS[:1])
@@ -421,7 +407,7 @@ def test_a_changed_settings_file_stops_what_was_loaded_before_until_it_is_loaded
 
 def test_what_was_asked_for_under_other_settings_makes_nothing_and_says_why(
     finished: Pipeline, instance: dg.DagsterInstance
-) -> None:
+):
     """A code server may hold the settings that it was started with; runs read the file anew."""
     old = open_pipeline(finished.lake.root.parent, features={"window_days": 365}, **SETTINGS)
     requests = tick(old, instance, MAKES).run_requests
@@ -437,7 +423,7 @@ def test_what_was_asked_for_under_other_settings_makes_nothing_and_says_why(
 
 def test_many_files_land_some_at_a_time_and_their_days_wait_for_all_of_them(
     finished: Pipeline, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+):
     names = [f"{number:03}.csv" for number in range(MANY_FILES)]
     for name in names:
         write(finished.settings.landing / name, [sales(DAYS[0])[0] | {"order": name}])
@@ -457,60 +443,14 @@ def test_many_files_land_some_at_a_time_and_their_days_wait_for_all_of_them(
         ("2024-06-10T12:00", "2024-02-08"),  # nothing was delivered for months
     ],
 )
-def test_days_are_made_as_far_as_deliveries_reach_and_from_seven_as_far_as_yesterday(
-    now: str, last: str
-) -> None:
+def test_days_are_made_as_far_as_deliveries_reach_and_from_seven_as_far_as_yesterday(now: str, last: str):
     settings = load_settings(landing="landing", lake="lake")
     assert last_due(settings, date(2024, 2, 8), datetime.fromisoformat(now)) == date.fromisoformat(last)
 
 
-def test_all_are_on_and_how_often_they_look_is_a_setting(tmp_path: Path) -> None:
+def test_all_are_on_and_how_often_they_look_is_a_setting(tmp_path: Path):
     settings = open_pipeline(tmp_path, sensors={"every_seconds": 2}).settings
     found = build_defs(settings).get_repository_def().sensor_defs
     assert {sensor.name for sensor in found} == {LANDS, MAKES, "failure_alert_sensor"}
     assert {sensor.minimum_interval_seconds for sensor in found} == {2}
     assert {sensor.default_status for sensor in found} == {dg.DefaultSensorStatus.RUNNING}
-
-
-def test_they_skip_while_another_process_writes_to_the_lake(
-    pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
-    deliver(pipeline.settings.landing, OPEN)
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD_LOCK, str(pipeline.settings.lake)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert holder.stdin
-    assert holder.stdout
-    with holder:
-        assert holder.stdout.readline() == b"held\n"
-        outcome = tick(pipeline, instance, LANDS)
-        holder.stdin.close()
-    assert not outcome.run_requests
-    assert outcome.skip_message == (
-        f"another run is writing to {pipeline.settings.lake}; looking again at the next tick"
-    )
-    assert tick(pipeline, instance, LANDS).run_requests
-
-
-HOLD_LOCK = """
-import sys
-from pathlib import Path
-from retail_pipeline.lake.lock import writing
-from retail_pipeline.lake.partitions import Lake
-with writing(Lake(Path(sys.argv[1]))):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_a_missing_landing_folder_is_said_in_the_tick(
-    pipeline: Pipeline, instance: dg.DagsterInstance
-) -> None:
-    pipeline.settings.landing.rmdir()
-    outcome = tick(pipeline, instance, LANDS)
-    assert not outcome.run_requests
-    assert outcome.skip_message.startswith(
-        f"the landing folder {pipeline.settings.landing} cannot be read (No such file or directory)"
-    )

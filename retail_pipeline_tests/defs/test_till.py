@@ -134,9 +134,7 @@ def test_a_day_that_checks_will_hold_is_named_beforehand(tmp_path: Path, instanc
     assert pipeline.state().held_days(date.min, date.max) == [date(2024, 2, 2), date(2024, 2, 3)]
 
 
-def test_a_day_far_before_the_rest_is_said_to_wait_and_does(
-    tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
+def test_a_day_far_before_the_rest_is_said_to_wait_and_does(tmp_path: Path, instance: dg.DagsterInstance):
     pipeline = opened(tmp_path, **SHOP)
     file = pipeline.settings.landing / "a.csv"
     days = ["2012-02-01", *["2024-02-01"] * 3, *["2024-02-02"] * 3]

@@ -41,7 +41,7 @@ def keys(pipeline: Pipeline) -> set[dg.AssetKey]:
 
 def test_a_shop_of_its_own_name_has_keys_and_partitions_of_its_own(
     shops: tuple[Pipeline, Pipeline], pipeline: Pipeline
-) -> None:
+):
     north, south = map(keys, shops)
     assert not north & south
     assert {key.path[0] for key in north} == {"north"}
@@ -52,7 +52,7 @@ def test_a_shop_of_its_own_name_has_keys_and_partitions_of_its_own(
 
 def test_what_one_shop_does_the_other_neither_shows_nor_waits_for(
     shops: tuple[Pipeline, Pipeline], instance: dg.DagsterInstance
-) -> None:
+):
     north, south = shops
     made = bring_up_to_date(north, instance, lambda: DAYS[-1])
     assert not made.failures
@@ -76,7 +76,7 @@ def test_what_one_shop_does_the_other_neither_shows_nor_waits_for(
 
 def test_a_failure_of_one_shop_is_told_as_its_own(
     shops: tuple[Pipeline, Pipeline], instance: dg.DagsterInstance
-) -> None:
+):
     north, south = shops
     (north.settings.landing / "stock.csv").write_text("shelf,count\nA,1\n")
     for _ in range(2):
@@ -91,7 +91,7 @@ def test_a_failure_of_one_shop_is_told_as_its_own(
 
 def test_shops_that_both_forget_their_names_are_told_by_run_status_and_alerts(
     tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
+):
     one, two = (open_pipeline(tmp_path / name, **SHOP) for name in ("one", "two"))
     heard: list[str] = []
     for pipeline in (one, two):

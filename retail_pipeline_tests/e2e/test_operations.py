@@ -201,13 +201,13 @@ def corrected(
     start_daemon(installation, services)
 
 
-def test_files_land_but_for_the_one_that_is_none(page: Page, delivered: Process) -> None:
+def test_files_land_but_for_the_one_that_is_none(page: Page, delivered: Process):
     page.goto("/assets/raw_transactions?view=partitions")
     soon(page.get_by_text("Materialized (2)"))
     expect(page.get_by_text("Failed (1)")).to_be_visible()
 
 
-def test_their_days_turn_green(page: Page, delivered: Process, installation: Installation) -> None:
+def test_their_days_turn_green(page: Page, delivered: Process, installation: Installation):
     page.goto(f"/assets/transactions?view=partitions&partition={SECOND}")
     soon(page.get_by_text("Materialized (2)"))
     page.reload()
@@ -222,7 +222,7 @@ def test_their_days_turn_green(page: Page, delivered: Process, installation: Ins
 
 def test_the_alert_says_what_is_wrong_and_leads_to_it(
     page: Page, delivered: Process, installation: Installation
-) -> None:
+):
     (body,) = until(
         lambda: installation.said(UNREAD), RUNS_SECONDS, "no alert", installation.log("dagster-daemon")
     )
@@ -235,7 +235,7 @@ def test_the_alert_says_what_is_wrong_and_leads_to_it(
     keep(page, "reason")
 
 
-def test_the_command_says_so_too(delivered: Process, installation: Installation) -> None:
+def test_the_command_says_so_too(delivered: Process, installation: Installation):
     until(lambda: installation.said(UNREAD), RUNS_SECONDS, "no alert")
     listed = installation.command("quarantine", "list")
     assert "2024-01-03.csv" in listed.stdout
@@ -245,9 +245,7 @@ def test_the_command_says_so_too(delivered: Process, installation: Installation)
     assert f"{UNREAD} (told): 2024-01-03.csv" in standing.stdout
 
 
-def test_the_days_of_a_corrected_file_are_redone(
-    page: Page, corrected: None, installation: Installation
-) -> None:
+def test_the_days_of_a_corrected_file_are_redone(page: Page, corrected: None, installation: Installation):
     page.goto(f"/assets/transactions?view=partitions&partition={SECOND}")
     soon(page.get_by_text("Materialized (3)"))
     page.reload()
@@ -260,7 +258,7 @@ def test_the_days_of_a_corrected_file_are_redone(
     assert pq.read_metadata(raw).num_rows == len(CORRECTED)
 
 
-def test_a_mended_file_heals(page: Page, corrected: None, installation: Installation) -> None:
+def test_a_mended_file_heals(page: Page, corrected: None, installation: Installation):
     page.goto("/assets/raw_transactions?view=partitions")
     soon(page.get_by_text("Failed (0)"))
     expect(page.get_by_text("Materialized (4)")).to_be_visible()
@@ -273,7 +271,7 @@ def test_a_mended_file_heals(page: Page, corrected: None, installation: Installa
 
 def test_what_the_killed_daemon_left_is_done_again_and_nobody_is_woken(
     page: Page, corrected: None, installation: Installation
-) -> None:
+):
     until(lambda: runs(page, "SUCCESS") and not runs(page, *UNDER_WAY), RUNS_SECONDS, "runs do not end")
     page.goto("/runs")
     expect(page.get_by_text("attempt: 2")).to_be_visible()

@@ -68,13 +68,13 @@ def measured(page: Page, width: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
-def test_nothing_is_wider_than_the_screen(opened: Page, width: int) -> None:
+def test_nothing_is_wider_than_the_screen(opened: Page, width: int):
     assert measured(opened, width)
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
-def test_every_figure_can_be_seen_read_and_heard(opened: Page, width: int) -> None:
+def test_every_figure_can_be_seen_read_and_heard(opened: Page, width: int):
     figures = measured(opened, width)
     assert len(figures) == 18
     for figure in figures:
@@ -87,7 +87,7 @@ def test_every_figure_can_be_seen_read_and_heard(opened: Page, width: int) -> No
         assert not figure["cut"], figure
 
 
-def test_the_five_answers_are_on_the_screen(opened: Page) -> None:
+def test_the_five_answers_are_on_the_screen(opened: Page):
     measured(opened, PHONE)
     valuable, changes, lists = (opened.locator(f"#{section}") for section in ("valuable", "changes", "lists"))
     expect(valuable.get_by_text("10 customers, 10 % of all, bring 50 % of revenue")).to_be_visible()
@@ -97,7 +97,7 @@ def test_the_five_answers_are_on_the_screen(opened: Page) -> None:
     expect(lists.get_by_text("campaign=delight/").first).to_be_visible()
 
 
-def test_the_contents_lead_to_every_section(opened: Page) -> None:
+def test_the_contents_lead_to_every_section(opened: Page):
     measured(opened, DESKTOP)
     for link in opened.locator("nav a").all():
         link.click()
@@ -105,7 +105,7 @@ def test_the_contents_lead_to_every_section(opened: Page) -> None:
         expect(target).to_be_in_viewport()
 
 
-def test_no_figure_is_cut_on_paper(opened: Page) -> None:
+def test_no_figure_is_cut_on_paper(opened: Page):
     opened.emulate_media(media="print")
     try:
         for figure in measured(opened, PAPER_WIDTH):

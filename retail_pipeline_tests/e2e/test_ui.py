@@ -17,7 +17,7 @@ TABLE = TABLES["segment_assignments"]
 LAYERS = ("landing", "transactions", "features", "segments", "campaigns")
 
 
-def test_graph_shows_the_layers_and_leads_to_a_table(page: Page) -> None:
+def test_graph_shows_the_layers_and_leads_to_a_table(page: Page):
     page.goto("/")
     page.locator("a[href='/asset-groups']").click()
     graph = page.locator("foreignObject")
@@ -31,7 +31,7 @@ def test_graph_shows_the_layers_and_leads_to_a_table(page: Page) -> None:
     expect(page).to_have_url(re.compile("/assets/segment_assignments"))
 
 
-def test_code_location_and_daemons_are_well(page: Page) -> None:
+def test_code_location_and_daemons_are_well(page: Page):
     page.goto("/locations")
     expect(page.get_by_role("link", name="retail_pipeline").first).to_be_visible()
     expect(page.get_by_text("Loaded", exact=True)).to_be_visible()
@@ -40,7 +40,7 @@ def test_code_location_and_daemons_are_well(page: Page) -> None:
         expect(row(page, daemon)).to_contain_text("Running")
 
 
-def test_asset_page_says_what_the_table_is_and_where(page: Page, shop: Shop) -> None:
+def test_asset_page_says_what_the_table_is_and_where(page: Page, shop: Shop):
     page.goto("/assets/segment_assignments")
     expect(page.get_by_text(TABLE.meaning)).to_be_visible()
     expect(page.get_by_role("link", name="segments", exact=True)).to_be_visible()
@@ -51,7 +51,7 @@ def test_asset_page_says_what_the_table_is_and_where(page: Page, shop: Shop) -> 
         expect(row(page, column.name)).to_contain_text(column.meaning.replace("`", ""))
 
 
-def test_asset_page_shows_the_figures_of_the_lake(page: Page, shop: Shop) -> None:
+def test_asset_page_shows_the_figures_of_the_lake(page: Page, shop: Shop):
     folder = shop.lake / TABLE.name / f"snapshot_date={LAST_DAY}"
     rows = pq.read_table(folder)
     sizes = Counter(zip(rows["segmentation"].to_pylist(), rows["segment"].to_pylist(), strict=True))
@@ -63,7 +63,7 @@ def test_asset_page_shows_the_figures_of_the_lake(page: Page, shop: Shop) -> Non
         expect_value(page, f"{segmentation}: {segment}", str(size))
 
 
-def test_checks_are_green_and_show_their_figures(page: Page, shop: Shop) -> None:
+def test_checks_are_green_and_show_their_figures(page: Page, shop: Shop):
     rows = pq.read_metadata(shop.lake / "transactions" / f"date={LAST_DAY}" / "part-0.parquet").num_rows
     page.goto("/assets/transactions")
     page.get_by_role("tab", name="Checks").click()
@@ -77,7 +77,7 @@ def test_checks_are_green_and_show_their_figures(page: Page, shop: Shop) -> None
     expect_value(page, "transactions", str(rows))
 
 
-def test_materializing_one_day_in_the_dialog_succeeds(page: Page) -> None:
+def test_materializing_one_day_in_the_dialog_succeeds(page: Page):
     days = (LAST_DAY - FIRST_DAY).days + 1
     page.goto("/assets/segment_assignments")
     page.get_by_role("tab", name="Partitions").click()
@@ -99,7 +99,7 @@ def test_materializing_one_day_in_the_dialog_succeeds(page: Page) -> None:
     }
 
 
-def test_telemetry_stays_off(shop: Shop, page: Page) -> None:
+def test_telemetry_stays_off(shop: Shop, page: Page):
     page.goto("/")
     expect(page.get_by_role("link", name="Overview").first).to_be_visible()
     # Dagster collects here what it is about to send

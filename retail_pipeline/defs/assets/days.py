@@ -10,10 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retail_pipeline.defs.assets.declared import make_declared
-from retail_pipeline.defs.events import Log, blocking, log_check, log_findings, log_made, outcomes
-from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.defs.events import blocking, log_check, log_findings, log_made, outcomes
 from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
-from retail_pipeline.engine.validation import Failure, counted, validate
+from retail_pipeline.engine.validation import counted, validate
 from retail_pipeline.ingest.profiles.cleaning import parameters
 from retail_pipeline.lake.partitions import read_partition, remove_partition, write_partition
 from retail_pipeline.lake.slices import slices
@@ -30,7 +29,32 @@ BATCH_DAYS = 400
 
 def make_days(run: Run, days: Sequence[date]) -> Bad[date]:
     """Make the selected tables of some days; return the bad days with what is wrong."""
-    return make_all(list(batches(run.state, days)), lambda batch: make_batch(run, batch))
+    return make_all(list(batches(run.state, days)), lambda batch: _make_batch(run, batch))
+
+
+def _make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
+    lake = run.pipeline.lake
+    if "transactions" in run.selected:
+        clean = make_transactions(run, days)
+    else:
+        made = [day for day in days if day in run.state["transactions"]]
+        clean = {day: read_partition(lake, TABLES["transactions"], {"date": str(day)}) for day in made}
+    bad = {day: not_made("transactions") for day in days if day not in clean}
+    held = [day for day in days if run.state.is_held(day)]
+    for day in held:
+        for name in DAY_TABLES[1:]:
+            remove_partition(lake, name, {"date": str(day)})
+        # what may still come is waited for: the day is held, but nothing has gone wrong yet
+        if not run.state.is_awaited(day):
+            bad[day] = (
+                f"held: {run.state.why_held(day)}. Mend the source and deliver again, or accept it with "
+                f"`retail-pipeline days release {day} --why …`"
+            )
+    good = {day: rows for day, rows in clean.items() if day not in held}
+    if "customer_days" in run.selected:
+        bad |= make_customer_days(run, good)
+    by_statement = [name for name in BY_STATEMENT if name in DAY_TABLES]
+    return bad | make_declared(run, by_statement, [day for day in good if day not in bad])
 
 
 def batches(state: State, days: Iterable[date]) -> Iterable[list[date]]:
@@ -53,42 +77,32 @@ def raw_rows(state: State, day: date) -> int:
     return sum(manifest.parts[day].rows for manifest in state.raw.get(day, {}).values())
 
 
-def make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
-    """Make the selected tables of a batch of days; return the bad days with what is wrong."""
-    lake = run.pipeline.lake
-    if "transactions" in run.selected:
-        clean = make_transactions(run, days)
-    else:
-        made = [day for day in days if day in run.state["transactions"]]
-        clean = {day: read_partition(lake, TABLES["transactions"], {"date": str(day)}) for day in made}
-    unmade = {day: not_made("transactions") for day in days if day not in clean}
-    held = [day for day in days if run.state.is_held(day)]
-    for day in held:
-        for name in DAY_TABLES[1:]:
-            remove_partition(lake, name, {"date": str(day)})
-    good = {day: rows for day, rows in clean.items() if day not in held}
-    if "customer_days" in run.selected:
-        unmade |= make_customer_days(run, good)
-    unmade |= make_declared(
-        run, [name for name in BY_STATEMENT if name in DAY_TABLES], [day for day in good if day not in unmade]
-    )
-    # what may still come is waited for: the day is held, but nothing has gone wrong yet
-    return {day: _why(run.state, day) for day in held if not run.state.is_awaited(day)} | unmade
-
-
 def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]:
-    """Clean, check and write the transactions and rejected rows of a batch of days.
-
-    Return the transactions.
-    """
-    lake, state = run.pipeline.lake, run.state
+    """Clean, check and write the transactions and rejected rows of a batch of days; return the former."""
+    lake, state, table = run.pipeline.lake, run.state, TABLES["transactions"]
     clean, refused, till = clean_rows(run, days)
     suite = run.pipeline.suite("transactions", state)
-    failures = validate({str(day): rows for day, rows in clean.items()}, TABLES["transactions"], suite)
+    failures = validate({str(day): rows for day, rows in clean.items()}, table, suite)
+    values = {}
+    for day, rows in clean.items():
+        sums = rows.group_by("source_system").aggregate([("amount", "sum")]).sort_by("source_system")
+        values[day] = {value_of(row["source_system"]): int(row["amount_sum"]) for row in sums.to_pylist()}
+    # with the values of these days, whose manifests are yet to come, it is known whether they are usual
+    to_come = {
+        day: Manifest(
+            table=table.name,
+            partition={"date": str(day)},
+            rows=0,
+            content="",
+            inputs={},
+            code_version=table.code_version,
+            schema_fingerprint="",
+            counts=of_day,
+        )
+        for day, of_day in values.items()
+    }
+    coming = state.having(transactions={**state["transactions"], **to_come})
     made: dict[date, Manifest] = {}
-    values = {day: _values(rows) for day, rows in clean.items()}
-    # with the values of these days it is known whether they are usual
-    coming = state.having(transactions={**state["transactions"], **_to_come(values)})
     for day in days:
         keys, inputs = {"date": str(day)}, inputs_of(state, run.pipeline.recipe, "transactions", day)
         rejected = write_partition(lake, TABLES["rejected_rows"], keys, refused[day], inputs)
@@ -97,13 +111,19 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
             "rejected": rejected.rows,
             "anonymous": clean[day]["customer_id"].null_count,
         }
-        reasons = _tally(refused[day])
-        lost = _lost_rows(counts["raw"], len(clean[day]), rejected.rows)
-        found = [*failures[str(day)], *_odd_shares(run.pipeline, counts)]
+        tallied = pc.value_counts(pc.list_flatten(refused[day]["reasons"])).to_pylist()
+        reasons = dict(sorted((str(entry["values"]), entry["counts"]) for entry in tallied))
+        unaccounted = abs(counts["raw"] - len(clean[day]) - rejected.rows)
+        lost = counted("raw rows = transactions + rejected rows", unaccounted, True)
+        found = list(failures[str(day)])
+        for states, rows, holds in odd_shares(
+            counts["raw"], rejected.rows, counts["anonymous"], run.pipeline.settings.checks
+        ):
+            found += counted(states, rows, holds)
         counts |= {f"rejected: {reason}": n for reason, n in reasons.items()} | values[day]
         made[day] = write_partition(
             lake,
-            TABLES["transactions"],
+            table,
             keys,
             clean[day],
             inputs,
@@ -120,44 +140,12 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
         log_check(run.log, "transactions", "no_row_is_lost", str(day), lost, figures)
         figures = {"rows": made[day].rows, "expectations": len(suite), "anonymous": counts["anonymous"]}
         log_check(run.log, "transactions", "transactions_are_valid", str(day), found, figures)
-        log_deliveries(run.log, coming, day, fails)
+        lines = {f"lines of {came.system}": came.lines for came in coming.delivered.get(day, ())}
+        findings = coming.readiness.of(day)
+        log_findings(run.log, "transactions", "deliveries_are_complete", str(day), findings, lines, fails)
         run.pipeline.on_made("transactions", str(day))
     run.state = state.having(transactions={**state["transactions"], **made})
     return clean
-
-
-def _to_come(values: Mapping[date, Mapping[str, int]]) -> dict[date, Manifest]:
-    """Days of transactions that are not written yet, with the values that they will have."""
-    table = TABLES["transactions"]
-    return {
-        day: Manifest(
-            table=table.name,
-            partition={"date": str(day)},
-            rows=0,
-            content="",
-            inputs={},
-            code_version=table.code_version,
-            schema_fingerprint="",
-            counts=dict(of_day),
-        )
-        for day, of_day in values.items()
-    }
-
-
-def _values(clean: pa.Table) -> dict[str, int]:
-    """The value of a day's transactions by source system, in whole currency units."""
-    sums = clean.group_by("source_system").aggregate([("amount", "sum")])
-    return {
-        value_of(row["source_system"]): int(row["amount_sum"])
-        for row in sums.sort_by("source_system").to_pylist()
-    }
-
-
-def log_deliveries(log: Log, state: State, day: date, fails: bool) -> None:
-    """Record what each source delivered of a day, and whether that is what it should have."""
-    figures = {f"lines of {came.system}": came.lines for came in state.delivered.get(day, ())}
-    findings = state.readiness.of(day)
-    log_findings(log, "transactions", "deliveries_are_complete", str(day), findings, figures, fails)
 
 
 def clean_rows(
@@ -230,28 +218,3 @@ def _by_day(table: str, pieces: Sequence[pa.Table], days: Sequence[date]) -> Map
     if len(pieces) > 1:
         rows = rows.sort_by([("date", "ascending"), ("source_id", "ascending"), ("source_row", "ascending")])
     return slices(rows, "date", days)
-
-
-def _tally(refused: pa.Table) -> dict[str, int]:
-    tallied = pc.value_counts(pc.list_flatten(refused["reasons"]))
-    return {
-        entry["values"]: entry["counts"]
-        for entry in sorted(tallied.to_pylist(), key=lambda e: str(e["values"]))
-    }
-
-
-def _lost_rows(raw: int, clean: int, refused: int) -> list[Failure]:
-    return counted("raw rows = transactions + rejected rows", abs(raw - clean - refused), True)
-
-
-def _odd_shares(pipeline: Pipeline, counts: Mapping[str, int]) -> Iterable[Failure]:
-    raw, refused, anonymous = (counts[name] for name in ("raw", "rejected", "anonymous"))
-    for states, rows, holds in odd_shares(raw, refused, anonymous, pipeline.settings.checks):
-        yield from counted(states, rows, holds)
-
-
-def _why(state: State, day: date) -> str:
-    return (
-        f"held: {state.why_held(day)}. Mend the source and deliver again, or accept it with "
-        f"`retail-pipeline days release {day} --why …`"
-    )

@@ -98,7 +98,7 @@ def land_all(pipeline: Pipeline, state: State, files: Sequence[FileSeen], log: L
 
 
 def log_landed(pipeline: Pipeline, state: State, manifest: Manifest, log: Log) -> None:
-    """Record a landed file: its rows, its days, and whether all its rows are accounted for and readable."""
+    """Record a landed file, and whether all its rows are accounted for and readable."""
     counts, days = manifest.counts, sorted(manifest.parts)
     source_id, key = manifest.partition["file"], landed_file(manifest).partition_key
     if not unfit(manifest, state.file_decisions.get(source_id), state.limits):
