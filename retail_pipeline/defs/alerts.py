@@ -191,8 +191,8 @@ def targets(settings: Settings) -> list[Target]:
     def send(server: Any, message: Message) -> bool:
         desk = apprise.Apprise()
         desk.add(server)
-        text = {"title": message.title, "body": message.body, "body_format": apprise.NotifyFormat.TEXT}
-        return bool(desk.notify(notify_type=message.severity, **text))
+        form = apprise.NotifyFormat.TEXT
+        return bool(desk.notify(message.body, message.title, message.severity, body_format=form))
 
     found: list[Target] = []
     for number, url in enumerate(urls, start=1):

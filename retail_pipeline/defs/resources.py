@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -33,10 +33,6 @@ LAKE, SHOP = ".dagster/retail_pipeline_lake", ".dagster/retail_pipeline_shop"
 OF_THE_MACHINE = {"landing", "lake", "suppression", "engine", "executor", "sensors", "alerts", "arrival"}
 
 
-def _nobody_watches(table: str, partition: str) -> None:
-    pass
-
-
 @dataclass(frozen=True)
 class Pipeline:
     """What every asset needs.
@@ -45,7 +41,7 @@ class Pipeline:
     """
 
     settings: Settings
-    on_made: Callable[[str, str], None] = field(default=_nobody_watches)
+    on_made: Callable[[str, str], None] = lambda table, partition: None
 
     @property
     def lake(self) -> Lake:
@@ -102,11 +98,9 @@ class Pipeline:
         fixed = {path.relative_to(home).as_posix() for path in paths if path.is_relative_to(home)}
         return deliveries(found.files, profiles, fixed)
 
-    @contextmanager
-    def engine(self) -> Iterator[Engine]:
+    def engine(self) -> AbstractContextManager[Engine]:
         """An engine session."""
-        with open_engine(self.settings.engine, self.lake) as engine:
-            yield engine
+        return open_engine(self.settings.engine, self.lake)
 
     def raw_files(self, state: State, days: Iterable[date]) -> Mapping[str, list[Path]]:
         """The files of raw_transactions that hold the days' rows, by the profile that read them.
