@@ -7,19 +7,16 @@ from pathlib import Path
 
 import dagster as dg
 import pyarrow.dataset as ds
-import pytest
 
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import bring_up_to_date
 from retail_pipeline.lake.records import record
-from retail_pipeline.lake.set_aside import SET_ASIDE
 from retail_pipeline.planning.decisions import FileDecision
 from retail_pipeline.planning.plan import files_to_land, plan
 from retail_pipeline_tests.defs.support import evaluations, land, make_days, open_pipeline, said
 from retail_pipeline_tests.shop import FIRST, PROFILE, Line, deliver, sales, span, write
 
 DAYS = span(FIRST, 3)
-KEYS = ("order", "product", "units", "price", "at")
 
 
 def replacing(root: Path, how: str) -> Pipeline:
@@ -126,19 +123,6 @@ def test_what_was_corrected_stays_so_when_the_correction_is_moved(
     assert nothing_to_do(pipeline)
 
 
-def test_a_bad_correction_is_in_quarantine_while_the_good_file_counts(
-    tmp_path: Path, instance: dg.DagsterInstance
-):
-    pipeline = replacing(tmp_path, "same_name")
-    landing, good = pipeline.settings.landing, sales(DAYS[0])
-    write(landing / "a.csv", good)
-    land(pipeline, instance)
-    write(landing / "a.csv", [*dearer(good)[:1], {**good[1], "units": "?"}])
-    assert not land(pipeline, instance).success
-    assert rows(pipeline) == expected(good)
-    assert len(pipeline.state().quarantined) == 1
-
-
 def test_an_overlapping_delivery_is_held_back_with_the_counts_until_somebody_decides(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ):
@@ -191,21 +175,6 @@ def test_the_whole_file_under_the_name_of_its_half_takes_its_place_by_default(
     assert rows(pipeline) == expected(lines, sales(DAYS[2]))
 
 
-def test_a_line_of_another_age_waits_and_no_day_is_planned_for_it(
-    pipeline: Pipeline, instance: dg.DagsterInstance
-):
-    old = open_pipeline(pipeline.settings.lake.parent, first_day="2010-01-01")
-    stray = sales(DAYS[0])[0] | {"at": "2010-06-01 10:00:00"}
-    deliver(old.settings.landing, DAYS[:2])
-    write(old.settings.landing / "mixed.csv", [*sales(DAYS[2]), stray])
-    assert "mixed.csv" in said(land(old, instance))
-    assert rows(old) == expected(*map(sales, DAYS))
-    assert plan(old.state(), old.recipe, DAYS[2]).days == tuple(DAYS)
-    assert len(old.state().quarantined) == 1
-    decide(old, "mixed.csv", "accept")
-    assert plan(old.state(), old.recipe, DAYS[2]).days[0] == date(2010, 6, 1)
-
-
 def test_lines_that_one_file_has_twice_in_itself_are_no_overlap(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ):
@@ -252,33 +221,6 @@ def test_a_refused_file_is_tried_again_under_another_profile(tmp_path: Path, ins
     assert land(other, instance).success
     assert rows(other) == expected(sales(DAYS[0]))
     assert not other.state(tuple(other.listing().files)).refused
-
-
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
-def test_corrections_end_the_same_whatever_the_order_in_which_they_land(
-    tmp_path: Path, instance: dg.DagsterInstance, order: tuple[int, ...]
-):
-    pipeline = replacing(tmp_path, "same_days")
-    landing, waiting = pipeline.settings.landing, tmp_path / "waiting"
-    month = [line for day in DAYS for line in sales(day)]
-    files = [("month.csv", month), ("one.csv", dearer(sales(DAYS[0]))), ("two.csv", dearer(month[:3]))]
-    for name, lines in files:
-        write(waiting / name, lines)
-    for position in order:
-        # a rename keeps the time of last change
-        (waiting / files[position][0]).rename(landing / files[position][0])
-        land(pipeline, instance)
-    assert rows(pipeline) == expected(dearer(month[:3]), *map(sales, DAYS[1:]))
-    assert nothing_to_do(pipeline)
-    aside = ds.dataset(pipeline.lake.root / SET_ASIDE / "raw_transactions", format="parquet").count_rows()
-    assert aside == len(sales(DAYS[0])) * 2
-
-
-def test_nothing_is_set_aside_where_nothing_is_wrong(pipeline: Pipeline, instance: dg.DagsterInstance):
-    deliver(pipeline.settings.landing, DAYS)
-    land(pipeline, instance)
-    assert not (pipeline.lake.root / SET_ASIDE).exists()
-    assert pipeline.state().last_day == date(2024, 1, 3)
 
 
 def _id(pipeline: Pipeline, name: str) -> str:

@@ -55,13 +55,6 @@ def test_a_range_makes_its_own_days_and_no_others(delivered: Pipeline, instance:
         assert all(evaluation.passed for evaluation in made.values())
 
 
-def test_a_day_without_deliveries_is_a_day_of_no_rows(delivered: Pipeline, instance: dg.DagsterInstance):
-    quiet = DAYS[-1] + timedelta(days=1)
-    assert make_days(delivered, instance, [quiet]).success
-    assert delivered.state()["transactions"][quiet].rows == 0
-    assert statuses(delivered, instance, "customer_days", [quiet]) == {quiet: "MATERIALIZED"}
-
-
 def test_a_bad_day_fails_by_name_and_the_good_days_of_its_run_stay_done(
     delivered: Pipeline, instance: dg.DagsterInstance
 ):
@@ -126,14 +119,6 @@ def test_a_released_day_counts_until_other_rows_come(delivered: Pipeline, instan
     assert f"{BAD}: held" in said(make_days(delivered, instance, [BAD]))
     assert BAD not in delivered.state()["customer_days"]
     assert statuses(delivered, instance, "transactions", [BAD]) == {BAD: "FAILED"}
-
-
-def test_a_corrected_day_is_no_longer_held(delivered: Pipeline, instance: dg.DagsterInstance):
-    make_days(delivered, instance, DAYS)
-    elsewhere = open_pipeline(delivered.settings.lake.parent, currency="USD")
-    assert "«currency is USD»" in said(make_days(elsewhere, instance, DAYS))
-    assert BAD not in elsewhere.state().held_days(DAYS[0], DAYS[-1])
-    assert statuses(elsewhere, instance, "transactions", [BAD]) == {BAD: "MATERIALIZED"}
 
 
 def test_a_damaged_raw_file_fails_its_own_day_by_name(delivered: Pipeline, instance: dg.DagsterInstance):
