@@ -20,6 +20,7 @@ from rich.console import Console
 
 from retail_pipeline.cli.status import print_status
 from retail_pipeline.definitions import build_defs
+from retail_pipeline.defs.event_storage import OpenSqliteEventLogStorage
 from retail_pipeline.defs.instance import (
     PROCESS,
     SECONDS_TO_FIRST_STEP,
@@ -58,17 +59,15 @@ def test_the_instance_lies_beside_the_lake_unless_dagster_home_says_otherwise(
         assert not instance.telemetry_enabled
         assert instance.run_monitoring_enabled, "a run that never comes to its first step is ended"
         assert instance.root_directory == str(tmp_path / "dagster_home")
+        assert isinstance(instance.event_log_storage, OpenSqliteEventLogStorage)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "elsewhere"))
     assert dagster_home(settings) == tmp_path / "elsewhere"
-
-
-def test_a_dagster_yaml_of_ones_own_is_left_alone(tmp_path: Path):
-    home = tmp_path / "dagster_home"
-    home.mkdir()
-    (home / "dagster.yaml").write_text("telemetry: {enabled: true}\n")
-    with open_instance(open_pipeline(tmp_path).settings) as instance:
+    own = "telemetry: {enabled: true}\n"
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "dagster.yaml").write_text(own)
+    with open_instance(settings) as instance:
         assert instance.telemetry_enabled
-    assert (home / "dagster.yaml").read_text() == "telemetry: {enabled: true}\n"
+    assert (tmp_path / "elsewhere" / "dagster.yaml").read_text() == own, "one's own is left alone"
 
 
 def touch(pipeline: Pipeline, instance: dg.DagsterInstance) -> str:
@@ -188,15 +187,6 @@ def test_a_run_whose_process_died_before_its_first_step_is_reported_in_time(
     assert report_dead_runs(instance, pipeline, time.time() + SECONDS_TO_FIRST_STEP + 1) == [untold]
 
 
-def test_a_run_is_tagged_with_its_process_before_it_waits_for_the_lake(
-    pipeline: Pipeline, instance: dg.DagsterInstance
-):
-    """Whoever launched it: what kills it while it waits or works is found."""
-    touch(pipeline, instance)
-    (made,) = instance.get_runs()
-    assert made.tags[PROCESS] == name_of(psutil.Process(), made.run_id)
-
-
 WAITS = """
 import sys
 from pathlib import Path
@@ -254,9 +244,9 @@ def test_another_teams_run_of_the_same_job_name_is_not_ours(
         pass
 
     other = open_pipeline(tmp_path / "other")
-    theirs = instance.create_run_for_job(daily_job, status=dg.DagsterRunStatus.STARTED).run_id
+    theirs = instance.create_run_for_job(daily_job, status=dg.DagsterRunStatus.STARTED)
     of_other_shop = begun(instance, other, None)
-    for run_id in (theirs, of_other_shop):
+    for run_id in (theirs.run_id, of_other_shop):
         instance.report_dagster_event(
             dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "daily_job"), run_id
         )
@@ -266,14 +256,20 @@ def test_another_teams_run_of_the_same_job_name_is_not_ours(
     assert not wait(instance, pipeline)
     assert report_dead_runs(instance, other, later) == [of_other_shop]
     found = {made.run_id: made.status.name for made in instance.get_runs()}
-    assert found == {theirs: "STARTED", of_other_shop: "FAILURE"}
+    assert found == {theirs.run_id: "STARTED", of_other_shop: "FAILURE"}
+    instance.report_run_failed(theirs)
+    said = StringIO()
+    assert print_status(Console(file=said, width=200), pipeline, instance, FIRST)
+    assert "failed" not in said.getvalue()
 
 
 def test_every_run_carries_the_tag_of_its_lake_whoever_launched_it(
     pipeline: Pipeline, instance: dg.DagsterInstance
 ):
-    """What the UI launches for tables that a person selects is of no job of ours."""
+    """And of its process, before it waits; what the UI launches for selected tables is of no job of ours."""
     touch(pipeline, instance)
+    (made,) = instance.get_runs()
+    assert made.tags[PROCESS] == name_of(psutil.Process(), made.run_id)
     whole = build_defs(pipeline.settings).resolve_implicit_global_asset_job_def()
     for job, key in ((whole, "rfm_features"), (whole, "report")):
         job.execute_in_process(
@@ -283,11 +279,3 @@ def test_every_run_carries_the_tag_of_its_lake_whoever_launched_it(
             raise_on_error=False,
         )
     assert [pipeline.tags.items() <= made.tags.items() for made in instance.get_runs()] == [True] * 3
-
-
-def test_status_tells_no_failure_of_anothers_run(pipeline: Pipeline, instance: dg.DagsterInstance):
-    job = build_defs(pipeline.settings).resolve_job_def("daily_job")
-    instance.create_run_for_job(job, status=dg.DagsterRunStatus.FAILURE)
-    said = StringIO()
-    assert print_status(Console(file=said, width=200), pipeline, instance, FIRST)
-    assert "failed" not in said.getvalue()

@@ -298,7 +298,8 @@ def meddle(storm: Storm) -> None:
     """Start and kill processes as chance will have it."""
     now = time.monotonic()
     if storm.daemon and storm.daemon.poll() is not None:
-        raise StormError(f"the daemon ended by itself:\n{tail(storm.folder / 'daemon.log')}")
+        said = (storm.folder / "daemon.log").read_text(errors="replace")
+        raise StormError(f"the daemon ended by itself:\n{said[-4000:]}")
     if storm.daemon is None:
         if now > storm.next_kill:
             start_daemon(storm)
@@ -308,7 +309,7 @@ def meddle(storm: Storm) -> None:
             storm.is_awake = True
             storm.next_kill = now + storm.chance.expovariate(1 / storm.between_kills)
             storm.into_writing = storm.chance.random() < 0.6
-    elif now > storm.next_kill + (30 if storm.into_writing and not _is_writing(storm) else 0):
+    elif now > storm.next_kill + (30 if storm.into_writing and not is_held(Lake(storm.lake)) else 0):
         if storm.into_writing:
             time.sleep(storm.chance.expovariate(1 / 0.5))
         kill(storm)
@@ -325,10 +326,6 @@ def _looks_about(storm: Storm) -> bool:
     with (storm.folder / "daemon.log").open("rb") as log:
         log.seek(storm.log_read)
         return b"Checking for new runs" in log.read()
-
-
-def _is_writing(storm: Storm) -> bool:
-    return is_held(Lake(storm.lake))
 
 
 def reap(storm: Storm, now: float) -> None:
@@ -449,10 +446,6 @@ def standing(storm: Storm) -> str:
             ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=2)
             said += [f"{state.instigator_name}: {t.status.value} {t.skip_reason} {t.error}" for t in ticks]
     return "\n".join([*said, *storm.said[-12:], f"see {storm.folder}"])
-
-
-def tail(path: Path) -> str:
-    return path.read_text(errors="replace")[-4000:]
 
 
 # the storm
@@ -701,18 +694,6 @@ def _restated(path: Path, like: Path) -> bool:
 
 
 def survived(storm: Storm) -> str:
-    """What the storm was, and what it left, in a paragraph."""
-    t = storm.tally
-    arrived, other = t["deliver"] + t["write"], t["copy"] + t["move"] + t["remove"]
-    return (
-        f"seed {storm.weather.seed}, {t['seconds']:,} s: {arrived:,} files arrived ({t['write']:,} of them "
-        f"written slowly in their place), {other:,} were copied, moved or removed; {t['files that count']:,} "
-        f"count, {t['left in quarantine']:,} were left in quarantine. {t['kills']:,} kills -9 "
-        f"({t['kills while writing']:,} of the daemon or its children while a run wrote, "
-        f"{t['kills of commands']:,} of commands), {t['daemons']:,} daemons, {t['commands']:,} commands, "
-        f"{t['runs']:,} runs ({t['failed runs']:,} failed). {t['days made']:,} days were made, "
-        f"{t['days redone']:,} of them again; {t['snapshots made']:,} snapshots, {t['snapshots redone']:,} "
-        f"again; {t['lists handed over']:,} lists were handed over, {t['lists restated']:,} restated. "
-        f"{t['files compared']:,} files of the lake are those of a clean run, {t['rows']:,} rows."
-        + (" The daemon left some of it to the command." if t["left to the command"] else "")
-    )
+    """What the storm was, and what it left."""
+    tally = ", ".join(f"{what} {count:,}" for what, count in sorted(storm.tally.items()))
+    return f"seed {storm.weather.seed}: {tally}"
