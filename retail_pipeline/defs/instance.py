@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -60,8 +59,8 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
             # two processes that open a new home at once would both make its tables, and one would fail
             with FileLock(home / ".opening.lock"):
                 if not (home / "dagster.yaml").exists():
-                    with resources.as_file(resources.files("retail_pipeline") / "dagster.yaml") as packaged:
-                        shutil.copyfile(packaged, home / "dagster.yaml")
+                    packaged = resources.files("retail_pipeline") / "dagster.yaml"
+                    (home / "dagster.yaml").write_bytes(packaged.read_bytes())
                 instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
         except OSError as error:
             raise LakeError(
@@ -104,21 +103,19 @@ def writing_step(context: dg.AssetExecutionContext, pipeline: Pipeline) -> Itera
                 "the daemon asks anew once its code location is reloaded",
                 allow_retries=False,
             )
-        log, is_done = Log(context, pipeline, context.partition_keys), False
+        log = Log(context, pipeline, context.partition_keys)
         try:
             yield log
-            is_done = True
-        finally:
-            if not is_done:
-                log.break_off()
+        except BaseException:
+            log.break_off()
+            raise
 
 
 def process_tag(run_id: str, *, of_parent: bool = False) -> dict[str, str]:
     """The tag that says which process runs a run: this one, or the one that started it for a step.
 
-    Host and boot, then pid and start time (seconds) of the process and of the one that launched it, name them
-    so that no later ones can be taken for them. The run's id is there because Dagster copies tags to a run
-    that repeats another.
+    By host and boot, then pid and start time (seconds) of the process and of the one that launched it: no
+    later ones can be taken for them. By the run's id, since Dagster copies tags to a run that repeats one.
     """
     parent = multiprocessing.parent_process() if of_parent else None
     process = psutil.Process(parent.pid if parent else None)

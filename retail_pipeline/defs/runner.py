@@ -7,20 +7,23 @@ minutes to start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
 
 import dagster as dg
+import pyarrow as pa
 
-from retail_pipeline.defs.events import Log
+from retail_pipeline.defs.events import Log, blocking, log_check
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.engine import Engine, EngineError
+from retail_pipeline.engine.validation import validate
 from retail_pipeline.planning.customer_checks import Oddities
 from retail_pipeline.planning.masking import as_markdown
 from retail_pipeline.planning.state import State
 from retail_pipeline.segmentation import FittedSegmentation, of_each_day, to_sql
+from retail_pipeline.tables import TABLES
 
 Key = TypeVar("Key")
 Bad = dict[Key, str]
@@ -46,6 +49,19 @@ class Run:
     odd: dict[date, Oddities] = field(default_factory=dict)
     fitted: dict[tuple[str, str], FittedSegmentation] = field(default_factory=dict)
     queries: dict[tuple[str, bool], str] = field(default_factory=dict)
+
+    def has(self, table: str, made: Mapping[date, object]) -> None:
+        """Take what was made of some days into the state."""
+        self.state = self.state.having(**{table: {**self.state[table], **made}})
+
+    def judge(self, table: str, rows: Mapping[date, pa.Table]) -> dict[date, str]:
+        """Check a table's rows of some days and record what was found; what stands against each, in words."""
+        suite = self.pipeline.suite(table, self.state)
+        found = validate({str(day): of_day for day, of_day in rows.items()}, TABLES[table], suite)
+        for day, of_day in rows.items():
+            figures = {"rows": len(of_day), "expectations": len(suite)}
+            log_check(self.log, table, f"{table}_are_valid", str(day), found[str(day)], figures)
+        return {day: blocking(found[str(day)]) for day in rows}
 
     def query(self, model: FittedSegmentation, many_days: bool = False) -> str:
         """The query that assigns the customers of one snapshot under a model, or of many days' at once.

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retail_pipeline.defs.assets.declared import make_declared
-from retail_pipeline.defs.events import blocking, log_check, log_findings, log_made, outcomes
+from retail_pipeline.defs.events import log_check, log_findings, log_made, outcomes
 from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
 from retail_pipeline.engine.validation import counted, validate
 from retail_pipeline.ingest.profiles.cleaning import parameters
@@ -144,7 +144,7 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
         findings = coming.readiness.of(day)
         log_findings(run.log, "transactions", "deliveries_are_complete", str(day), findings, lines, fails)
         run.pipeline.on_made("transactions", str(day))
-    run.state = state.having(transactions={**state["transactions"], **made})
+    run.has("transactions", made)
     return clean
 
 
@@ -182,23 +182,19 @@ def make_customer_days(run: Run, clean: Mapping[date, pa.Table]) -> Bad[date]:
         invoice_days=features.invoice_days,
     )
     by_day = slices(rows, "date", list(clean))
-    suite = run.pipeline.suite("customer_days", state)
-    failures = validate({str(day): rows for day, rows in by_day.items()}, TABLES["customer_days"], suite)
-    bad: Bad[date] = {}
+    against = run.judge("customer_days", by_day)
+    bad = {day: f"customer_days: {why}" for day, why in against.items() if why}
     made: dict[date, Manifest] = {}
     for day, summed in by_day.items():
-        found, keys = failures[str(day)], {"date": str(day)}
-        figures = {"rows": len(summed), "expectations": len(suite)}
-        log_check(run.log, "customer_days", "customer_days_are_valid", str(day), found, figures)
-        if blocking(found):
-            bad[day] = f"customer_days: {blocking(found)}"
+        keys = {"date": str(day)}
+        if day in bad:
             remove_partition(lake, "customer_days", keys)
         else:
             inputs = inputs_of(state, run.pipeline.recipe, "customer_days", day)
             made[day] = write_partition(lake, TABLES["customer_days"], keys, summed, inputs)
             log_made(run.log, "customer_days", str(day), made[day].rows)
         run.pipeline.on_made("customer_days", str(day))
-    run.state = state.having(customer_days={**state["customer_days"], **made})
+    run.has("customer_days", made)
     return bad
 
 

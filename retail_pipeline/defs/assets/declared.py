@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from retail_pipeline.defs.events import blocking, log_check, log_made
+from retail_pipeline.defs.events import log_made
 from retail_pipeline.defs.runner import Bad, Run, not_made
 from retail_pipeline.engine import Input
-from retail_pipeline.engine.validation import validate
 from retail_pipeline.lake.partitions import remove_partition, write_partition
 from retail_pipeline.planning.inputs import inputs_of, partitions_read
 from retail_pipeline.tables import TABLES
@@ -35,15 +34,11 @@ def _make(run: Run, name: str, day: date) -> Bad[date]:
         return {day: not_made(missing[0])}
     parameters = run.pipeline.recipe.parameters.get(name, {})
     rows = run.engine.run(name, inputs, day=day, **parameters).select(table.names).cast(table.arrow)
-    suite = run.pipeline.suite(name, run.state)
-    found = validate({str(day): rows}, table, suite)[str(day)]
-    figures = {"rows": len(rows), "expectations": len(suite)}
-    log_check(run.log, name, f"{name}_are_valid", str(day), found, figures)
-    if blocking(found):
+    if against := run.judge(name, {day: rows})[day]:
         remove_partition(lake, name, keys)
-        return {day: f"{name}: {blocking(found)}"}
+        return {day: f"{name}: {against}"}
     made = write_partition(lake, table, keys, rows, inputs_of(run.state, run.pipeline.recipe, name, day))
-    run.state = run.state.having(**{name: {**run.state[name], day: made}})
+    run.has(name, {day: made})
     log_made(run.log, name, str(day), made.rows)
     return {}
 

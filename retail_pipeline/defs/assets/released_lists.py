@@ -40,7 +40,7 @@ def take_lists_away(run: Run, day: date, kept: Collection[str]) -> None:
             remove_partition(run.pipeline.lake, LISTS.name, _keys(day, campaign))
             del lists[campaign]
     run.pipeline.lake.partition(LISTS.name, {"snapshot_date": str(day)}).mkdir(parents=True, exist_ok=True)
-    run.state = run.state.having(campaign_lists={**run.state["campaign_lists"], day: lists})
+    run.has("campaign_lists", {day: lists})
 
 
 def _restate(run: Run, day: date, campaign: str, rows: pa.Table) -> Manifest:
@@ -59,8 +59,7 @@ def _restate(run: Run, day: date, campaign: str, rows: pa.Table) -> Manifest:
     inputs = inputs_of(run.state, run.pipeline.recipe, RESTATED.name, day, campaign)
     counts = {change: tallied.get(change, 0) for change in ("added", "removed", "changed", "same")}
     made = write_partition(lake, RESTATED, keys, compared, inputs, counts=counts)
-    of_day = {**run.state["restated_lists"].get(day, {}), campaign: made}
-    run.state = run.state.having(restated_lists={**run.state["restated_lists"], day: of_day})
+    run.has("restated_lists", {day: {**run.state["restated_lists"].get(day, {}), campaign: made}})
     return released
 
 
@@ -69,15 +68,14 @@ def _remove_restated(run: Run, day: date, campaign: str) -> None:
     if campaign in of_day:
         remove_partition(run.pipeline.lake, RESTATED.name, _keys(day, campaign))
         left = {name: manifest for name, manifest in of_day.items() if name != campaign}
-        run.state = run.state.having(restated_lists={**run.state["restated_lists"], day: left})
+        run.has("restated_lists", {day: left})
 
 
 def _is_released(run: Run, day: date, campaign: str) -> bool:
-    if campaign not in run.state["campaign_lists"].get(day, {}):
-        return False
     # the marker needs no lock, so it may have come since the run began
     marker = run.pipeline.lake.partition(LISTS.name, _keys(day, campaign)) / RELEASED_FILE
-    return campaign in run.state.released_lists(day) or marker.exists()
+    is_made = campaign in run.state["campaign_lists"].get(day, {})
+    return is_made and (campaign in run.state.released_lists(day) or marker.exists())
 
 
 def _keys(day: date, campaign: str) -> dict[str, str]:
