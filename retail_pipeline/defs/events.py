@@ -36,7 +36,9 @@ class Log:
     context: dg.AssetExecutionContext
     pipeline: Pipeline
     partitions: Sequence[str] = ()
-    kept: dict[dg.AssetKey | dg.AssetCheckKey, tuple[Result, str | None]] = field(default_factory=dict)
+    kept: dict[dg.AssetKey | dg.AssetCheckKey, dg.AssetMaterialization | dg.AssetCheckEvaluation] = field(
+        default_factory=dict
+    )
     logged: dict[dg.AssetKey, set[str]] = field(default_factory=dict)
 
     @property
@@ -47,11 +49,11 @@ class Log:
     def made(self, table: str, partition: str, metadata: Mapping[str, Any]) -> None:
         """Record that a partition was made; ``partition`` is Dagster's key."""
         key = self.pipeline.key(table)
-        made: dg.MaterializeResult[None] = dg.MaterializeResult(asset_key=key, metadata=metadata)
+        event = dg.AssetMaterialization(key, partition=partition, metadata=metadata)
         if partition == self.one and key in self.context.selected_asset_keys:
-            self.kept[key] = made, partition
+            self.kept[key] = event
         else:
-            self._log(made, partition)
+            self.context.log_event(event)
             self.logged.setdefault(key, set()).add(partition)
 
     def checked(
@@ -66,39 +68,37 @@ class Log:
     ) -> None:
         """Record what a check found; without a partition, of a check that has none."""
         key = dg.AssetCheckKey(self.pipeline.key(table), name)
-        found = dg.AssetCheckResult(
-            asset_key=key.asset_key,
-            check_name=name,
-            passed=passed,
+        event = dg.AssetCheckEvaluation(
+            key.asset_key,
+            name,
+            passed,
+            dict(metadata),
             severity=severity(fails),
             description=description,
-            metadata=metadata,
+            partition=partition,
         )
         if self.one and partition in (self.one, None) and key in self.context.selected_asset_check_keys:
-            self.kept[key] = found, partition
+            self.kept[key] = event
         else:
-            self._log(found, partition)
-
-    def _log(self, result: Result, partition: str | None) -> None:
-        metadata = dict(result.metadata or {})
-        if isinstance(result, dg.MaterializeResult):
-            key = dg.AssetKey.from_coercible(result.asset_key or ())
-            self.context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=metadata))
-        else:
-            evaluation = dg.AssetCheckEvaluation(
-                *result.resolve_target_check_key(None),
-                passed=result.passed,
-                partition=partition,
-                severity=result.severity,
-                description=result.description,
-                metadata=metadata,
-            )
-            self.context.log_event(evaluation)
+            self.context.log_event(event)
 
     def results(self) -> Iterator[Result]:
         """What the step yields: the tables, then what their checks found."""
-        kept = [result for result, _ in self.kept.values()]
-        yield from sorted(kept, key=lambda result: isinstance(result, dg.AssetCheckResult))
+        checks = []
+        for event in self.kept.values():
+            if isinstance(event, dg.AssetMaterialization):
+                yield dg.MaterializeResult(asset_key=event.asset_key, metadata=event.metadata)
+            else:
+                checks.append(event)
+        for event in checks:
+            yield dg.AssetCheckResult(
+                asset_key=event.asset_key,
+                check_name=event.check_name,
+                passed=event.passed,
+                severity=event.severity,
+                description=event.description,
+                metadata=event.metadata,
+            )
         # whoever comes after in the run waits for the whole range
         if not self.one and len(self.context.job_def.nodes) > 1:
             for key, made in self.logged.items():
@@ -107,8 +107,8 @@ class Log:
 
     def break_off(self) -> None:
         """Log what was kept: the step ends with an error before it can yield anything."""
-        for result, partition in self.kept.values():
-            self._log(result, partition)
+        for event in self.kept.values():
+            self.context.log_event(event)
 
 
 def asset_specs(
