@@ -161,21 +161,16 @@ def test_a_target_that_cannot_be_reached_is_told_later_and_the_others_not_twice(
     assert received[-1]["message"].startswith("b.csv")
 
 
-def test_what_cannot_be_looked_for_is_not_gone(dry: Pipeline):
-    to = targets(dry.settings)
-    tell(dry, standing("a.csv"), to)
-    tell(dry, Standing([], complete=False), to)
-    assert len(read_told(dry.lake)) == 1
-    assert tell(dry, Standing([]), to) == ["1 problems are gone"]
-    assert not read_told(dry.lake)
-
-
-def test_a_damaged_record_is_told_again_rather_than_never(dry: Pipeline):
+def test_what_cannot_be_looked_for_is_not_gone_and_a_damaged_record_is_told_again(dry: Pipeline):
     to = targets(dry.settings)
     tell(dry, standing("a.csv"), to)
     (record,) = (dry.lake.root / ".alerts").iterdir()
     record.write_text("{")
     assert tell(dry, standing("a.csv"), to) == ["1 messages sent"]
+    tell(dry, Standing([], complete=False), to)
+    assert len(read_told(dry.lake)) == 1
+    assert tell(dry, Standing([]), to) == ["1 problems are gone"]
+    assert not read_told(dry.lake)
 
 
 def test_without_an_address_the_tick_says_what_stands_and_that_nobody_is_told(
