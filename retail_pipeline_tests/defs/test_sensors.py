@@ -20,7 +20,6 @@ from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import QUIET
 from retail_pipeline.defs.schedules import last_due
 from retail_pipeline.defs.sensors import MANY_FILES, look_at_days
-from retail_pipeline.lake.lock import writing
 from retail_pipeline.lake.records import record
 from retail_pipeline.planning.decisions import DayRelease
 from retail_pipeline.planning.state import State
@@ -196,7 +195,9 @@ def test_a_late_file_makes_the_days_it_touches_again_and_no_others(
     ]
 
 
-def test_both_wait_while_a_run_is_under_way_and_say_so(pipeline: Pipeline, instance: dg.DagsterInstance):
+def test_both_wait_while_a_run_is_under_way_and_say_so(
+    pipeline: Pipeline, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+):
     deliver(pipeline.settings.landing, OPEN)
     (request,) = tick(pipeline, instance, LANDS).run_requests
     job = build_defs(pipeline.settings).resolve_job_def("landing_job")
@@ -206,7 +207,8 @@ def test_both_wait_while_a_run_is_under_way_and_say_so(pipeline: Pipeline, insta
         assert not again.run_requests
         assert again.skip_message == "runs are under way (1 of landing_job); looking again at the next tick"
     instance.report_run_failed(under_way)
-    with writing(pipeline.lake):
+    with monkeypatch.context() as patched:
+        patched.setattr("retail_pipeline.defs.sensors.is_held", lambda lake: True)
         said = f"another run is writing to {pipeline.settings.lake}; looking again at the next tick"
         assert tick(pipeline, instance, LANDS).skip_message == said
     (retry,) = tick(pipeline, instance, LANDS).run_requests
