@@ -40,12 +40,10 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """There is nothing to configure."""
         return {}
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: object) -> OpenSqliteEventLogStorage:
-        """As ``dagster.yaml`` names it."""
         return cls(inst_data)
 
     def register_instance(self, instance: dg.DagsterInstance) -> None:
@@ -54,11 +52,9 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
         super().register_instance(instance)
 
     def run_connection(self, run_id: str | None = None) -> AbstractContextManager[Connection]:
-        """A transaction on the database of a run."""
         return self._kept_open(run_id) if IS_KNOWN and run_id else super().run_connection(run_id)
 
     def index_connection(self) -> AbstractContextManager[Connection]:
-        """A transaction on the database of all runs."""
         return self._kept_open(INDEX) if IS_KNOWN else super().index_connection()
 
     @contextmanager
@@ -83,12 +79,10 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
         return engine
 
     def wipe(self) -> None:
-        """Take all events away."""
         self._close()
         super().wipe()
 
     def dispose(self) -> None:
-        """Close the databases."""
         self._close()
         super().dispose()
 

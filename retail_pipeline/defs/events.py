@@ -43,7 +43,6 @@ class Log:
 
     @property
     def one(self) -> str | None:
-        """The only partition of the run, if it has one."""
         return self.partitions[0] if len(self.partitions) == 1 else None
 
     def made(self, table: str, partition: str, metadata: Mapping[str, Any]) -> None:
@@ -236,12 +235,10 @@ def log_findings(
 
 
 def severity(fails: bool) -> dg.AssetCheckSeverity:
-    """What a check that is not green shows: red or amber."""
     return dg.AssetCheckSeverity.ERROR if fails else dg.AssetCheckSeverity.WARN
 
 
 def said(findings: Iterable[Finding]) -> str | None:
-    """Findings in words; None when there are none."""
     return "; ".join(finding.says for finding in findings) or None
 
 

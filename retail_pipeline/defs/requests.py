@@ -271,7 +271,6 @@ def bad_input(event: dg.DagsterEvent) -> str:
 
 
 def root_of(event: dg.DagsterEvent) -> tuple[str, str]:
-    """The class and the message of the error that began a step's failure."""
     error = event.step_failure_data.error
     while error and error.cause:
         error = error.cause

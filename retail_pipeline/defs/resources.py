@@ -45,7 +45,6 @@ class Pipeline:
 
     @property
     def lake(self) -> Lake:
-        """The lake."""
         return Lake(self.settings.lake)
 
     @property
@@ -59,7 +58,6 @@ class Pipeline:
         return fingerprint(self.settings.model_dump(mode="json", exclude=OF_THE_MACHINE))
 
     def key(self, table: str) -> dg.AssetKey:
-        """A table's asset."""
         return dg.AssetKey([*filter(None, [self.settings.shop]), table])
 
     @property
@@ -69,11 +67,9 @@ class Pipeline:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The settings by what they shape."""
         return recipe(self.settings)
 
     def state(self, seen: tuple[FileSeen, ...] = ()) -> State:
-        """What the lake holds now."""
         suppression = self.settings.suppression
         limits = Limits(self.settings.checks.max_unreadable_share, self.settings.arrival.max_overlap_share)
         objected = suppression.path if suppression else None
@@ -99,7 +95,6 @@ class Pipeline:
         return deliveries(found.files, profiles, fixed)
 
     def engine(self) -> AbstractContextManager[Engine]:
-        """An engine session."""
         return open_engine(self.settings.engine, self.lake)
 
     def raw_files(self, state: State, days: Iterable[date]) -> Mapping[str, list[Path]]:
@@ -124,7 +119,6 @@ class Pipeline:
         return currency
 
     def suite(self, table: str, state: State, segmentation: str | None = None) -> tuple[Expectation, ...]:
-        """The expectations of a table under these settings."""
         chosen: Mapping[str, object] = self.settings.segmentations
         named = [segmentation] if segmentation else list(chosen)
         rules = Rules(

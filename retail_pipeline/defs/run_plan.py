@@ -40,7 +40,6 @@ class Outcome:
 
 
 def seen(pipeline: Pipeline) -> State:
-    """What the lake holds and what lies in landing."""
     return pipeline.state(tuple(pipeline.listing().files))
 
 

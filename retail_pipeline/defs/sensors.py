@@ -94,7 +94,6 @@ def wait(instance: dg.DagsterInstance, pipeline: Pipeline) -> str:
 def look_at_files(
     instance: dg.DagsterInstance, pipeline: Pipeline, state: State, unsettled: int
 ) -> dg.SensorResult | dg.SkipReason:
-    """Request the landing of new files, some hundreds a tick."""
     waiting = files_to_land(state, pipeline.recipe)
     asked = Asked()
     if waiting:

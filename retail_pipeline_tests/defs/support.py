@@ -34,7 +34,6 @@ def run(
     last: object,
     assets: Sequence[str] = (),
 ) -> Result:
-    """Run a job over a range of partitions in this process."""
     return (
         build_defs(pipeline.settings)
         .resolve_job_def(job)
@@ -58,12 +57,10 @@ def land(pipeline: Pipeline, instance: dg.DagsterInstance) -> Result:
 
 
 def make_days(pipeline: Pipeline, instance: dg.DagsterInstance, days: Sequence[date]) -> Result:
-    """Make the transactions and customer_days of a range of days."""
     return run(pipeline, instance, "daily_job", days[0], days[-1], DAY_TABLES)
 
 
 def make_snapshots(pipeline: Pipeline, instance: dg.DagsterInstance, days: Sequence[date]) -> Result:
-    """Make the features, segments and lists of a range of days."""
     return run(pipeline, instance, "daily_job", days[0], days[-1], SNAPSHOT_TABLES)
 
 

@@ -54,7 +54,6 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def chromium() -> str:
-    """The browser's path."""
     found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if found is None:
         pytest.skip(f"no browser: none of {', '.join(CHROMIUM)} is on the PATH (apt-get install chromium)")
@@ -100,7 +99,6 @@ def ui(shop: Shop) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """A headless browser."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         yield browser
@@ -138,7 +136,6 @@ def page(browser: Browser, ui: str) -> Iterator[Page]:
 
 
 def ask(page: Page, query: str, **variables: Any) -> Any:
-    """What Dagster's GraphQL answers to a query."""
     answer = page.request.post("/graphql", data={"query": query, "variables": variables}).json()
     assert "errors" not in answer, answer["errors"]
     return answer["data"]
@@ -150,5 +147,4 @@ def row(page: Page, first: str) -> Locator:
 
 
 def expect_value(page: Page, key: str, value: str) -> None:
-    """Expect a table of the UI to show a value beside a key."""
     expect(row(page, key).get_by_role("cell", name=value).last).to_be_visible()

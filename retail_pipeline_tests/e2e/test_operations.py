@@ -74,7 +74,6 @@ class Installation:
         return started(command, {**ours, **self.deployed}, REPOSITORY, self.log(command[0]))
 
     def log(self, command: str) -> Path:
-        """What a service says."""
         return self.folder / f"{command}.log"
 
     def deliver(self, day: date, content: str | list[Line]) -> None:
@@ -89,11 +88,9 @@ class Installation:
 
     @property
     def lake(self) -> Path:
-        """Where the tables lie."""
         return self.folder / "lake"
 
     def has_lists_of(self, day: date) -> bool:
-        """Whether a day's campaign lists are made."""
         return any(self.lake.glob(f"campaign_lists/snapshot_date={day}/*/*.json"))
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -101,7 +98,6 @@ class Installation:
         return retail_pipeline(*arguments, cwd=self.folder, **self.deployed)
 
     def said(self, title: str) -> list[str]:
-        """The bodies of the alerts of a title."""
         return [alert["message"] for alert in self.alerts if alert["title"] == title]
 
 
@@ -155,7 +151,6 @@ def installation(
 
 @pytest.fixture(scope="module")
 def ui(installation: Installation) -> Iterator[str]:
-    """The webserver's address."""
     port = str(installation.port)
     command = ("dagster-webserver", "-w", "workspace.yaml", "--host", "127.0.0.1", "--port", port)
     with installation.service(*command) as process:
@@ -293,7 +288,6 @@ query Runs($statuses: [RunStatus!]) {
 
 
 def runs(page: Page, *statuses: str) -> list[dict[str, str]]:
-    """The runs of these statuses, newest first."""
     found: list[dict[str, str]] = ask(page, RUNS, statuses=statuses)["runsOrError"]["results"]
     return found
 
@@ -304,7 +298,6 @@ def soon(shown: Locator) -> None:
 
 
 def keep(page: Page, name: str) -> None:
-    """Keep a picture where somebody wants one."""
     if folder := os.environ.get("PICTURES"):
         page.set_viewport_size({"width": 1400, "height": 700})
         page.wait_for_load_state("networkidle")

@@ -39,7 +39,6 @@ MEASURE = """
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a small shop, as a file."""
     file = tmp_path_factory.mktemp("report") / "index.html"
     file.write_text(report_page(shop()), encoding="utf-8")
     return file

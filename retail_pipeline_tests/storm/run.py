@@ -97,7 +97,6 @@ class Storm:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What the processes of a folder's lake need to know."""
     return {
         "DAGSTER_HOME": str(folder / "dagster_home"),
         "RETAIL_PIPELINE_SETTINGS": str(folder / "settings.yaml"),
@@ -107,7 +106,6 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def prepare(folder: Path, days: list[date]) -> None:
-    """A landing folder, settings and a Dagster instance of their own."""
     (folder / "landing").mkdir(parents=True)
     (folder / "dagster_home").mkdir()
     settings = settings_of(
@@ -163,7 +161,6 @@ def carry_out(storm: Storm, event: Event) -> None:
 
 
 def put(storm: Storm, path: Path, content: bytes, stamp: int | None) -> None:
-    """Put a whole file into its place by a rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     hidden = storm.landing / ".incoming"
     hidden.write_bytes(content)
@@ -220,7 +217,6 @@ def decide(storm: Storm, event: Event) -> None:
 
 
 def hand_over(storm: Storm) -> None:
-    """Release the lists of some day."""
     if days := sorted({p.parent.name for p in storm.lake.glob("campaign_lists/snapshot_date=*/campaign=*")}):
         day = storm.chance.choice(days).removeprefix("snapshot_date=")
         start_command(storm, "campaigns", "release", day, "--why", "the storm")
@@ -287,7 +283,6 @@ def start_command(storm: Storm, *called: str) -> int:
 
 
 def run_or_backfill(storm: Storm) -> None:
-    """Start ``retail-pipeline run`` or a backfill of a random range."""
     if storm.chance.random() < 0.75:
         start_command(storm, "run")
     else:
@@ -295,7 +290,6 @@ def run_or_backfill(storm: Storm) -> None:
 
 
 def meddle(storm: Storm) -> None:
-    """Start and kill processes as chance will have it."""
     now = time.monotonic()
     if storm.daemon and storm.daemon.poll() is not None:
         said = (storm.folder / "daemon.log").read_text(errors="replace")
@@ -359,7 +353,6 @@ def ended_well(storm: Storm, code: int | None, number: int, command: Command) ->
 
 
 def end_all(storm: Storm) -> None:
-    """Kill whatever runs still."""
     for one in storm.commands.values():
         one.process.kill()
         one.process.join()
@@ -414,7 +407,6 @@ def is_at_rest(storm: Storm) -> bool:
 
 
 def nothing_to_do(storm: Storm) -> bool:
-    """True when the planner asks for nothing and no run is under way."""
     with instance_of(storm.folder) as instance:
         if runs_under_way(instance, pipeline_of(storm.folder)):
             return False
@@ -637,7 +629,6 @@ def check_rows(storm: Storm) -> None:
 
 
 def check_handed_over(storm: Storm) -> None:
-    """Lists that were handed over are as they were."""
     for path in (storm.lake / "decisions" / "released_lists").glob("*.json"):
         said = json.loads(path.read_bytes())
         keys = {"snapshot_date": said["day"], "campaign": said["campaign"]}
@@ -667,7 +658,6 @@ def compare(storm: Storm, clean: Path) -> Iterator[str]:
 
 
 def tables(lake: Path) -> dict[str, Path]:
-    """The files of a lake's tables."""
     found = {path.relative_to(lake).as_posix(): path for path in lake.rglob("*") if path.is_file()}
     return {name: path for name, path in found.items() if not name.startswith(NO_TABLES)}
 
@@ -694,6 +684,5 @@ def _restated(path: Path, like: Path) -> bool:
 
 
 def survived(storm: Storm) -> str:
-    """What the storm was, and what it left."""
     tally = ", ".join(f"{what} {count:,}" for what, count in sorted(storm.tally.items()))
     return f"seed {storm.weather.seed}: {tally}"

@@ -117,12 +117,10 @@ class Weather:
     # what happens
 
     def blow(self) -> Iterator[Event]:
-        """Events without end."""
         while True:
             yield self._next()
 
     def clear(self) -> Iterator[Event]:
-        """What has not come yet comes."""
         while self.outstanding:
             yield self._deliver()
 
@@ -284,7 +282,6 @@ class Weather:
     # what counts
 
     def counting(self) -> Mapping[tuple[str, date], int]:
-        """The rows that count, by source_id and day."""
         return {
             (file.source_id, day): file.rows[day]
             for _, file, _, days in self.counting_files()
@@ -321,7 +318,6 @@ class Weather:
         return {file.source_id: path for path, file in undecided.items()}
 
     def _twins(self, week: File) -> dict[date, File]:
-        """The daily files that a week repeats, by day."""
         return {day: file for file in self.wholesale.values() for day in file.rows if day in week.rows}
 
     def _waits(self, path: str) -> set[date]:
@@ -429,7 +425,6 @@ def _csv(header: Sequence[str], rows: Sequence[Row]) -> bytes:
 
 
 def profiles() -> dict[str, object]:
-    """The settings that read these files."""
     return {
         name: {
             "source_system": name,

@@ -73,7 +73,6 @@ def batches(state: State, days: Iterable[date]) -> Iterable[list[date]]:
 
 
 def raw_rows(state: State, day: date) -> int:
-    """The rows that landing wrote for a day."""
     return sum(manifest.parts[day].rows for manifest in state.raw.get(day, {}).values())
 
 

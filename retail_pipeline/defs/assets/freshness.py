@@ -26,7 +26,6 @@ def deadline(settings: Settings) -> time:
 
 
 def deliveries(pipeline: Pipeline) -> dg.AssetSpec:
-    """What the shop's systems deliver, which nobody makes here."""
     return dg.AssetSpec(
         pipeline.key(DELIVERIES),
         description="The files that the shop's systems put into the landing folder.",

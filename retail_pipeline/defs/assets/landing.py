@@ -28,7 +28,6 @@ REMEDY = "`retail-pipeline quarantine show {}` says more, `accept` or `reject` d
 
 
 def landing_assets(pipeline: Pipeline) -> dg.AssetsDefinition:
-    """The asset of landed files."""
     files = dg.DynamicPartitionsDefinition(name=pipeline.source_files)
 
     @dg.multi_asset(
