@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import dagster as dg
@@ -36,7 +36,7 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
         """Open nothing yet: where the files lie is known when an instance registers."""
         self._inst_data = inst_data
         self._engines: dict[str, Engine] = {}
-        self._turns = Lock()
+        self._turns = RLock()  # a thread that reads an index while it writes a run comes twice
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
