@@ -263,7 +263,7 @@ def _work(job: Job, allowance: Allowance, hold: int | None) -> Iterator[Said | _
             assert child.stdin
             with suppress(BrokenPipeError):
                 # it stays open: its end tells the child that nobody listens any more
-                child.stdin.write(job.model_dump_json().encode() + b"\n")
+                child.stdin.write(job.model_dump_json(exclude_unset=True).encode() + b"\n")
                 child.stdin.flush()
             while (said := heard.get()) is not None:
                 yield said
@@ -296,7 +296,7 @@ def _listen(
     child: subprocess.Popen[bytes], job: Job, allowance: Allowance, hear: Callable[[Said], None]
 ) -> _End | None:
     assert child.stdout
-    process, held, end, done = psutil.Process(child.pid), b"", None, False
+    process, held, failed, end, done = psutil.Process(child.pid), b"", None, None, False
     allowed, used, since = START_SECONDS, 0.0, time.monotonic()
     with selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ)
@@ -309,7 +309,7 @@ def _listen(
                     allowed = job.seconds(said.begins, allowance)
                     used, since = _seconds(process), time.monotonic()
                 if said.failed:
-                    end = end or _of_failure(said)
+                    failed = said
                 elif said.done:
                     done = True
                 else:
@@ -319,7 +319,9 @@ def _listen(
                 if end is None and (end := _excess(process, allowance, spent, waited, allowed)):
                     child.kill()
     code = child.wait()
-    return None if done else end or _of_code(code)
+    if done:
+        return None
+    return end or (_of_failure(failed) if failed else _of_code(code))
 
 
 def _seconds(process: psutil.Process) -> float:

@@ -193,7 +193,7 @@ def _take(reader: Reader, shape: Shape, paths: Sequence[Path]) -> None:
     schema = pa.schema([("file_no", pa.uint64()), *((name, pa.string()) for name in names[1:])])
     texts = ", ".join(f"nullif({name}, '') as {name}" for name in names[3:])
     statement = f"create or replace table taken as select {', '.join(names[:3])}, {texts} from chunk"  # noqa: S608
-    nothing = [None] * (columns[-1] + 1)
+    nothing = [None] * (max(columns, default=-1) + 1)
     for numbers, rows in _chunks(reader, shape, paths):
         fields = [*zip(*(row.fields or nothing for row in rows), strict=False)] or [()] * len(nothing)
         data = [numbers, [row.problem for row in rows], [row.payload for row in rows]]
@@ -250,8 +250,9 @@ def _orders(reader: Reader, shape: Shape, source: Source, files: int) -> list[Da
         group by all""",  # noqa: S608
         {**source.parameters, "declared": declared is not None},
     )
-    for number, day, rows in found.fetchall():
-        dates[number].add([day], rows)
+    while some := found.fetchmany(10_000):
+        for number, day, rows in some:
+            dates[number].add([day], rows)
     for of_file in dates:
         of_file.check()
     return [None if declared else of_file.order() for of_file in dates]

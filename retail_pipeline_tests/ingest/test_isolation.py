@@ -187,10 +187,10 @@ def test_an_error_nobody_expected_is_its_files_and_in_the_log_without_its_words(
     (broken / "sitecustomize.py").write_text(
         "import retail_pipeline.ingest.landing as landing\n"
         "write = landing._commit\n"
-        "def commit(job, shape, file, *rest):\n"
+        "def commit(job, shape, number, file, *rest):\n"
         "    if file.path == 'b.csv':\n"
         "        raise ZeroDivisionError(job.path(file).read_text())\n"
-        "    return write(job, shape, file, *rest)\n"
+        "    return write(job, shape, number, file, *rest)\n"
         "landing._commit = commit\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(broken))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from retail_pipeline.ingest.files.records import Layout, open_records
 from retail_pipeline.ingest.files.unpacked import RefusalError
 from retail_pipeline.ingest.samples import sample
 from retail_pipeline_tests.ingest.landing_shop import Shop, counts, refusal
@@ -120,3 +122,24 @@ def test_iso_dates_beside_a_declared_order_are_read_when_they_are_no_swap(shop, 
     delivered(shop, kind, rows(texts))
     assert counts(shop.land(profile(date_order="day_first"))[f"a.{kind}"])["raw"] == 31
     assert sorted(row["sold_at"].date() for row in shop.raw()) == MONTH
+
+
+def test_whole_numbers_that_pandas_made_doubles_are_keys_of_second_files(tmp_path: Path):
+    path = tmp_path / "prices.parquet"
+    pq.write_table(pa.table({"key": [17850.0, 0.5, None], "text": ["17850.0", "a", "b"]}), path)
+    with open_records(path, Layout("parquet", ""), tmp_path) as (header, records):
+        assert header == ("key", "text")
+        assert [record.fields for record in records] == [["17850", "17850.0"], ["0.5", "a"], [None, "b"]]
+
+
+def test_a_parquet_file_with_a_damaged_page_is_refused_in_words(tmp_path: Path):
+    path = tmp_path / "prices.parquet"
+    pq.write_table(pa.table({"key": [f"k{n}" for n in range(500)]}), path, compression="gzip")
+    data = bytearray(path.read_bytes())
+    data[60:160] = b"\xff" * 100
+    path.write_bytes(data)
+    with (
+        pytest.raises(RefusalError, match="is no Parquet file, or a part of one"),
+        open_records(path, Layout("parquet", ""), tmp_path) as (_, records),
+    ):
+        list(records)

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
+import pyarrow as pa
 
-from retail_pipeline.ingest.files.columnar import LIST, parquet_header, parquet_lines, parquet_schema
+from retail_pipeline.ingest.files.columnar import LIST, leaves, parquet_header, parquet_lines, parquet_schema
 from retail_pipeline.ingest.files.unpacked import Kind, Packing, RefusalError, check_size, on_disk, unpacked
 from retail_pipeline.ingest.profiles.amounts import written_out
 from retail_pipeline.ingest.profiles.profile import FillDown, clean_header
@@ -30,6 +31,7 @@ from retail_pipeline.ingest.text_rows import (
     lines_of,
     records,
 )
+from retail_pipeline.lake.partitions import disk_is_full
 from retail_pipeline.planning.masking import shown_names, without_values
 
 # where no profile says which: the header's columns tell
@@ -38,6 +40,11 @@ HEADER_LINES = 20
 SAMPLE_OBJECTS = 1000
 TOP_ROWS = 50
 _PARQUET_ROWS = 1000
+_PARQUET_ENGINE: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 1,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
 _SEPARATOR = re.compile(r"""(["']?)sep=(.)\1""")
 
 
@@ -286,18 +293,26 @@ def _row(cells: list[str | None], header: Sequence[str]) -> Record:
 def _of_parquet(path: Path) -> tuple[tuple[str, ...], Iterator[Record]]:
     schema = parquet_schema(path)
     header = parquet_header(schema)
-    return header, _rows_of_parquet(path, parquet_lines(schema, range(len(header)), header))
+    doubles = [n for n, leaf in enumerate(leaves(schema)) if pa.types.is_floating(leaf.type)]
+    return header, _rows_of_parquet(path, parquet_lines(schema, range(len(header)), header), doubles)
 
 
-def _rows_of_parquet(path: Path, lines: str) -> Iterator[Record]:
+def _rows_of_parquet(path: Path, lines: str, doubles: Sequence[int]) -> Iterator[Record]:
     try:
-        with duckdb.connect() as connection:
+        with duckdb.connect(config=_PARQUET_ENGINE) as connection:
             connection.execute("set TimeZone = 'UTC'")
             found = connection.execute(lines, {"files": [glob.escape(str(path))]})
             while rows := found.fetchmany(_PARQUET_ROWS):
                 for _, problem, payload, *cells in rows:
+                    for n in doubles:
+                        # a key of a second file is compared as text: 17850.0 is 17850
+                        cells[n] = cells[n] and cells[n].removesuffix(".0")
                     yield Record(None if problem else cells, problem, payload)
-    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        if disk_is_full(error):
+            raise
         raise RefusalError("is no Parquet file, or a part of one: have it delivered again") from error
 
 
