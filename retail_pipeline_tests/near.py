@@ -19,7 +19,7 @@ def _work_here(
     job: apart.Job, allowance: apart.Allowance, hold: int | None
 ) -> Iterator[apart.Said | apart._End]:
     said: list[apart.Said] = []
-    child.do(apart.Job.model_validate_json(job.model_dump_json()), said.append)
+    child.do(apart.Job.model_validate_json(job.line()), said.append)
     yield from (apart.Said.model_validate_json(one.model_dump_json()) for one in said)
 
 

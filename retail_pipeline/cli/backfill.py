@@ -49,6 +49,7 @@ def backfill(
     from retail_pipeline.defs.instance import open_instance
     from retail_pipeline.defs.run_plan import carry_out, look
     from retail_pipeline.planning.pieces import Goal
+    from retail_pipeline.planning.plan import RANGE_TABLES
 
     pipeline = pipeline_of(settings, landing=landing, lake=lake)
     begin, end = _span(pipeline, first.date(), last.date())
@@ -69,7 +70,8 @@ def backfill(
             on_layer,
             err.print,
         ).failures
-    held = _without_lists(pipeline, begin, end) if table == "campaign_lists" else []
+    made = RANGE_TABLES[: RANGE_TABLES.index(table) + 1]
+    held = _without_lists(pipeline, begin, end) if "campaign_lists" in made else []
     print_failures(failures)
     if held:
         out.print(

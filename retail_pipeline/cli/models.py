@@ -195,8 +195,8 @@ def retrain(
         pipeline = _pipeline(settings, lake)
         with writing(pipeline.lake, err.print):
             state = pipeline.state()
-            changed_months = [m for m in state["model_candidates"] if rests_on_other_data(state, m)]
-            wanted = [month] if month else changed_months
+            months = [month] if month else state["model_candidates"]
+            wanted = [m for m in months if month or rests_on_other_data(state, m)]
             for chosen in wanted:
                 _refuse_unknown(state, chosen)
                 content = state["rfm_features"][close_before(chosen)].content

@@ -63,6 +63,8 @@ def try_file(
     chosen = read_settings(settings, landing=landing)
     if not file.is_file():
         refuse(f"{file} is no file")
+    if (shown := str(file).encode(errors="backslashreplace").decode()) != str(file):
+        refuse(f"{shown} has a name that is not UTF-8: rename it")
     if profile is not None and profile not in chosen.profiles:
         refuse(f"there is no profile {profile}; the profiles are {', '.join(sorted(chosen.profiles))}")
     path, home = file.resolve(), chosen.landing.resolve()

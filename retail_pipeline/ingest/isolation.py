@@ -106,6 +106,10 @@ class Job(Frozen):
     land: Land | None = None
     look: Look | None = None
 
+    def line(self) -> bytes:
+        """What the child reads of it; what nobody has set stays so, for a profile's rules count before it."""
+        return self.model_dump_json(exclude_unset=True).encode() + b"\n"
+
     def seconds(self, begins: Sequence[str], allowance: Allowance) -> float:
         """CPU seconds that the files may take with which the child begins."""
         if self.look:
@@ -263,7 +267,7 @@ def _work(job: Job, allowance: Allowance, hold: int | None) -> Iterator[Said | _
             assert child.stdin
             with suppress(BrokenPipeError):
                 # it stays open: its end tells the child that nobody listens any more
-                child.stdin.write(job.model_dump_json(exclude_unset=True).encode() + b"\n")
+                child.stdin.write(job.line())
                 child.stdin.flush()
             while (said := heard.get()) is not None:
                 yield said

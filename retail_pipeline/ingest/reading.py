@@ -187,22 +187,26 @@ def _refusal(shape: Shape, error: duckdb.Error) -> RefusalError:
 
 def _take(reader: Reader, shape: Shape, paths: Sequence[Path]) -> None:
     """Gather the texts that the profile reads in ``taken``, a row a record."""
-    profile = reader.profile(shape)
-    columns = positions(profile, reader.columns(shape))
-    names = ["file_no", "problem", "payload", *(f"c{n}" for n in columns)]
-    schema = pa.schema([("file_no", pa.uint64()), *((name, pa.string()) for name in names[1:])])
-    texts = ", ".join(f"nullif({name}, '') as {name}" for name in names[3:])
-    statement = f"create or replace table taken as select {', '.join(names[:3])}, {texts} from chunk"  # noqa: S608
-    nothing = [None] * (max(columns, default=-1) + 1)
+    columns = positions(reader.profile(shape), reader.columns(shape))
+    texts = "".join(f", nullif(texts[{place}], '') as c{n}" for place, n in enumerate(columns, 1))
+    select = f"""select file_no, problem, payload{texts} from (
+        select *, case when problem is null then
+            coalesce(fields, list_select(string_split(payload, $delimiter), $places)) end as texts
+        from chunk)"""  # noqa: S608
+    parameters = {"delimiter": shape.layout.delimiter, "places": [n + 1 for n in columns]}
+    into = "create or replace table taken as"
     for numbers, rows in _chunks(reader, shape, paths):
-        fields = [*zip(*(row.fields or nothing for row in rows), strict=False)] or [()] * len(nothing)
-        data = [numbers, [row.problem for row in rows], [row.payload for row in rows]]
-        data += [fields[n] for n in columns]
-        arrays = [pa.array(values, kind) for values, kind in zip(data, schema.types, strict=True)]
-        reader.connection.register("chunk", pa.Table.from_arrays(arrays, schema=schema))
-        reader.connection.execute(statement)
+        fields = [None if row.fields is None else [row.fields[n] for n in columns] for row in rows]
+        chunk = {
+            "file_no": pa.array(numbers, pa.uint64()),
+            "problem": pa.array([row.problem for row in rows], pa.string()),
+            "payload": pa.array([row.payload for row in rows], pa.string()),
+            "fields": pa.array(fields, pa.list_(pa.string())),
+        }
+        reader.connection.register("chunk", pa.table(chunk))
+        reader.connection.execute(f"{into} {select}", parameters)
         reader.connection.unregister("chunk")
-        statement = statement.replace("create or replace table taken as", "insert into taken")
+        into = "insert into taken"
 
 
 def _chunks(reader: Reader, shape: Shape, paths: Sequence[Path]) -> Iterator[tuple[list[int], list[Record]]]:
@@ -210,8 +214,10 @@ def _chunks(reader: Reader, shape: Shape, paths: Sequence[Path]) -> Iterator[tup
     numbers: list[int] = []
     rows: list[Record] = []
     size = 0
+    profile = reader.profile(shape)
+    splits = bool(profile.fill_down or profile.lookups)
     for number, path in enumerate(paths):
-        with open_records(path, shape.layout, reader.folder) as (_, records):
+        with open_records(path, shape.layout, reader.folder, splits=splits) as (_, records):
             for row in _joined(reader, shape, path, records):
                 numbers.append(number)
                 rows.append(row)
@@ -246,9 +252,10 @@ def _orders(reader: Reader, shape: Shape, source: Source, files: int) -> list[Da
     dates = [DateTexts(column) for _ in range(files)]
     found = reader.connection.execute(
         f"""select file_no, {days}, count(*) from ({source.sql}) where {text} <> ''
-            and ($declared or file_no in (select file_no from mapped where reasons is not null))
+            and ($every or file_no in (select file_no from mapped where reasons is not null))
         group by all""",  # noqa: S608
-        {**source.parameters, "declared": declared is not None},
+        # rows that are left out have no reasons: of a spreadsheet they show a swap, too
+        {**source.parameters, "every": declared is not None or shape.layout.kind != "text"},
     )
     while some := found.fetchmany(10_000):
         for number, day, rows in some:

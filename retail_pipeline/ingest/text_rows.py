@@ -24,7 +24,10 @@ _OPENS, _CLOSES = re.compile(r'"[^\s"]'), re.compile(r'"\s*\Z')
 
 
 class Record(NamedTuple):
-    """One row: its fields, or the problem that kept it from being split; and its text as it stood."""
+    """One row: its fields, or the problem that kept it from being split; and its text as it stood.
+
+    With neither it is not split yet: its text has no quotes, and a delimiter between each two fields.
+    """
 
     fields: Sequence[str | None] | None
     problem: str | None
@@ -122,15 +125,19 @@ def records(
     width: int | None = None,
     encoding: str = "utf-8",
     surplus: int = 0,
+    *,
+    splits: bool = True,
 ) -> Iterator[Record]:
     """The records of ``lines``; ``width`` is the number of fields each must have (None: any).
 
-    ``surplus`` empty fields follow those in every row, and are dropped.
+    ``surplus`` empty fields follow those in every row, and are dropped. Unless ``splits``, plain lines are
+    left to be split by the thousand.
 
     A line that opens a quote which does not close within ``MAX_LINES``, or not so that the record has all its
     fields, is one unreadable record, and reading goes on with the line after it.
     """
     waiting: deque[bytes] = deque()
+    plain = None if splits or width is None or surplus else width - 1
 
     def closed(content: bytes) -> Record | None:
         """The record that begins with these lines and goes on in later ones; None leaves these waiting."""
@@ -165,6 +172,9 @@ def records(
         if isinstance(text, Record):
             yield text
         elif text.strip(_BLANKS):
+            if text.count(delimiter) == plain and '"' not in text:
+                yield Record(None, None, text)
+                continue
             try:
                 record = checked(split(text, delimiter), width, text, surplus)
             except _QuotesError as error:

@@ -129,12 +129,20 @@ def inputs_of(
     declared, at = TABLES[table], _Partition(state, recipe, table, partition, name)
     if declared.made_from is None:
         parameters = {"parameters": fingerprint(recipe.parameters[table])} if declared.parameters else {}
-        return {r.table: _READ[by_statement(r).over](at, r.table) for r in declared.reads} | parameters
+        return {r.table: _contents(state, r, at.key) for r in declared.reads} | parameters
     found = {
         named: _READ[made.over](at, made.table) if isinstance(made, Reads) else _FACTS[made](at)
         for named, made in declared.made_from.items()
     }
     return {named: value for named, value in found.items() if value is not None}
+
+
+def _contents(state: State, reads: Reads, day: date) -> str:
+    found = []
+    for read, made in partitions_read(state, reads, day).items():
+        named = made if isinstance(made, Mapping) else {"": made}
+        found.append((read, {name: manifest.content for name, manifest in named.items()}))
+    return fingerprint(found)
 
 
 def partitions_read(state: State, reads: Reads, day: date) -> dict[date, Manifest | Mapping[str, Manifest]]:

@@ -42,7 +42,7 @@ TABLE = Table(
         Column(
             "avg_order_value",
             MONEY,
-            "Gross value / frequency; null at frequency 0",
+            "Gross value / frequency in the window; null at frequency 0",
             "currency",
             True,
         ),

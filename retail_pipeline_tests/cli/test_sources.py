@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -226,3 +227,25 @@ def test_a_wrong_call_ends_with_2(shop: Path):
         said = call(shop, "try", *arguments)
         assert said.exit_code == 2
         assert why in said.output
+
+
+def test_a_profiles_own_cleaning_is_above_the_shops(tmp_path: Path):
+    (tmp_path / "retail_pipeline.yaml").write_text("cleaning: {duplicates: drop}\n")
+    rows = (
+        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country",
+        "536365,85123A,LANTERN,6,2010-12-01 08:26:00,2.55,17850,United Kingdom",
+        "A563185,B,Adjust bad debt,1,2010-12-01 14:50:00,11062.06,,United Kingdom",
+    )
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    said = call(tmp_path, "try", tmp_path / "a.csv").output
+    assert "transactions 1, refused 1" in said
+    assert "bad_debt" in said
+
+
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path):
+    (tmp_path / "retail_pipeline.yaml").touch()
+    name = os.fsdecode(b"n\xff.csv")
+    (tmp_path / name).write_text("a,b\n1,2\n")
+    result = call(tmp_path, "try", tmp_path / name)
+    assert result.exit_code == 2
+    assert "a name that is not UTF-8: rename it" in result.output

@@ -206,6 +206,16 @@ def test_an_error_nobody_expected_is_its_files_and_in_the_log_without_its_words(
     assert len(list(shop.lake.root.glob("raw_transactions/*/*.parquet"))) == 2
 
 
+def test_a_process_that_failed_and_does_not_end_is_ended(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    says = ({"begins": ["a.csv"]}, {"failed": "builtins.ValueError"})
+    hangs = f"import time\nprint({chr(10).join(map(json.dumps, says))!r}, flush=True)\ntime.sleep(1e6)"
+    start = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **how: start([command[0], "-c", hangs], **how))
+    shop.deliver("a.csv", HEAD, GOOD)
+    reason = refusal(apart(shop, Allowance(memory=2 << 30, seconds=0.05))["a.csv"])
+    assert "was not read within 1 seconds" in reason
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.zip"])
 def test_a_full_disk_is_no_files_fault(shop: Shop, name: str, monkeypatch: pytest.MonkeyPatch):
     def full(*_: object, **__: object) -> None:
