@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise, product
 from typing import Any, Literal
 
@@ -169,7 +170,7 @@ class RfmGridParameters(Frozen):
                     f"the pattern {pattern!r} of {name!r} must have {len(digits)} positions: "
                     f"{', '.join(digits)}"
                 )
-        for scores, rule in self.outcomes().items():
+        for scores, rule in self.outcomes.items():
             if rule is None:
                 shown = "".join(map(str, scores))
                 meaning = ", ".join(f"{name} {score}" for name, score in zip(digits, scores, strict=True))
@@ -184,6 +185,7 @@ class RfmGridParameters(Frozen):
         """The scale of each feature."""
         return dict(zip(RFM, (self.recency, self.frequency, self.monetary), strict=True))
 
+    @cached_property
     def outcomes(self) -> dict[tuple[int, ...], tuple[str, str] | None]:
         """Every combination of digits that can occur, with the first rule that matches it."""
         r, f, m = (range(1, scale.size + 1) for scale in self.scales.values())
@@ -201,7 +203,7 @@ class RfmGridParameters(Frozen):
     @property
     def live_rules(self) -> tuple[tuple[str, str], ...]:
         """The rules that decide at least one combination; earlier rules leave nothing to the others."""
-        deciding = set(self.outcomes().values())
+        deciding = set(self.outcomes.values())
         return tuple(rule for rule in self.rules if rule in deciding)
 
     @property
@@ -213,7 +215,7 @@ class RfmGridParameters(Frozen):
         """Edges of the bins over all active customers."""
         edges = Edges(**{name: _edges(customers.feature(name), scale) for name, scale in self.scales.items()})
         fitted = FittedRfmGrid(parameters=self, edges=edges, card=customers.card(self.segments))
-        value = evaluated(fitted.columns()[0], customers)
+        value = evaluated(fitted.stages(), customers)
         notes = [
             f"{name} gives {len(given)} of {scale.size} scores: too many customers have the same value"
             for name, scale in self.scales.items()
@@ -248,6 +250,13 @@ class FittedRfmGrid(Fitted):
         return self
 
     def columns(self) -> tuple[Stages, Sql]:
+        stages = self.stages()
+        digits = [column.alias for column in stages["digits"].expressions if column.alias]
+        rules = [(_matches(pattern, digits), text(name)) for pattern, name in self.parameters.live_rules]
+        return stages, choose(rules)
+
+    def stages(self) -> Stages:
+        """The columns with the scores, and with the digits that the rules read."""
         scales = self.parameters.scales
         ranks = {f"{name}_rank": by_customer(name) for name, scale in scales.items() if scale.ties == "rank"}
         scores = {f"{name}_score": self._scored(name, scale) for name, scale in scales.items()}
@@ -255,15 +264,11 @@ class FittedRfmGrid(Fitted):
         others = ("frequency", "monetary") if rfm else (self.parameters.other,)
         digits = {f"digit_{i}": _score(name) for i, name in enumerate(("recency_days", *others), 1)}
         ranked = {"ranked": stage("active", {**ranks, "customers": sql("count(*) over ()")})} if ranks else {}
-        stages = {
+        return {
             **ranked,
             "scored": stage("ranked" if ranks else "active", scores),
             "digits": stage("scored", digits),
         }
-        rules = [
-            (_matches(pattern, list(digits)), text(name)) for pattern, name in self.parameters.live_rules
-        ]
-        return stages, choose(rules)
 
     def words(self) -> tuple[Stages, Sql, Sql]:
         score = sql("cast(recency_days_score + frequency_score + monetary_score as double) / 3")
@@ -300,7 +305,7 @@ def grid(fitted: FittedRfmGrid, customers: Snapshot) -> tuple[Scores, Scores]:
     if fitted.edges is None:
         nobody_known = np.zeros(len(customers.values), dtype=np.int64)
         return nobody_known, nobody_known
-    value = evaluated(fitted.columns()[0], customers)
+    value = evaluated(fitted.stages(), customers)
     other = "mean_fm" if fitted.parameters.pattern_on == "rfm" else fitted.parameters.other
     recency, second = (value(_score(name)).astype(np.int64) for name in ("recency_days", other))
     return recency, second
@@ -328,4 +333,8 @@ def _matches(pattern: str, digits: Sequence[str]) -> Sql:
         for digit, position in zip(digits, re.findall(_POSITION, pattern), strict=True)
         if position != "."
     }
-    return exp.and_(*([exp.column(digit).isin(*those) for digit, those in allowed.items()] or [exp.true()]))
+    conditions = [
+        exp.In(this=exp.column(digit), expressions=[integer(i) for i in those])
+        for digit, those in allowed.items()
+    ]
+    return exp.and_(*(conditions or [exp.true()]), copy=False)

@@ -80,22 +80,26 @@ def in_order(features: pd.DataFrame) -> list[str]:
     )
 
 
+@cache
+def _uci_lines(files: str) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute(
+        """create table lines as select regexp_replace("CustomerID", '\\.0$', '') as customer_id,
+             "InvoiceNo" as invoice, trim("StockCode") as product, cast("Quantity" as bigint) as quantity,
+             cast("UnitPrice" as decimal(18, 4)) as price, cast("InvoiceDate" as date) as day
+           from read_csv(?, all_varchar = true) where "CustomerID" <> ''""",
+        [files],
+    )
+    return connection
+
+
 def uci(uci_dir: object, keep: str) -> pd.DataFrame:
     """RFM of UCI Online Retail as of 2011-12-09 over the lines that the condition keeps."""
-    with duckdb.connect() as connection:
-        connection.execute(
-            """create table lines as select regexp_replace("CustomerID", '\\.0$', '') as customer_id,
-                 "InvoiceNo" as invoice, trim("StockCode") as product, cast("Quantity" as bigint) as quantity,
-                 cast("UnitPrice" as decimal(18, 4)) as price, cast("InvoiceDate" as date) as day
-               from read_csv(?, all_varchar = true) where "CustomerID" <> ''""",
-            [f"{uci_dir}/*.csv"],
-        )
-        frame: pd.DataFrame = connection.execute(
-            f"""select customer_id, date_diff('day', max(day), date '2011-12-09') as recency_days,
-                  count(distinct invoice) as frequency,
-                  cast(sum(quantity * price) as decimal(18, 4)) as monetary,
-                  cast(sum(quantity * price) filter (quantity > 0) / nullif(count(distinct invoice)
-                    filter (quantity > 0), 0) as decimal(18, 4)) as avg_order_value
-                from lines where {keep} group by customer_id having sum(quantity * price) > 0"""
-        ).df()
+    query = f"""select customer_id, date_diff('day', max(day), date '2011-12-09') as recency_days,
+          count(distinct invoice) as frequency,
+          cast(sum(quantity * price) as decimal(18, 4)) as monetary,
+          cast(sum(quantity * price) filter (quantity > 0) / nullif(count(distinct invoice)
+            filter (quantity > 0), 0) as decimal(18, 4)) as avg_order_value
+        from lines where {keep} group by customer_id having sum(quantity * price) > 0"""
+    frame: pd.DataFrame = _uci_lines(f"{uci_dir}/*.csv").execute(query).df()
     return frame

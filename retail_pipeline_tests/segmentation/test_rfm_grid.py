@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ def test_the_query_scores_as_pandas_does(
 
 
 def test_a_shop_may_name_every_score() -> None:
-    named = [(f"{r}{f}{m}", f"{r}-{f}-{m}") for r in range(1, 10) for f in range(1, 10) for m in range(1, 10)]
+    named = [(f"{r}{f}{m}", f"{r}-{f}-{m}") for r, f, m in product(range(1, 10), repeat=3)]
     nine = {"cuts": list(range(1, 9))}
     features = snapshot([(0, 3, 7), (8, 1, 0)])
     fitted = grid(features, recency=nine, frequency=nine, monetary=nine, pattern_on="rfm", rules=named)
