@@ -116,6 +116,17 @@ def test_dates_that_a_spreadsheet_swapped_refuse_the_file_whatever_was_declared(
     assert "were swapped by a spreadsheet: the 12 that it took for real dates" in said
 
 
+@pytest.mark.parametrize("kind", ["xlsx", "jsonl"])
+def test_rows_that_are_left_out_show_a_swap_too(shop, kind):
+    if kind == "xlsx":
+        (shop.landing / "a.xlsx").write_bytes(workbook([list(GOOD), *rows(SWAPPED)]))
+    else:
+        texts = [f"{day:%Y-%m-%d %H:%M:%S}" if isinstance(day, datetime) else day for day in SWAPPED]
+        delivered(shop, kind, rows(texts))
+    said = refusal(shop.land(profile(keep_rows="day not like '%/%'"))[f"a.{kind}"])
+    assert "were swapped by a spreadsheet" in said
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_iso_dates_beside_a_declared_order_are_read_when_they_are_no_swap(shop, kind):
     texts = [f"{day:%Y-%m-%d}" if day.day % 2 else f"{day:%d/%m/%Y}" for day in MONTH]

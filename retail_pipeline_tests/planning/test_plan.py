@@ -354,6 +354,16 @@ def test_a_statement_reads_no_held_day_either():
     assert list(inputs.partitions_read(bring_up_to_date(State()), Reads("transactions"), CLOSE)) == [CLOSE]
 
 
+def test_a_held_day_makes_stale_what_a_statement_made_of_it(monkeypatch: pytest.MonkeyPatch):
+    own = replace(TABLES["customer_days"], made_from=None, reads=(Reads("transactions"),), parameters=())
+    monkeypatch.setattr(inputs, "TABLES", {**TABLES, "own": own})
+    held = bring_up_to_date(State(), shop=broken(CLOSE))
+    assert CLOSE in held["transactions"]
+    nothing = inputs.inputs_of(State(), RECIPE, "own", CLOSE)
+    assert inputs.inputs_of(held, RECIPE, "own", CLOSE) == nothing
+    assert inputs.inputs_of(bring_up_to_date(State()), RECIPE, "own", CLOSE) != nothing
+
+
 @pytest.mark.parametrize(
     "reads", [Reads("segmentation_models", MONTH_IN_FORCE), Reads("raw_transactions"), Reads("rejected_rows")]
 )
