@@ -12,3 +12,5 @@ import dagster as dg
 # warnings.
 for _category in (dg.BetaWarning, dg.PreviewWarning):
     warnings.filterwarnings("ignore", category=_category, module=r"retail_pipeline\.")
+# said within Dagster, of its function by which a team's modules join
+warnings.filterwarnings("ignore", message="Function `load_definitions_from_modules`")
