@@ -11,6 +11,7 @@ from sqlglot import exp
 from retail_pipeline.segmentation.clusters import Clustering
 from retail_pipeline.segmentation.compile import (
     Sql,
+    as_double,
     choose,
     described,
     double,
@@ -111,13 +112,9 @@ def _reason(fitted: Clustering) -> Sql:
 
 
 def _squared(fitted: Clustering, feature: str, centre: Sql) -> Sql:
-    away = sql(
-        "(cast(:value as double) - :centre) / :spread",
-        value=exp.column(feature),
-        centre=centre,
-        spread=double(fitted.spread[feature]),
-    )
-    return exp.Mul(this=exp.paren(away), expression=exp.paren(away))
+    off = exp.Paren(this=exp.Sub(this=as_double(exp.column(feature)), expression=centre))
+    away = exp.Paren(this=exp.Div(this=off, expression=double(fitted.spread[feature])))
+    return exp.Mul(this=away, expression=away.copy())
 
 
 def _compared(fitted: Clustering, feature: str) -> Sql:

@@ -12,10 +12,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, Field, field_validator, model_validator
-from sqlglot import exp
 
 from retail_pipeline.segmentation import kmeans
-from retail_pipeline.segmentation.compile import evaluated
 from retail_pipeline.segmentation.fitted import (
     FEATURES,
     Array,
@@ -34,7 +32,7 @@ GIVEN_AWAY = (
 )
 NOBODY_INSIDE = "every customer is an outlier; the clusters are those of all, a larger outlier_iqr helps"
 SAMPLE = 2000  # customers a silhouette is measured on; its cost grows with their square
-BINS = 96  # of each feature, in the weighted grid
+BINS = 64  # of each feature, in the weighted grid
 
 Centre = Mapping[str, float]
 
@@ -64,7 +62,7 @@ class ClusterParameters(Frozen):
     )
     identity_bound: float = Field(default=0.75, ge=0, description=IDENTITY_BOUND)
     grid_above: int = Field(
-        default=200_000, ge=1, description="Above so many customers, a weighted grid is clustered"
+        default=10_000, ge=1, description="Above so many customers, a weighted grid is clustered"
     )
 
     @field_validator("cluster_range")
@@ -147,8 +145,6 @@ def fit(
     number asked, the search ends early and neither silhouette nor curve is measured. ``named`` names centres
     by their figures; those that match a cluster of the champion take its name.
     """
-    from retail_pipeline.segmentation.cluster_sql import stages
-
     values = customers.matrix(features)
     inside = values[whose] if whose.any() else values
     spread, centres, figures = _found(features, inside, parameters, seed, curve)
@@ -158,8 +154,7 @@ def fit(
         spread=spread,
         clusters=tuple(Cluster(name=name, centre=dict(at)) for name, at in named(centres).items()),
     )
-    away = evaluated(stages(clustering, "active"), customers)(exp.column("own_distance"))
-    figures["inertia"] = rounded(away[whose].sum())
+    figures["inertia"] = rounded(_inertia(clustering, dict(zip(features, values[whose].T, strict=True))))
     if champion is None:
         return clustering, figures
     if not isinstance(champion, FittedClusters) or type(champion.parameters) is not type(parameters):
@@ -318,6 +313,15 @@ def follow(
         for cluster, match in zip(found.clusters, matches, strict=True)
     )
     return found.model_copy(update={"clusters": renamed}), tuple(matches), notes
+
+
+def _inertia(clusters: Clustering, values: Mapping[str, Array]) -> float:
+    """The sum of the customers' squared distances to the nearest centre, in units of spread."""
+    centres = {name: np.array([cluster.centre[name] for cluster in clusters.clusters]) for name in values}
+    away = np.zeros((len(next(iter(values.values()))), len(clusters.clusters)))
+    for name in clusters.features:
+        away += ((values[name][:, None] - centres[name]) / clusters.spread[name]) ** 2
+    return float(away.min(axis=1).sum())
 
 
 def _distance(champion: Clustering, one: Centre, other: Centre) -> float:

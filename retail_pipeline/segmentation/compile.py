@@ -56,7 +56,12 @@ def integer(value: int) -> Sql:
 
 def double(value: float) -> Sql:
     """A literal of type double: without the cast a warehouse reads 0.1 as a decimal."""
-    return exp.cast(exp.Literal.number(repr(float(value))), "double")
+    return as_double(exp.Literal.number(repr(float(value))))
+
+
+def as_double(value: Sql) -> Sql:
+    """The value as a double."""
+    return exp.Cast(this=value, to=exp.DataType(this=exp.DataType.Type.DOUBLE))
 
 
 def joined(*parts: Sql | str) -> Sql:

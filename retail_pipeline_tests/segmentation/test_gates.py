@@ -216,14 +216,14 @@ def test_figures_do_not_depend_on_threads_or_on_being_measured_again(monkeypatch
 
 def test_a_large_shop_is_measured_on_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(promotion, "SAMPLE", 150)
-    drawn = []
+    fitted, drawn, fit = fit_snapshot(MARCH, GRID), [], RfmGridParameters.fit
 
-    def counted(shop: Snapshot, *rest: Any, **named: Any) -> FittedSegmentation:
+    def counted(parameters: RfmGridParameters, shop: Snapshot, *rest: Any) -> FittedSegmentation:
         drawn.append(len(shop.values))
-        return fit_snapshot(shop, *rest, **named)
+        return fit(parameters, shop, *rest)
 
-    monkeypatch.setattr(promotion, "fit_snapshot", counted)
-    found = measure(fit_snapshot(MARCH, GRID), MARCH)
+    monkeypatch.setattr(RfmGridParameters, "fit", counted)
+    found = measure(fitted, MARCH)
     assert drawn == [150] * promotion.REFITS
     assert 0.5 < figures(found)["stability"] < 1
 
