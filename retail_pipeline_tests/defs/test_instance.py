@@ -20,7 +20,6 @@ from rich.console import Console
 
 from retail_pipeline.cli.status import print_status
 from retail_pipeline.definitions import build_defs
-from retail_pipeline.defs.event_storage import OpenSqliteEventLogStorage
 from retail_pipeline.defs.instance import (
     PROCESS,
     SECONDS_TO_FIRST_STEP,
@@ -35,6 +34,7 @@ from retail_pipeline.defs.requests import INTERRUPTED
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import bring_up_to_date
 from retail_pipeline.defs.sensors import wait
+from retail_pipeline.event_storage import OpenSqliteEventLogStorage
 from retail_pipeline.lake.instance_owner import adopt, read_owner
 from retail_pipeline.lake.lock import is_held, writing
 from retail_pipeline.lake.partitions import LakeError

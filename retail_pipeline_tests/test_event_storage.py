@@ -7,12 +7,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from retail_pipeline.defs import event_storage
-from retail_pipeline.defs.event_storage import MOST_OPEN, OpenSqliteEventLogStorage
+from retail_pipeline import event_storage
+from retail_pipeline.event_storage import MOST_OPEN, OpenSqliteEventLogStorage
 
 OURS = {
     "event_log_storage": {
-        "module": "retail_pipeline.defs.event_storage",
+        "module": "retail_pipeline.event_storage",
         "class": "OpenSqliteEventLogStorage",
     }
 }
@@ -20,7 +20,7 @@ DAYS, RUNS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-01-31"), 
 WRITES = """
 import sys
 import dagster as dg
-from retail_pipeline_tests.defs.test_event_storage import OURS, RUNS, make
+from retail_pipeline_tests.test_event_storage import OURS, RUNS, make
 with dg.DagsterInstance.local_temp(sys.argv[1], OURS) as instance:
     print("open", flush=True)
     sys.stdin.readline()
