@@ -52,7 +52,7 @@ def _damaged(lake: Lake, home: Lake, manifest: Manifest) -> Iterator[str]:
         whole = home.partition(table.beside, manifest.partition)
     remedy = f"remove {whole} and run again, it is made anew from its inputs"
     if table.file.endswith(".json"):
-        found = contents(entries(folder, "[!_]*.json"))
+        found = contents(entries(folder, "[!_]*.json"), Path.read_bytes)
         texts = {path.stem: text.decode("utf-8", "replace") for path, text in found}
         if fingerprint(texts) != manifest.content:
             yield f"lake: {folder} is not what its manifest says: {remedy}"
@@ -66,6 +66,6 @@ def _damaged(lake: Lake, home: Lake, manifest: Manifest) -> Iterator[str]:
 
 
 def _differs(path: Path, content: str) -> str:
-    for _, held in contents([path]):
+    for _, held in contents([path], Path.read_bytes):
         return "" if hashlib.sha256(held).hexdigest() == content else "is not what its manifest says"
     return "is missing"

@@ -42,7 +42,9 @@ def model_names(lake: Lake, month: str) -> list[str]:
 def read_candidates(lake: Lake, month: str) -> Mapping[str, Candidate]:
     """The candidates of a month, by segmentation."""
     found = {}
-    for path, text in contents(entries(lake.partition(CANDIDATES.name, {"month": month}), "[!_]*.json")):
+    for path, text in contents(
+        entries(lake.partition(CANDIDATES.name, {"month": month}), "[!_]*.json"), Path.read_bytes
+    ):
         with _errors_of(path):
             found[path.stem] = candidate_from_json(text.decode())
     return found

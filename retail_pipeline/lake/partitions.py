@@ -14,13 +14,14 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,6 +33,8 @@ MANIFEST_FILE = "_manifest.json"
 STAGING = ".staging"
 WRITERS = 2
 PLAIN = {"customer_id"}
+
+T = TypeVar("T")
 
 
 class LakeError(Exception):
@@ -99,7 +102,7 @@ def entries(folder: Path, pattern: str) -> list[Path]:
         ) from error
 
 
-def contents(paths: Iterable[Path]) -> Iterator[tuple[Path, bytes]]:
+def contents(paths: Iterable[Path], read: Callable[[Path], T]) -> Iterator[tuple[Path, T]]:
     """Files of the lake with what they hold, but those that a run has taken away meanwhile.
 
     Raises:
@@ -107,7 +110,7 @@ def contents(paths: Iterable[Path]) -> Iterator[tuple[Path, bytes]]:
     """
     for path in paths:
         try:
-            yield path, path.read_bytes()
+            yield path, read(path)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
@@ -215,11 +218,22 @@ def manifests(lake: Lake, table: Table) -> Iterator[Manifest]:
     Raises:
         LakeError: one is not readable (edited by hand, or cut by a failing disk).
     """
-    for path, content in contents(f / MANIFEST_FILE for f in folders(lake, table)):
-        try:
-            yield Manifest.model_validate_json(content)
-        except ValueError as error:
-            raise LakeError(f"{path} is not a manifest: remove the file and run again ({error})") from error
+    for _, manifest in contents((f / MANIFEST_FILE for f in folders(lake, table)), _manifest):
+        yield manifest
+
+
+def _manifest(path: Path) -> Manifest:
+    file = path.stat()
+    return _parsed(path, file.st_ino, file.st_mtime_ns, file.st_size)
+
+
+@lru_cache(maxsize=200_000)
+def _parsed(path: Path, *_which_file: int) -> Manifest:
+    """A manifest, which a run reads before each of its steps: a file that is still the same is read once."""
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValueError as error:
+        raise LakeError(f"{path} is not a manifest: remove the file and run again ({error})") from error
 
 
 def folders(lake: Lake, table: Table) -> list[Path]:

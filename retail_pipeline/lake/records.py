@@ -36,7 +36,7 @@ def records(lake: Lake, kind: type[Record]) -> list[Record]:
     """
     folder, _, damaged = KINDS[kind]
     found = []
-    for path, content in contents(entries(lake.root / folder, "*.json")):
+    for path, content in contents(entries(lake.root / folder, "*.json"), Path.read_bytes):
         try:
             found.append(kind.model_validate_json(content))
         except ValueError as error:

@@ -273,6 +273,25 @@ def test_manifests_come_by_partition_and_survive_the_way_to_disk(lake: Lake):
     assert list(manifests(lake, TABLES["transactions"])) == []
 
 
+def test_manifests_are_what_the_files_say_now_however_often_they_were_read(lake: Lake) -> None:
+    def listed() -> list[Manifest]:
+        return list(manifests(lake, TABLE))
+
+    folder = lake.partition(TABLE.name, KEYS)
+    for inputs in ("first", "other"):  # of the same length
+        written = write(lake, rows(), inputs)
+        assert listed() == listed() == [written]
+    away = folder.rename(lake.root / "away")
+    assert listed() == []
+    away.rename(folder)
+    assert listed() == [written]
+    path = folder / MANIFEST_FILE
+    for damaged in (b"{}", b"[]"):
+        path.write_bytes(damaged)
+        with pytest.raises(LakeError, match="is not a manifest"):
+            listed()
+
+
 def test_another_code_version_is_written_into_the_manifest(lake: Lake):
     table = replace(TABLE, code_version=f"{TABLE.code_version}a")
     made = write_partition(lake, table, KEYS, rows(), {})
