@@ -122,14 +122,11 @@ def print_summary(
     state, recipe = pipeline.state(tuple(pipeline.listing().files)), pipeline.recipe
     console.print("everything was up to date" if up_to_date else f"up to date through {day}")
     print_deliveries(console, pipeline, state)
-    waiting_files, bad = in_quarantine(state), unreadable(pipeline, state)
+    waiting_files = in_quarantine(state)
     lines = [*without_profile(state, recipe), *waiting_files[:MOST_LINES]]
     if (more := len(waiting_files) - MOST_LINES) > 0:
         lines.append(f"and {more:,} more in quarantine; `retail-pipeline quarantine list` shows all")
-    lines += bad[:MOST_LINES]
-    if (more := len(bad) - MOST_LINES) > 0:
-        lines.append(f"and {more:,} more files with unreadable rows; `status` shows all")
-    _print(console, [*lines, *remarks(state)])
+    _print(console, [*lines, *unreadable(pipeline, state, MOST_LINES), *remarks(state)])
     if state.first_day is None or state.first_day > day:
         landing = escape(str(pipeline.settings.landing))
         console.print(f"[yellow]nothing delivered[/yellow] through {day}; landing is {landing}")
@@ -330,20 +327,21 @@ def late(state: State, recipe: Recipe, through: date, planned: Collection[date] 
     return lines
 
 
-def unreadable(pipeline: Pipeline, state: State) -> list[str]:
-    """A line for each file with unreadable rows: how many, and what is wrong with the first."""
+def unreadable(pipeline: Pipeline, state: State, most: int | None = None) -> list[str]:
+    """A line for each file with unreadable rows, ``most`` at most: how many, what is wrong with the first."""
     table, lines = TABLES["unreadable_rows"], []
-    for landed in state.counting.values():
-        if not (count := landed.counts["unreadable"]):
-            continue
+    files = [landed for landed in state.counting.values() if landed.counts["unreadable"]]
+    for landed in files[:most]:
         home = home_of(pipeline.lake, table.name, landed.partition)
         try:
             (row,) = read_partition(home, table, landed.partition).slice(0, 1).to_pylist()
             first = f"row {row['source_row']}: " + escape("; ".join(row["reasons"]))
         except LakeError as error:  # a run may just be moving them
             first = escape(str(error))
-        of_file = f"{escape(landed.arrival.path)}: {count:,} of {landed.counts['rows_read']:,} rows"
-        lines.append(f"[yellow]unreadable[/yellow] {of_file}, first {first}")
+        counts = f"{landed.counts['unreadable']:,} of {landed.counts['rows_read']:,} rows"
+        lines.append(f"[yellow]unreadable[/yellow] {escape(landed.arrival.path)}: {counts}, first {first}")
+    if more := len(files[len(lines) :]):
+        lines.append(f"and {more:,} more files with unreadable rows; `status` shows all")
     return lines
 
 

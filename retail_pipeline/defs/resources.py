@@ -115,7 +115,7 @@ class Pipeline:
             return self.settings.currency or ""
         first = min(state.raw[state.first_day])
         rows = raw_path(self.lake, state.first_day, first)
-        currency: str = pq.read_table(rows, columns=["currency"], partitioning=None)["currency"][0].as_py()
+        currency: str = pq.ParquetFile(rows).read(["currency"])["currency"][0].as_py()
         return currency
 
     def suite(self, table: str, state: State, segmentation: str | None = None) -> tuple[Expectation, ...]:

@@ -112,7 +112,7 @@ class State:
         """The landed files whose rows count on each day, by day and source_id."""
         return self.deliveries.by_day
 
-    @property
+    @cached_property
     def counting(self) -> Mapping[str, Manifest]:
         """The landed files that count, be it on some of their days only, by source_id."""
         return {s: manifest for s, manifest in self.landed.items() if self.deliveries.counts(s)}
