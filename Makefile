@@ -44,6 +44,7 @@ benchmark: $(VENV)/.installed-dev
 	$(BIN)/python -m retail_pipeline_tests.benchmarks
 	$(BIN)/python -m retail_pipeline_tests.benchmarks.segments
 	$(BIN)/python -m retail_pipeline_tests.benchmarks.snapshots
+	$(BIN)/python -m retail_pipeline_tests.benchmarks.scale
 
 clean:
 	rm -rf $(VENV) data/landing data/lake data/dagster_home
