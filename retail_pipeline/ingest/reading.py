@@ -22,8 +22,10 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
+from retail_pipeline.ingest.files.blocks import batch_of, has_blocks, read_blocks
 from retail_pipeline.ingest.files.columnar import parquet_lines, parquet_schema
 from retail_pipeline.ingest.files.lookups import Table, looked_up, read_lookup
 from retail_pipeline.ingest.files.records import filled_down, open_records
@@ -188,44 +190,50 @@ def _refusal(shape: Shape, error: duckdb.Error) -> RefusalError:
 def _take(reader: Reader, shape: Shape, paths: Sequence[Path]) -> None:
     """Gather the texts that the profile reads in ``taken``, a row a record."""
     columns = positions(reader.profile(shape), reader.columns(shape))
-    texts = "".join(f", nullif(texts[{place}], '') as c{n}" for place, n in enumerate(columns, 1))
-    select = f"""select file_no, problem, payload{texts} from (
-        select *, case when problem is null then
-            coalesce(fields, list_select(string_split(payload, $delimiter), $places)) end as texts
-        from chunk)"""  # noqa: S608
-    parameters = {"delimiter": shape.layout.delimiter, "places": [n + 1 for n in columns]}
+    texts = "".join(f", nullif(c{n}, '') as c{n}" for n in columns)
     into = "create or replace table taken as"
-    for numbers, rows in _chunks(reader, shape, paths):
-        fields = [None if row.fields is None else [row.fields[n] for n in columns] for row in rows]
-        chunk = {
-            "file_no": pa.array(numbers, pa.uint64()),
-            "problem": pa.array([row.problem for row in rows], pa.string()),
-            "payload": pa.array([row.payload for row in rows], pa.string()),
-            "fields": pa.array(fields, pa.list_(pa.string())),
-        }
-        reader.connection.register("chunk", pa.table(chunk))
-        reader.connection.execute(f"{into} {select}", parameters)
+    for chunk in _chunks(reader, shape, paths, columns):
+        reader.connection.register("chunk", chunk)
+        reader.connection.execute(f"{into} select file_no, problem, payload{texts} from chunk")  # noqa: S608
         reader.connection.unregister("chunk")
         into = "insert into taken"
 
 
-def _chunks(reader: Reader, shape: Shape, paths: Sequence[Path]) -> Iterator[tuple[list[int], list[Record]]]:
-    """Records by the thousands, with the numbers of their files; the last may be empty: there is one."""
-    numbers: list[int] = []
-    rows: list[Record] = []
-    size = 0
-    profile = reader.profile(shape)
-    splits = bool(profile.fill_down or profile.lookups)
+def _chunks(
+    reader: Reader, shape: Shape, paths: Sequence[Path], columns: Sequence[int]
+) -> Iterator[pa.Table]:
+    """The rows of files, many at a time, each with its file's number; the last may be empty: there is one."""
+    held = [_numbered(0, batch_of([], columns))]
     for number, path in enumerate(paths):
-        with open_records(path, shape.layout, reader.folder, splits=splits) as (_, records):
-            for row in _joined(reader, shape, path, records):
-                numbers.append(number)
-                rows.append(row)
-                size += len(row.payload)
-                if len(rows) >= CHUNK_ROWS or size > CHUNK_BYTES:
-                    yield numbers, rows
-                    numbers, rows, size = [], [], 0
-    yield numbers, rows
+        for batch in _batches(reader, shape, path, columns):
+            held.append(_numbered(number, batch))
+            if sum(rows.nbytes for rows in held) > CHUNK_BYTES:
+                yield pa.Table.from_batches(held)
+                held = held[:1]
+    yield pa.Table.from_batches(held)
+
+
+def _numbered(number: int, batch: pa.RecordBatch) -> pa.RecordBatch:
+    numbers = pa.py_buffer(np.full(batch.num_rows, number, np.uint64))
+    file_no = pa.UInt64Array.from_buffers(pa.uint64(), batch.num_rows, [None, numbers])
+    return batch.add_column(0, "file_no", file_no)
+
+
+def _batches(reader: Reader, shape: Shape, path: Path, columns: Sequence[int]) -> Iterator[pa.RecordBatch]:
+    profile = reader.profile(shape)
+    if has_blocks(shape.layout) and not (profile.fill_down or profile.lookups):
+        yield from read_blocks(path, shape.layout, columns)
+        return
+    with open_records(path, shape.layout, reader.folder) as (_, records):
+        rows: list[Record] = []
+        size = 0
+        for row in _joined(reader, shape, path, records):
+            rows.append(row)
+            size += len(row.payload)
+            if len(rows) >= CHUNK_ROWS or size > CHUNK_BYTES:
+                yield batch_of(rows, columns)
+                rows, size = [], 0
+        yield batch_of(rows, columns)
 
 
 def _joined(reader: Reader, shape: Shape, path: Path, records: Iterable[Record]) -> Iterable[Record]:

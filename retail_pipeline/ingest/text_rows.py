@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import accumulate
 from typing import BinaryIO, NamedTuple
@@ -18,16 +18,13 @@ MAX_LINES = 1000
 # what is longer is no line of text; and no text of several lines is
 MAX_BYTES = 1 << 26
 _BLOCK = 1 << 16
-_BLANKS = " \t\r\n\f\v"
+BLANKS = " \t\r\n\f\v"
 # a quote that opens inside an unquoted field, and one that ends another: the fields between may be one text
 _OPENS, _CLOSES = re.compile(r'"[^\s"]'), re.compile(r'"\s*\Z')
 
 
 class Record(NamedTuple):
-    """One row: its fields, or the problem that kept it from being split; and its text as it stood.
-
-    With neither it is not split yet: its text has no quotes, and a delimiter between each two fields.
-    """
+    """One row: its fields, or the problem that kept it from being split; and its text as it stood."""
 
     fields: Sequence[str | None] | None
     problem: str | None
@@ -125,62 +122,68 @@ def records(
     width: int | None = None,
     encoding: str = "utf-8",
     surplus: int = 0,
-    *,
-    splits: bool = True,
 ) -> Iterator[Record]:
     """The records of ``lines``; ``width`` is the number of fields each must have (None: any).
 
-    ``surplus`` empty fields follow those in every row, and are dropped. Unless ``splits``, plain lines are
-    left to be split by the thousand.
-
-    A line that opens a quote which does not close within ``MAX_LINES``, or not so that the record has all its
-    fields, is one unreadable record, and reading goes on with the line after it.
+    ``surplus`` empty fields follow those in every row, and are dropped.
     """
     waiting: deque[bytes] = deque()
-    plain = None if splits or width is None or surplus else width - 1
 
-    def closed(content: bytes) -> Record | None:
-        """The record that begins with these lines and goes on in later ones; None leaves these waiting."""
-        for taken in range(1, MAX_LINES + 1):
-            if len(content) >= MAX_BYTES:
-                break
-            if taken > len(waiting):
-                if (after := next(lines, None)) is None:
-                    break
-                waiting.append(after)
-            content += waiting[taken - 1]
-            if b'"' not in waiting[taken - 1]:
-                continue
-            text = decoded(content, encoding)
-            if isinstance(text, Record):
-                break
-            try:
-                record = checked(split(text, delimiter), width, text, surplus)
-            except _QuotesError as error:
-                if str(error) == _OPEN:
-                    continue
-                break
-            if record.problem is not None:
-                break
-            for _ in range(taken):
-                waiting.popleft()
-            return record
-        return None
+    def after(n: int) -> bytes | None:
+        while len(waiting) <= n:
+            if (line := next(lines, None)) is None:
+                return None
+            waiting.append(line)
+        return waiting[n]
 
     while (line := waiting.popleft() if waiting else next(lines, None)) is not None:
+        record, taken = record_at(line, after, delimiter, width, encoding, surplus)
+        for _ in range(taken):
+            waiting.popleft()
+        if record is not None:
+            yield record
+
+
+def record_at(
+    line: bytes,
+    after: Callable[[int], bytes | None],
+    delimiter: str,
+    width: int | None,
+    encoding: str,
+    surplus: int = 0,
+) -> tuple[Record | None, int]:
+    """The record that begins with a line (None: the line is empty), and how many lines after it are its own.
+
+    ``after`` gives the n-th line after it, from 0, or None where there is none. A line that opens a quote
+    which does not close within ``MAX_LINES``, or not so that the record has all its fields, is one unreadable
+    record, and reading goes on with the line after it.
+    """
+    text = decoded(line, encoding)
+    if isinstance(text, Record):
+        return text, 0
+    if not text.strip(BLANKS):
+        return None, 0
+    try:
+        return checked(split(text, delimiter), width, text, surplus), 0
+    except _QuotesError as error:
+        record, why = Record(None, str(error), text), str(error)
+    for taken in range(1, MAX_LINES + 1) if why == _OPEN else ():
+        if len(line) >= MAX_BYTES or (more := after(taken - 1)) is None:
+            break
+        line += more
+        if b'"' not in more:
+            continue
         text = decoded(line, encoding)
         if isinstance(text, Record):
-            yield text
-        elif text.strip(_BLANKS):
-            if text.count(delimiter) == plain and '"' not in text:
-                yield Record(None, None, text)
+            break
+        try:
+            whole = checked(split(text, delimiter), width, text, surplus)
+        except _QuotesError as error:
+            if str(error) == _OPEN:
                 continue
-            try:
-                record = checked(split(text, delimiter), width, text, surplus)
-            except _QuotesError as error:
-                joined = closed(line) if str(error) == _OPEN else None
-                record = joined or Record(None, str(error), text)
-            yield record
+            break
+        return (whole, taken) if whole.problem is None else (record, 0)
+    return record, 0
 
 
 def decoded(line: bytes, encoding: str) -> str | Record:
@@ -215,7 +218,7 @@ def fixed_records(lines: Iterator[bytes], widths: Sequence[int], encoding: str =
         text = decoded(line, encoding)
         if isinstance(text, Record):
             yield text
-        elif text.strip(_BLANKS):
+        elif text.strip(BLANKS):
             yield _cut(text, starts, ends)
 
 

@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 
 import retail_pipeline
 from retail_pipeline.ingest import text_rows
-from retail_pipeline.ingest.files import unpacked
+from retail_pipeline.ingest.files import blocks, unpacked
 from retail_pipeline.ingest.landing import Landed, Refused
 from retail_pipeline.ingest.listing import list_files
 from retail_pipeline.ingest.profiles.profile import SourceProfile
@@ -234,7 +234,9 @@ def test_a_file_that_grows_without_bounds_is_refused_without_being_unpacked(shop
 
 
 def test_a_line_longer_than_any_text_is_refused(shop, monkeypatch):
-    monkeypatch.setattr(text_rows, "MAX_BYTES", 10_000)
+    for module in (text_rows, blocks):
+        monkeypatch.setattr(module, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 1_000)
     deliver(shop, "a.csv", text(rows=[ROWS[0]] * 2000).encode() + b"x" * 20_000)
     assert refusal(shop.land(profile())["a.csv"]).startswith("is no text (line 2002 is longer than")
 

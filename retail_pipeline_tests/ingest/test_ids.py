@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retail_pipeline.ingest.profiles.ids import MARK, id_of, id_sql
+from retail_pipeline.ingest.profiles.ids import MARK, bare_sql, id_of, id_sql
 
 CONNECTION = duckdb.connect()
-STATEMENT = f"select {id_sql('t')} from (select unnest($texts::varchar[]) as t)"
+STATEMENT = f"""select {id_sql("t", "bare")}
+    from (select t, {bare_sql("t")} as bare from (select unnest($texts::varchar[]) as t))"""
 
 
 def ids(texts: Sequence[str]) -> list[str | None]:

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from retail_pipeline.ingest import landing, reading
+from retail_pipeline.ingest.files import blocks
 from retail_pipeline.ingest.landing import Landed, land
 from retail_pipeline.ingest.listing import LandingError, list_files
 from retail_pipeline.ingest.profiles.profile import SourceProfile
@@ -394,7 +395,8 @@ def test_an_open_quote_costs_its_own_line_only(shop):
 
 def test_rows_of_a_day_come_in_the_files_order_however_many_chunks_it_took(shop, monkeypatch):
     monkeypatch.setattr(landing, "CHUNK_ROWS", 70)
-    monkeypatch.setattr(reading, "CHUNK_ROWS", 70)
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 5_000)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 500)
     monkeypatch.setattr(landing, "ROW_GROUP", 100)
     lines = [GOOD if n % 2 else OTHER for n in range(1001)]
     shop.deliver("plain.csv", UCI, *lines)

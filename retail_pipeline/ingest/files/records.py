@@ -73,26 +73,30 @@ class Layout:
 
 @contextmanager
 def open_records(
-    path: Path, layout: Layout, folder: Path, *, splits: bool = True
+    path: Path, layout: Layout, folder: Path
 ) -> Iterator[tuple[tuple[str, ...], Iterator[Record]]]:
     """A file's header and its records; what must be unpacked as a whole is unpacked into ``folder``.
-
-    Unless ``splits``, plain lines of delimited text come as ``text_rows.records`` leaves them.
 
     Raises:
         RefusalError: the file as a whole cannot be read; it may come while records are drawn.
     """
+    with no_long_lines(), ExitStack() as stack:
+        if layout.kind in ("excel", "parquet"):
+            whole = stack.enter_context(on_disk(path, layout.packing, folder))
+            header, found = _of_book(whole, layout) if layout.kind == "excel" else _of_parquet(whole)
+        else:
+            stream = stack.enter_context(unpacked(path, layout.packing))
+            lines = lines_of(stream, layout.encoding, layout.line_end)
+            json_lines = layout.kind == "json"
+            header, found = _of_objects(lines, layout) if json_lines else _of_text(lines, layout)
+        yield header, _to_the_end(found, layout) if layout.skip_last_rows or layout.cut else found
+
+
+@contextmanager
+def no_long_lines() -> Iterator[None]:
+    """A line that is longer than any text becomes a refusal."""
     try:
-        with ExitStack() as stack:
-            if layout.kind in ("excel", "parquet"):
-                whole = stack.enter_context(on_disk(path, layout.packing, folder))
-                header, found = _of_book(whole, layout) if layout.kind == "excel" else _of_parquet(whole)
-            else:
-                stream = stack.enter_context(unpacked(path, layout.packing))
-                lines = lines_of(stream, layout.encoding, layout.line_end)
-                json_lines = layout.kind == "json"
-                header, found = _of_objects(lines, layout) if json_lines else _of_text(lines, layout, splits)
-            yield header, _to_the_end(found, layout) if layout.skip_last_rows or layout.cut else found
+        yield
     except LongLineError as error:
         raise RefusalError(f"is no text ({error}): have it delivered again") from error
 
@@ -138,21 +142,19 @@ def after_skipped(lines: Iterator[bytes], layout: Layout) -> tuple[Iterator[byte
     return (lines, stated[2]) if stated else (chain([first], lines), None)
 
 
-def _of_text(
-    lines: Iterator[bytes], layout: Layout, splits: bool
-) -> tuple[tuple[str, ...], Iterator[Record]]:
+def _of_text(lines: Iterator[bytes], layout: Layout) -> tuple[tuple[str, ...], Iterator[Record]]:
     lines, _ = after_skipped(lines, layout)
     if layout.widths:
         return layout.header or (), fixed_records(lines, layout.widths, layout.encoding)
     header = layout.header or header_of(lines, layout.delimiter, layout.encoding)
     width, mark = len(header), layout.delimiter
-    rows = records(lines, mark, width, layout.encoding, layout.surplus, splits=splits)
-    return header, (_no_header(row, header, mark) if header[0] in row.payload else row for row in rows)
+    rows = records(lines, mark, width, layout.encoding, layout.surplus)
+    return header, (no_header(row, header) for row in rows)
 
 
-def _no_header(row: Record, header: tuple[str, ...], delimiter: str) -> Record:
+def no_header(row: Record, header: tuple[str, ...]) -> Record:
     """A row, unless it is the header once more: of a second header line, or of a file glued to the first."""
-    fields = row.fields or (None if row.problem else row.payload.split(delimiter))
+    fields = row.fields
     if fields and header[0] in (fields[0] or "") and clean_header([f or "" for f in fields]) == header:
         return Record(None, "the header stands here once more (two files in one?)", row.payload)
     return row

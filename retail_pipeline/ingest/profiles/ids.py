@@ -58,8 +58,8 @@ _PROBLEMS = (
 )
 
 
-def id_sql(text: str) -> str:
-    """SQL (DuckDB) of the id in a text; null for nobody, ``MARK`` and what is wrong if it is unreadable."""
+def bare_sql(text: str) -> str:
+    """SQL (DuckDB) of a text without what is no part of the id; null where there is nothing to take off."""
 
     def replaced(value: str, pattern: str, by: str, every: bool = False) -> str:
         options = ", 'g'" if every else ""
@@ -68,23 +68,30 @@ def id_sql(text: str) -> str:
     bare = replaced(replaced(f"nfc_normalize({text})", _UNSEEN, "", True), r"\p{Zs}", " ", True)
     inner = replaced(replaced(bare, _AROUND, "", True), _WRAPPED, r"\1\2\3\4")
     whole = replaced(replaced(inner, _AROUND, "", True), _WHOLE, r"\1\2")
+    return f"""case when {text} is null or regexp_matches({text}, {literal(PLAIN)}) then null
+        when regexp_matches({text}, '^[0-9]{{1,15}}[.]0$') then left({text}, length({text}) - 2)
+        when regexp_matches({text}, {literal(_DECORATED)}) then {whole} else {text} end"""
+
+
+def id_sql(text: str, bare: str) -> str:
+    """SQL (DuckDB) of the id in a text whose ``bare_sql`` is the column ``bare``.
+
+    Null for nobody, ``MARK`` and what is wrong if it is unreadable.
+    """
     # a number with as many decimals as its exponent says is whole, and lacks no digit
-    decimals = "length(regexp_extract(x, '[.,]([0-9]+)', 1))"
-    is_full = f"try_cast(regexp_extract(x, '[eE]([+]?[0-9]+)$', 1) as integer) = {decimals}"
+    decimals = f"length(regexp_extract({bare}, '[.,]([0-9]+)', 1))"
+    is_full = f"try_cast(regexp_extract({bare}, '[eE]([+]?[0-9]+)$', 1) as integer) = {decimals}"
     problems = " ".join(
-        f"when regexp_matches(x, {literal(pattern)}) then chr({ord(MARK)}) || {literal(why)}"
+        f"when regexp_matches({bare}, {literal(pattern)}) then chr({ord(MARK)}) || {literal(why)}"
         for pattern, why in _PROBLEMS
     )
     doubtful = "|".join(f"(?:{pattern})" for pattern in (_NOTHING, *(pattern for pattern, _ in _PROBLEMS)))
-    bared = f"case when regexp_matches({text}, {literal(_DECORATED)}) then {whole} else {text} end"
-    return f"""case when {text} is null or regexp_matches({text}, {literal(PLAIN)}) then {text}
-        when regexp_matches({text}, '^[0-9]{{1,15}}[.]0$') then left({text}, length({text}) - 2)
-        else list_transform([{bared}], lambda x: case
-                when not regexp_matches(x, {literal(doubtful)}) then x
-                when regexp_matches(x, {literal(_NOTHING)}) and not regexp_matches(x, '^##') then null
-                when regexp_matches(x, {literal(_SCIENTIFIC)}) and {is_full}
-                    then cast(try_cast(replace(x, ',', '.') as decimal(38, 0)) as varchar)
-                {problems} else x end)[1] end"""
+    return f"""case when {bare} is null then {text}
+        when not regexp_matches({bare}, {literal(doubtful)}) then {bare}
+        when regexp_matches({bare}, {literal(_NOTHING)}) and not regexp_matches({bare}, '^##') then null
+        when regexp_matches({bare}, {literal(_SCIENTIFIC)}) and {is_full}
+            then cast(try_cast(replace({bare}, ',', '.') as decimal(38, 0)) as varchar)
+        {problems} else {bare} end"""
 
 
 def id_of(text: str) -> str:
