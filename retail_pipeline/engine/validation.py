@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlglot
 from sqlglot import exp
 
+from retail_pipeline.lake.slices import rises
 from retail_pipeline.planning.masking import mask
 from retail_pipeline.tables.expectations import Expectation
 from retail_pipeline.tables.table import Table
@@ -147,7 +147,7 @@ def surely_hold(partitions: Mapping[Partition, pa.Table], table: Table, suite: S
     for expectation in suite:
         if expectation.type == "expect_compound_columns_to_be_unique":
             own = [name for name in expectation.domain if name not in table.partition_keys]
-            if len(own) > 1 or not all(_rises(each[own[0]]) for each in partitions.values()):
+            if not all(rises(each, own) for each in partitions.values()):
                 key = [exp.column(name, quoted=True) for name in expectation.domain]
                 queries.append(anything.group_by(*key).having("count(*) > 1"))
     with _over(rows) as connection:
@@ -167,12 +167,6 @@ def _over(rows: pa.Table) -> Iterator[duckdb.DuckDBPyConnection]:
         yield session
     finally:
         session.unregister("rows")
-
-
-def _rises(values: pa.ChunkedArray) -> bool:
-    """True when each value is greater than the one before, as in the key of an ordered partition."""
-    pairs = pc.less(values.slice(0, max(len(values) - 1, 0)), values.slice(1))
-    return pc.all(pairs, skip_nulls=False).as_py() is True
 
 
 def _broken(expectation: Expectation, expressions: Mapping[str, exp.Expression]) -> exp.Expression | None:

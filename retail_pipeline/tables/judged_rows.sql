@@ -2,6 +2,11 @@
 -- price and amount, the line's kind, and the names of the rules that refuse it (comma-separated, empty when none).
 -- The day of a row is its partition (date). A pattern parameter that is null switches its rule off, since a comparison with null is never true.
 with copies as (
+    -- copies are numbered only for shops that drop them: it costs as much as all the rest
+    select raw.*, 1 as copy_number
+    from raw_transactions as raw
+    where not $drop_duplicates
+    union all
     select
         raw.*,
         row_number() over (
@@ -10,6 +15,7 @@ with copies as (
             order by source_row
         ) as copy_number
     from raw_transactions as raw
+    where $drop_duplicates
 ),
 tidied as (
     select
@@ -24,7 +30,13 @@ tidied as (
             else customer_id
         end as tidy_customer_id,
         case when $tidy_text then nullif(trim(country), '') else country end as tidy_country,
-        coalesce(amount, try_cast(cast(quantity as decimal(19, 3)) * unit_price as decimal(18, 4))) as line_amount,
+        case
+            when amount is not null then amount
+            -- almost every line: in 64 bits, a tenth of the time of 128
+            when abs(quantity) < 100000 and abs(unit_price) < 100000
+                then cast(cast(quantity as decimal(8, 3)) * cast(unit_price as decimal(9, 4)) as decimal(18, 4))
+            else try_cast(cast(quantity as decimal(19, 3)) * unit_price as decimal(18, 4))
+        end as line_amount,
         coalesce(
             unit_price,
             try_cast(cast(amount as double) / nullif(cast(quantity as double), 0) as decimal(18, 4))
@@ -59,6 +71,6 @@ select
         case when $refuse_negative_price and unit_price < 0 then 'negative_price' end,
         case when line_price > 0 and line_price < cast($minimum_price as decimal(18, 4)) then 'minimum_price' end,
         case when $refuse_zero_quantity and quantity = 0 and line_amount = 0 then 'zero_quantity' end,
-        case when $drop_duplicates and copy_number > 1 then 'duplicate' end
+        case when copy_number > 1 then 'duplicate' end
     ) as refused_by
 from marked

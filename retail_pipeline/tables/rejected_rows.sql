@@ -17,4 +17,3 @@ select
     string_split(refused_by, ',') as reasons
 from judged_rows
 where refused_by <> ''
-order by date, source_id, source_row

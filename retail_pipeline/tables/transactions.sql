@@ -17,4 +17,3 @@ select
     line_kind
 from judged_rows
 where refused_by = ''
-order by date, source_id, source_row

@@ -13,6 +13,7 @@ from retail_pipeline.cli.status import without_profile
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.lake.records import record
+from retail_pipeline.lake.slices import rises
 from retail_pipeline.planning.decisions import DayRelease
 from retail_pipeline.planning.inputs import read_by_no_profile
 from retail_pipeline.planning.plan import plan
@@ -184,10 +185,12 @@ def two_profiles(root: Path, **profiles: object) -> Pipeline:
 
 
 def kinds(pipeline: Pipeline) -> dict[str, set[tuple[str, str]]]:
-    """What became of the products P0 of each file, told apart by their units."""
+    """What became of the products P0 of each file, told apart by their units; a day's rows lie in order."""
     found: dict[str, set[tuple[str, str]]] = {"3.000": set(), "4.000": set()}
     for table, said_by in (("transactions", "line_kind"), ("rejected_rows", "reasons")):
-        for row in read_partition(pipeline.lake, TABLES[table], {"date": str(FIRST)}).to_pylist():
+        rows = read_partition(pipeline.lake, TABLES[table], {"date": str(FIRST)})
+        assert rises(rows, TABLES[table].key)
+        for row in rows.to_pylist():
             if row["product_id"] == "P0":
                 found[str(row["quantity"])].add((table, str(row[said_by])))
     return found

@@ -1,7 +1,8 @@
-"""Cutting an ordered table into partitions loses no row."""
+"""Cutting an ordered table into partitions loses no row; a key says what the order is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retail_pipeline.lake.slices import slices
+from retail_pipeline.lake.slices import ordered, rises, slices
 
 DAYS = [date(2011, 1, 1) + timedelta(n) for n in range(6)]
 
@@ -48,3 +49,38 @@ def test_rows_without_a_partition_or_out_of_order_are_an_error_and_not_lost(
 ):
     with pytest.raises(ValueError, match=says):
         slices(table(of), "date", keys)
+
+
+KEY = ("file", "row")
+keys = st.tuples(st.sampled_from(["a", "b", "c"]), st.integers(1, 4))
+
+
+def keyed(rows: Sequence[tuple[str | None, int | None]], chunks: int = 1) -> pa.Table:
+    schema = pa.schema([("file", pa.string()), ("row", pa.int64()), ("n", pa.int64())])
+    whole = [dict(zip(("file", "row", "n"), (*row, n), strict=True)) for n, row in enumerate(rows)]
+    size = max(1, len(rows) // chunks)
+    pieces = [whole[at : at + size] for at in range(0, max(1, len(rows)), size)]
+    return pa.concat_tables([pa.Table.from_pylist(piece, schema) for piece in pieces])
+
+
+@settings(deadline=None)
+@given(st.lists(keys, max_size=8), st.integers(1, 3))
+def test_rows_come_out_in_the_order_of_their_key_none_lost(rows: list[tuple[str, int]], chunks: int):
+    found = ordered(keyed(rows, chunks), KEY).to_pylist()
+    assert [(row["file"], row["row"]) for row in found] == sorted(rows)
+    assert all(rows[row["n"]] == (row["file"], row["row"]) for row in found)
+    assert sorted(row["n"] for row in found) == list(range(len(rows)))
+
+
+@settings(deadline=None)
+@given(st.lists(keys, max_size=5), st.integers(1, 3))
+def test_a_key_rises_when_no_row_repeats_it_or_comes_before_its_time(
+    rows: list[tuple[str, int]], chunks: int
+):
+    for each in (rows, sorted(rows), sorted(set(rows))):
+        assert rises(keyed(each, chunks), KEY) is (each == sorted(set(each)))
+
+
+def test_a_key_with_a_null_is_not_known_to_rise():
+    assert not rises(keyed([("a", 1), (None, 2), ("c", 3)]), KEY)
+    assert not rises(keyed([("a", 1), ("a", None)]), KEY)

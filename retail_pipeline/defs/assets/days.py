@@ -15,7 +15,7 @@ from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
 from retail_pipeline.engine.validation import counted, validate
 from retail_pipeline.ingest.profiles.cleaning import parameters
 from retail_pipeline.lake.partitions import read_partition, remove_partition, write_partition
-from retail_pipeline.lake.slices import slices
+from retail_pipeline.lake.slices import ordered, slices
 from retail_pipeline.planning.inputs import inputs_of
 from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.planning.plan import BY_STATEMENT, DAY_TABLES
@@ -209,7 +209,5 @@ def _earlier(run: Run, clean: Mapping[date, pa.Table]) -> pa.Table | list[Path]:
 def _by_day(table: str, pieces: Sequence[pa.Table], days: Sequence[date]) -> Mapping[date, pa.Table]:
     if not pieces:
         return {day: TABLES[table].arrow.empty_table() for day in days}
-    rows = pa.concat_tables(pieces)
-    if len(pieces) > 1:
-        rows = rows.sort_by([("date", "ascending"), ("source_id", "ascending"), ("source_row", "ascending")])
+    rows = ordered(pa.concat_tables(pieces), ("date", *TABLES[table].key))
     return slices(rows, "date", days)
