@@ -36,6 +36,7 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
         """Open nothing yet: where the files lie is known when an instance registers."""
         self._inst_data = inst_data
         self._engines: dict[str, Engine] = {}
+        self._there: set[str] = set()
         self._turns = RLock()  # a thread that reads an index while it writes a run comes twice
 
     @classmethod
@@ -56,6 +57,12 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
 
     def index_connection(self) -> AbstractContextManager[Connection]:
         return self._kept_open(INDEX) if IS_KNOWN else super().index_connection()
+
+    def has_table(self, table_name: str) -> bool:
+        """Answer from memory what is asked before each check's event: a table that is there stays."""
+        if table_name not in self._there and super().has_table(table_name):
+            self._there.add(table_name)
+        return table_name in self._there
 
     @contextmanager
     def _kept_open(self, shard: str) -> Iterator[Connection]:
