@@ -56,7 +56,8 @@ def defs() -> dg.Definitions:
     """The project under the settings in force, which are read when Dagster loads it.
 
     With it what a module in the folder ``defs`` defines: a team's own assets, jobs and sensors join ours by
-    lying there.
+    lying there. One partitioned by day takes ``defs.partitions.days``; neither ``run`` nor our sensors
+    make it.
     """
     return dg.Definitions.merge(
         build_defs(load_settings()), dg.load_definitions_from_package_module(retail_pipeline.defs)

@@ -1,8 +1,9 @@
 """Every table of the lake, each declared once: ``<name>.py`` says all about it, ``<name>.sql`` makes it.
 
-A new table is a module here with a ``TABLE``, and its statement. Its asset, lineage, checks, plan, state and
-documentation follow. Other modules hold what declarations are made of (``table.py``, ``columns.py``,
-``expectations.py``); other statements answer what a table's maker asks.
+A new table is a module here with a ``TABLE``, and its statement. Its asset, lineage, checks, plan and state
+follow. Its statement knows the day as ``$day``. Other modules hold what declarations
+are made of (``table.py``, ``columns.py``, ``expectations.py``); other statements answer what
+a table's maker asks.
 """
 
 from __future__ import annotations

@@ -91,6 +91,7 @@ class Table:
     inputs that a manifest records, by name: partitions, settings and decisions (``planning/inputs.py`` finds
     them); without it they are all that it ``reads``, and the parameters. A partition is stale when one of
     them is another, or when ``code_version`` rose, as it does whenever the same inputs would give other rows.
+    ``expects`` is asked when a partition is made: what is made is checked anew only when it rises.
     ``kept`` says until when a partition stays; nothing that is kept for good is ever removed.
     """
 

@@ -81,7 +81,7 @@ def rules_for(shop: CleaningRules, profile: CleaningRules | None) -> CleaningRul
 
 
 def parameters(rules: CleaningRules) -> dict[str, object]:
-    """The rules as the parameters of ``tables/judged_rows.sql``."""
+    """The rules as the parameters of ``tables/judged_rows.sql``: null is off, ``refuse`` is true."""
     said = rules.model_dump()
     said["anonymous_ids"] = "\n".join(("", *rules.anonymous_ids, "")) if rules.anonymous_ids else None
     for name in ("anonymous", "zero_price", "negative_price", "zero_quantity"):
