@@ -18,7 +18,6 @@ from retail_pipeline.cli.backfill import backfill
 from retail_pipeline.cli.campaigns import app as campaigns
 from retail_pipeline.cli.console import (
     DAY,
-    By,
     Command,
     DryRun,
     LakeFolder,
@@ -32,6 +31,7 @@ from retail_pipeline.cli.console import (
     read_settings,
     refuse,
 )
+from retail_pipeline.cli.days import app as days
 from retail_pipeline.cli.models import app as models
 from retail_pipeline.cli.quarantine import app as quarantine
 from retail_pipeline.cli.sources import app as sources
@@ -48,7 +48,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-days = typer.Typer(help="Decide about days that a check holds.", no_args_is_help=True)
 app.command()(backfill)
 for name, nouns in {
     "datasets": datasets,
@@ -179,30 +178,6 @@ def explain(
         typer.echo(as_json(found))
     else:
         print_explanation(out, found)
-
-
-@days.command()
-def release(
-    day: Annotated[datetime, typer.Argument(formats=DAY, help="The held day.")],
-    why: Annotated[str, typer.Option(help="Why its rows may be used all the same; kept with the lake.")],
-    by: By = "unknown",
-    lake: LakeFolder = None,
-    settings: SettingsFile = None,
-) -> None:
-    """Use a held day's rows all the same. The decision holds for these rows; other rows are checked anew."""
-    from retail_pipeline.lake.lock import writing
-    from retail_pipeline.lake.records import record
-    from retail_pipeline.planning.decisions import DayRelease
-
-    pipeline, wanted = pipeline_of(settings, lake=lake), day.date()
-    with writing(pipeline.lake, err.print):
-        state = pipeline.state()
-        if not state.is_held(wanted):
-            held = ", ".join(map(str, state.held_days(date.min, date.max))) or "none"
-            refuse(f"{wanted} is not held; held days: {held}")
-        content = state["transactions"][wanted].content
-        path = record(pipeline.lake, DayRelease(day=wanted, content=content, why=why, by=by))
-    out.print(f"{wanted} is released ({path}); `retail-pipeline run` now makes what waited for it")
 
 
 def _last_day(pipeline: Pipeline, through: datetime | None) -> date:
