@@ -27,7 +27,7 @@ def _declared() -> Iterator[Table]:
     def place(table: Table) -> Iterator[Table]:
         if table.name not in placed:
             placed.add(table.name)
-            before = [reads.table for reads in table.reads] + ([table.beside] if table.beside else [])
+            before = [reads.table for reads in table.reads] or ([table.beside] if table.beside else [])
             for name in before:
                 yield from place(found[name])
             yield table

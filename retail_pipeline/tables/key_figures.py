@@ -9,7 +9,7 @@ TABLE = Table(
     layer="reports",
     partition_keys=("snapshot_date",),
     key=("figure",),
-    reads=(Reads("rfm_features"), Reads("customer_days", UP_TO), Reads("transactions", UP_TO)),
+    reads=(Reads("rfm_features"), Reads("customer_days", UP_TO), Reads("sales_hours", UP_TO)),
     planned=False,
     columns=(
         Column("figure", STRING, "Name of the figure"),

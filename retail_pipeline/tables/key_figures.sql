@@ -1,7 +1,7 @@
--- The single figures of one day, one column a figure. rfm_features: today's; transactions: the clean lines of the
--- feature window; customer_days: all history; year_from, year_before_from: the first days of the last 365 and of the
--- 365 before. A share of nothing is null. The tenth with the most are those with fewer than a tenth of the others
--- before them; equal customers stand together.
+-- The single figures of one day, one column a figure. rfm_features: today's; sales_hours: those of the feature window;
+-- customer_days: all history; year_from, year_before_from: the first days of the last 365 and of the 365 before. A share
+-- of nothing is null. The tenth with the most are those with fewer than a tenth of the others before them; equal
+-- customers stand together.
 with active as (
     select
         frequency,
@@ -41,11 +41,11 @@ spent as (
 ),
 sold as (
     select
-        cast(sum(case when line_kind <> 'adjustment' or $include_adjustments then amount end) as double) as revenue,
-        cast(sum(case when line_kind = 'sale' then amount else 0 end) as double) as gross,
-        cast(sum(case when line_kind = 'sale' and customer_id is null then amount else 0 end) as double) as anonymous,
-        cast(sum(case when line_kind = 'return' then -amount else 0 end) as double) as returned
-    from transactions
+        cast(sum(revenue) as double) as revenue,
+        cast(sum(gross_amount) as double) as gross,
+        cast(sum(anonymous_amount) as double) as anonymous,
+        cast(sum(returned_amount) as double) as returned
+    from sales_hours
 ),
 years as (
     select

@@ -1,15 +1,15 @@
 -- The first hundred products that were sold, by revenue, by units and by invoices.
--- transactions: the clean lines of the feature window.
+-- product_days: those of the feature window.
 with texts as (
     select
         product_id,
-        description,
-        count(case when line_kind = 'sale' then 1 end) as sales,
-        sum(amount) as revenue,
-        sum(case when line_kind = 'sale' then quantity else 0 end) as units
-    from transactions
-    where product_id is not null and line_kind <> 'adjustment'
-    group by product_id, description
+        nullif(description, '') as description,
+        sum(sales) as sales,
+        sum(revenue) as revenue,
+        sum(units) as units,
+        sum(invoices) as invoices
+    from product_days
+    group by product_id, nullif(description, '')
 ),
 placed as (
     select
@@ -17,29 +17,16 @@ placed as (
         row_number() over (partition by product_id order by sales desc, description) as place
     from texts
 ),
-products as (
+known as (
     select
         product_id,
         max(case when place = 1 then description end) as description,
         sum(revenue) as revenue,
-        sum(units) as units
+        sum(units) as units,
+        cast(sum(invoices) as bigint) as invoices
     from placed
     group by product_id
-),
-sold as (
-    select distinct product_id, source_system, invoice_id
-    from transactions
-    where product_id is not null and line_kind = 'sale'
-),
-counted as (
-    select product_id, count(*) as invoices
-    from sold
-    group by product_id
-),
-known as (
-    select p.product_id, p.description, p.revenue, p.units, c.invoices
-    from products as p
-    inner join counted as c on c.product_id = p.product_id
+    having sum(invoices) > 0
 ),
 ranked as (
     select 'revenue' as ranking, row_number() over (order by revenue desc, product_id) as rank, *

@@ -31,6 +31,7 @@ TABLE = Table(
         "transactions": "days reported",
         "customer_days": Reads("customer_days", UP_TO),
         "models": "models reported",
+        "sums": "sums",
         "settings": "report",
         "tables": "how reports are made",
     },

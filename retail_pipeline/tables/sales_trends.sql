@@ -1,25 +1,17 @@
 -- Distinct invoices and revenue by weekday, month of the year, season and hour, anonymous sales included.
--- transactions: the clean lines of the feature window; positions: every row that the table has (dimension, position,
--- label). An invoice counts once, with all its lines, at its first moment. The first day of year 1 was a Monday, which
--- spares the engines' day-of-week functions: they disagree.
-with invoices as (
+-- sales_hours: those of the feature window; positions: every row that the table has (dimension, position, label). An
+-- invoice counts once, with all its lines, at its first moment: one that began before the window is none of it. The
+-- first day of year 1 was a Monday, which spares the engines' day-of-week functions: they disagree.
+with placed as (
     select
-        source_system,
-        invoice_id,
-        min(sold_at) as first_sold_at,
-        max(case when line_kind = 'sale' then 1 else 0 end) as is_order,
-        sum(case when line_kind <> 'adjustment' or $include_adjustments then amount else 0 end) as revenue
-    from transactions
-    group by source_system, invoice_id
-),
-placed as (
-    select
-        date_diff('day', date '0001-01-01', cast(first_sold_at as date)) % 7 + 1 as weekday,
-        extract(month from first_sold_at) as month,
-        extract(hour from first_sold_at) as hour,
-        is_order,
+        date_diff('day', date '0001-01-01', began_on) % 7 + 1 as weekday,
+        extract(month from began_on) as month,
+        hour,
+        invoices,
+        orders,
         revenue
-    from invoices
+    from sales_hours
+    where began_on >= (select min(date) from sales_hours)
 ),
 counted as (
     select
@@ -32,8 +24,8 @@ counted as (
             else 4
         end as season,
         hour,
-        count(*) as invoices,
-        sum(is_order) as orders,
+        sum(invoices) as invoices,
+        sum(orders) as orders,
         sum(revenue) as revenue
     from placed
     group by weekday, month, hour

@@ -12,7 +12,7 @@ TABLE = Table(
     layer="reports",
     partition_keys=("snapshot_date",),
     key=("segmentation", "segment"),
-    reads=(Reads("rfm_features"), Reads("segment_assignments"), Reads("transactions", UP_TO)),
+    reads=(Reads("rfm_features"), Reads("segment_assignments"), Reads("customer_countries", UP_TO)),
     planned=False,
     columns=(
         Column("segmentation", STRING, "Its name"),

@@ -1,19 +1,13 @@
 -- Each segment of each segmentation on one day: its size, its money, its typical customer, where its customers buy.
--- transactions: the clean lines of the feature window; a customer's country is that of the last sale in it.
+-- customer_countries: those of the feature window; a customer's country is that of the last sale in it.
 -- Sums are exact before they become doubles, so that the order in which rows are added cannot show. sqlglot makes
 -- Spark's approximation of percentile_cont, so the middle is asked for by its own function.
-with bought_in as (
-    select customer_id, country, max(sold_at) as last_sold_at
-    from transactions
-    where customer_id is not null and country is not null and line_kind = 'sale'
-    group by customer_id, country
-),
-customer_countries as (
+with last_bought_in as (
     select
         customer_id,
         country,
-        row_number() over (partition by customer_id order by last_sold_at desc, country) as place
-    from bought_in
+        row_number() over (partition by customer_id order by date desc) as place
+    from customer_countries
 ),
 members as (
     select
@@ -26,7 +20,7 @@ members as (
         c.country
     from segment_assignments as a
     inner join rfm_features as f on f.customer_id = a.customer_id
-    left join customer_countries as c on c.customer_id = a.customer_id and c.place = 1
+    left join last_bought_in as c on c.customer_id = a.customer_id and c.place = 1
 ),
 counted as (
     select segmentation, segment, country, count(*) as customers

@@ -59,6 +59,7 @@ CHANGING = {"first": LAST - timedelta(days=5), "through": LAST}
 BUYERS = {"returns_are_visits": False, "everybody": False}
 EVERYBODY = {"returns_are_visits": True, "everybody": True}
 SYSTEM = "uci_online_retail"
+SUMS = ("product_days", "sales_hours", "customer_countries")
 
 
 @dataclass(frozen=True)
@@ -267,8 +268,11 @@ def reported(duckdb: Engine, made: Mapping[str, Any]) -> dict[str, Any]:
         for name, rows in {"one": made["segment_assignments"], "two": made["previous"]}.items()
     ]
     small = pa.compute.less(pa.compute.abs(made["transactions"]["amount"]), pa.scalar(Decimal(10**9)))
+    sold = {"transactions": made["transactions"].filter(small), "earlier": made["earlier"]}
+    summing = {"include_adjustments": True, "invoice_days": 0}
     return {
-        "sold": made["transactions"].filter(small),
+        "sold": sold,
+        **{name: duckdb.run(name, sold, **summing) for name in SUMS},
         "assigned_under_two": pa.concat_tables(two),
         "months": tables.months(date(2010, 12, 1), date(2011, 3, 1)),
         "positions": tables.positions(),
@@ -385,7 +389,6 @@ def on_list(customers: str) -> pa.Table:
 def report_calls(made: Mapping[str, Any]) -> dict[str, Call]:
     """The statements of the report."""
     features = {"rfm_features": made["rfm_features"]}
-    sold = {"transactions": made["sold"]}
     days = {"customer_days": made["customer_days"]}
     moved = {
         "segment_assignments": made["segment_assignments"],
@@ -394,22 +397,26 @@ def report_calls(made: Mapping[str, Any]) -> dict[str, Call]:
     }
     since = {"segmentation": "one", "compared_with": "previous_day", "compared_day": FIRST}
     years = [
-        {"include_adjustments": adjusted, "year_from": LAST - timedelta(days=5), "year_before_from": before}
-        for adjusted, before in ((True, FIRST), (False, FIRST - timedelta(days=3)))
+        {"year_from": LAST - timedelta(days=5), "year_before_from": before}
+        for before in (FIRST, FIRST - timedelta(days=3))
     ]
-    adjustments = [{"include_adjustments": True}, {"include_adjustments": False}]
+    summing = [
+        {"include_adjustments": adjusted, "invoice_days": days} for adjusted, days in ((True, 31), (False, 0))
+    ]
+    sums = {name: {name: made[name]} for name in SUMS}
     edges = {name: made[name] for name in ("orders_edges", "spend_edges")}
     under_two = {"segment_assignments": made["assigned_under_two"]}
     return {
-        "segment_profiles": Call(features | sold | under_two),
+        **{name: Call(made["sold"], summing) for name in SUMS},
+        "segment_profiles": Call(features | sums["customer_countries"] | under_two),
         "segment_migration": Call(features | moved, [since]),
         "cohort_retention": Call(days | {"months": made["months"]}),
-        "sales_trends": Call(sold | {"positions": made["positions"]}, adjustments),
+        "sales_trends": Call(sums["sales_hours"] | {"positions": made["positions"]}),
         "customer_rankings": Call(features),
         "spend_range": Call(features),
         "spend_distribution": Call(features | edges),
-        "product_rankings": Call(sold),
-        "key_figures": Call(features | sold | days, years),
+        "product_rankings": Call(sums["product_days"]),
+        "key_figures": Call(features | sums["sales_hours"] | days, years),
     }
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -78,6 +79,28 @@ def transactions(*lines: Row) -> pa.Table:
     return table("transactions", [LINE | line for line in lines])
 
 
+def summed(
+    engine: DuckDB,
+    name: str,
+    lines: pa.Table,
+    earlier: pa.Table | None = None,
+    adjustments: bool = False,
+    invoice_days: int = 31,
+) -> dict[str, Input]:
+    """The rows of a table that the report adds up over days, as it reads them."""
+    found = engine.run(
+        name,
+        {"transactions": lines, "earlier": lines.slice(0, 0) if earlier is None else earlier},
+        include_adjustments=adjustments,
+        invoice_days=invoice_days,
+    )
+    schema = TABLES[name].arrow.insert(0, pa.field("date", pa.date32()))
+    assert found.column_names == schema.names
+    keys = [tuple(row[column] for column in ("date", *TABLES[name].key)) for row in found.to_pylist()]
+    assert len(keys) == len(set(keys))
+    return {name: found.cast(schema)}
+
+
 def features(customers: Mapping[str, Row]) -> pa.Table:
     return table("rfm_features", [{"customer_id": c} | CUSTOMER | row for c, row in customers.items()])
 
@@ -112,8 +135,10 @@ def made(engine: DuckDB, name: str, inputs: Mapping[str, Input], **parameters: o
 
 
 def profiles(engine: DuckDB, *inputs: pa.Table) -> dict[tuple[str, str], Row]:
-    names = ("rfm_features", "segment_assignments", "transactions")
-    rows = made(engine, "segment_profiles", dict(zip(names, inputs, strict=True)))
+    known, assigned, lines = inputs
+    countries = summed(engine, "customer_countries", lines)
+    read = {"rfm_features": known, "segment_assignments": assigned, **countries}
+    rows = made(engine, "segment_profiles", read)
     return {(row["segmentation"], row["segment"]): row for row in rows}
 
 
@@ -188,8 +213,8 @@ def test_the_countries_are_those_of_the_last_sales(engine: DuckDB):
 
 
 def trends(engine: DuckDB, *lines: Row, adjustments: bool = False) -> dict[tuple[str, int], Row]:
-    inputs = {"transactions": transactions(*lines), "positions": positions()}
-    rows = made(engine, "sales_trends", inputs, include_adjustments=adjustments)
+    hours = summed(engine, "sales_hours", transactions(*lines), adjustments=adjustments)
+    rows = made(engine, "sales_trends", {"positions": positions(), **hours})
     return {(row["dimension"], row["position"]): row for row in rows}
 
 
@@ -340,7 +365,7 @@ def test_a_ranking_ends_with_the_hundredth(engine: DuckDB):
     rows = made(engine, "customer_rankings", {"rfm_features": features(customers)})
     assert ranked(rows, "total", "customer_id") == [f"{n:03}" for n in range(149, 49, -1)]
     products = transactions(*({"product_id": f"{n:03}", "amount": n} for n in range(150)))
-    rows = made(engine, "product_rankings", {"transactions": products})
+    rows = made(engine, "product_rankings", summed(engine, "product_days", products))
     assert ranked(rows, "revenue", "product_id") == [f"{n:03}" for n in range(149, 49, -1)]
     assert ranked(rows, "units", "product_id") == [f"{n:03}" for n in range(100)]
 
@@ -358,7 +383,7 @@ def test_products_are_ranked_by_what_they_bring_how_many_and_how_often(engine: D
         {"product_id": "A", "amount": 999, "quantity": 9, "source_system": "web", "line_kind": "adjustment"},
         {"product_id": None, "amount": 999},
     ]
-    rows = made(engine, "product_rankings", {"transactions": transactions(*lines)})
+    rows = made(engine, "product_rankings", summed(engine, "product_days", transactions(*lines)))
     values = {row["product_id"]: (row["revenue"], row["units"], row["invoices"]) for row in rows}
     assert values == {"A": (30, 1, 1), "B": (42, 7, 3)}
     assert [ranked(rows, by, "product_id") for by in ("revenue", "units", "invoices")] == [["B", "A"]] * 3
@@ -369,9 +394,116 @@ def test_a_product_is_called_what_most_of_its_sales_call_it(engine: DuckDB):
     texts = ["zebra", None, "zebra", "lamp", "lamp", "alone"]
     lines = [{"product_id": "A", "description": text, "invoice_id": str(n)} for n, text in enumerate(texts)]
     nameless: list[Row] = [{"product_id": "B", "description": None}]
-    rows = made(engine, "product_rankings", {"transactions": transactions(*lines, *nameless)})
+    sold = summed(engine, "product_days", transactions(*lines, *nameless))
+    rows = made(engine, "product_rankings", sold)
     assert ranked(rows, "invoices", "description") == ["lamp", None]
     assert ranked(rows, "invoices", "invoices") == [6, 1]
+
+
+# what adds up over days
+
+RANDOM_DAYS = [date(2011, 11, 20) + timedelta(days=n) for n in range(30)]
+
+
+def random_lines(seed: int) -> list[Row]:
+    """Lines whose invoices lie on up to four days, a few of them 12 days apart and more."""
+    draw = random.Random(seed)
+    lines = []
+    for _ in range(400):
+        invoice = str(draw.randrange(60))
+        begun = int(invoice) % 20
+        day = RANDOM_DAYS[begun + draw.choice((0, 0, 0, 1, 3, 9))]
+        kind = draw.choice(("sale", "sale", "sale", "return", "adjustment"))
+        lines.append(
+            {
+                "invoice_id": invoice,
+                "source_system": draw.choice(("till", "till", "web")),
+                "product_id": draw.choice(("A", "B", "C", None)),
+                "description": draw.choice(("lamp", "zebra", None)),
+                "sold_at": datetime(day.year, day.month, day.day, draw.randrange(24), draw.randrange(60)),
+                "amount": draw.randrange(100) * (-1 if kind == "return" else 1),
+                "quantity": draw.randrange(1, 5),
+                "line_kind": kind,
+                "customer_id": draw.choice(("1", "2", "3", None)),
+                "country": draw.choice(("France", "Spain", None)),
+            }
+        )
+    return lines
+
+
+def sums_of_days(engine: DuckDB, name: str, lines: Sequence[Row], invoice_days: int = 31) -> dict[str, Input]:
+    """The same as ``summed``, each day made alone, after those before it."""
+    made = []
+    for day in RANDOM_DAYS:
+        of_day = transactions(*(line for line in lines if line["sold_at"].date() == day))
+        before = transactions(
+            *(line for line in lines if 0 < (day - line["sold_at"].date()).days <= invoice_days)
+        )
+        made.append(summed(engine, name, of_day, before, invoice_days=invoice_days)[name])
+    return {name: pa.concat_tables(made)}
+
+
+@pytest.mark.parametrize("name", ["product_days", "sales_hours", "customer_countries"])
+@pytest.mark.parametrize("invoice_days", [0, 2, 31])
+def test_a_day_has_the_same_sums_whether_it_is_made_alone_or_with_others(
+    engine: DuckDB, name: str, invoice_days: int
+):
+    lines = random_lines(7)
+    together = summed(engine, name, transactions(*lines), invoice_days=invoice_days)
+    assert sums_of_days(engine, name, lines, invoice_days) == together
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sums_of_days_give_what_all_lines_give_however_many_days_an_invoice_lies_on(
+    engine: DuckDB, seed: int
+):
+    lines = random_lines(seed)
+    invoices: dict[tuple[str, str], list[Row]] = {}
+    for line in lines:
+        invoices.setdefault((line["source_system"], line["invoice_id"]), []).append(line)
+    hours: dict[int, list[int]] = {hour: [0, 0, 0] for hour in range(24)}
+    for of_one in invoices.values():
+        counted = hours[min(line["sold_at"] for line in of_one).hour]
+        counted[0] += 1
+        counted[1] += any(line["line_kind"] == "sale" for line in of_one)
+        counted[2] += sum(line["amount"] for line in of_one if line["line_kind"] != "adjustment")
+    rows = made(
+        engine, "sales_trends", {"positions": positions(), **sums_of_days(engine, "sales_hours", lines)}
+    )
+    found = {row["position"]: row for row in rows if row["dimension"] == "hour"}
+    assert {h: [r["invoices"], r["orders"], r["revenue"]] for h, r in found.items()} == hours
+    selling: dict[str, set[tuple[str, str]]] = {}
+    for (system, invoice), of_one in invoices.items():
+        for line in of_one:
+            if line["line_kind"] == "sale" and line["product_id"]:
+                selling.setdefault(line["product_id"], set()).add((system, invoice))
+    rows = made(engine, "product_rankings", sums_of_days(engine, "product_days", lines))
+    products = {row["product_id"]: row for row in rows}
+    assert {product: row["invoices"] for product, row in products.items()} == {
+        product: len(of_product) for product, of_product in selling.items()
+    }
+    assert {product: (row["revenue"], row["units"]) for product, row in products.items()} == {
+        product: (
+            sum(one["amount"] for one in of_it if one["line_kind"] != "adjustment"),
+            sum(one["quantity"] for one in of_it if one["line_kind"] == "sale"),
+        )
+        for product in selling
+        for of_it in [[line for line in lines if line["product_id"] == product]]
+    }
+
+
+def test_an_invoice_that_began_before_the_window_is_no_invoice_of_it(engine: DuckDB):
+    begun = transactions({"sold_at": NOON - timedelta(days=3), "amount": 5})
+    today = transactions({"amount": 7}, {"invoice_id": "2", "amount": 1})
+    hours = summed(engine, "sales_hours", today, begun)
+    (noon,) = [
+        r
+        for r in made(engine, "sales_trends", {"positions": positions(), **hours})
+        if r["invoices"] and r["dimension"] == "hour"
+    ]
+    assert (noon["invoices"], noon["orders"], noon["revenue"]) == (1, 1, 1)
+    # but money that came in is money of the day
+    assert figures(engine, features({}), today)["revenue"] == 8
 
 
 # spend_distribution
@@ -418,8 +550,11 @@ def figures(
 ) -> dict[str, float | None]:
     found = engine.run(
         "key_figures",
-        {"rfm_features": known, "transactions": sold, "customer_days": days or customer_days()},
-        include_adjustments=False,
+        {
+            "rfm_features": known,
+            "customer_days": days or customer_days(),
+            **summed(engine, "sales_hours", sold),
+        },
         year_from=DAY - timedelta(days=364),
         year_before_from=DAY - timedelta(days=729),
     )

@@ -47,6 +47,12 @@ CONTRACT = {
         "customer_id change segment arm rank offer channel reason released_segment released_arm "
         "released_rank",
     ),
+    "product_days": ("date", "product_id description sales revenue units invoices"),
+    "sales_hours": (
+        "date",
+        "began_on hour invoices orders revenue gross_amount anonymous_amount returned_amount",
+    ),
+    "customer_countries": ("date", "customer_id country"),
     "segment_profiles": (
         "snapshot_date",
         "segmentation segment customers share revenue revenue_share recency_days_mean recency_days_median "

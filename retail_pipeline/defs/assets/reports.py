@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from itertools import product
+from itertools import accumulate, groupby, product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,21 +37,28 @@ from retail_pipeline.engine import Input
 from retail_pipeline.engine.validation import validate
 from retail_pipeline.lake.models import model_names
 from retail_pipeline.lake.partitions import (
+    manifests,
     read_partition,
     replace_file,
     write_manifest,
     write_partition,
+    write_partitions,
 )
+from retail_pipeline.lake.slices import slices
 from retail_pipeline.planning.inputs import inputs_of, model_source
 from retail_pipeline.planning.manifests import Manifest, schema_fingerprint
 from retail_pipeline.report import small_tables as small
 from retail_pipeline.segmentation import fit
 from retail_pipeline.tables import TABLES, statement
+from retail_pipeline.tables.table import Table
 
 if TYPE_CHECKING:
     from retail_pipeline.report.data import ReportData
 
 MIGRATION, REPORT = TABLES["segment_migration"], TABLES["report"]
+# what the report adds up, day by day: made with it, so that only the report waits for it
+SUMS = [table for table in TABLES.values() if table.beside == REPORT.name]
+BATCH_LINES = 1_000_000
 YEAR = 365
 COMPARED = {"previous_day": 1, "30_days_before": 30}
 # the last step after a statement
@@ -113,20 +120,22 @@ def make_report(run: Run, day: date) -> Bad[date]:
 def make_tables(run: Run, day: date, names: Sequence[str]) -> dict[str, pa.Table]:
     features = read_partition(run.pipeline.lake, FEATURES, {"snapshot_date": str(day)})
     reach = run.engine.run("spend_range", {"rfm_features": features}).to_pylist()[0]
-    history, settings = run.state.history(day), run.pipeline.settings.features
-    window = [d for d in history if settings.window_days is None or (day - d).days < settings.window_days]
+    history, window_days = run.state.history(day), run.pipeline.settings.features.window_days
+    bought = [d for d in history if run.state["customer_days"][d].rows]
+    window = [d for d in history if window_days is None or (day - d).days < window_days]
+    sold = [d for d in window if run.state["transactions"][d].rows]
+    reads = {reads.table for name in names for reads in TABLES[name].reads}
     inputs: Mapping[str, Input] = {
         "rfm_features": features,
         "segment_assignments": [_assigned(run, day, name) for name in run.state[ASSIGNMENTS.name][day]],
-        "customer_days": _rows(run, "customer_days", run.state["customer_days"], history),
-        "transactions": _rows(run, "transactions", run.state["transactions"], window),
+        "customer_days": _rows(run, TABLES["customer_days"], bought),
+        **{table.name: sums(run, table, sold) for table in SUMS if table.name in reads},
         "months": small.months(run.state.first_day or day, day),
         "positions": small.positions(),
         "orders_edges": small.orders_edges(),
         "spend_edges": small.spend_edges(**reach),
     }
     parameters = {
-        "include_adjustments": settings.adjustments == "include",
         "year_from": day - timedelta(days=YEAR - 1),
         "year_before_from": day - timedelta(days=2 * YEAR - 1),
     }
@@ -183,10 +192,37 @@ def _assigned(run: Run, day: date, segmentation: str) -> Path:
     return run.pipeline.lake.data(ASSIGNMENTS.name, {"snapshot_date": str(day), "segmentation": segmentation})
 
 
-def _rows(run: Run, table: str, made: Mapping[date, Manifest], days: Sequence[date]) -> Input:
-    """The files of some days that have rows; without any, no rows."""
-    files = [run.pipeline.lake.data(table, {"date": str(day)}) for day in days if made[day].rows]
-    return files or TABLES[table].arrow.append(pa.field("date", pa.date32())).empty_table()
+def sums(run: Run, table: Table, days: Sequence[date]) -> Input:
+    """The rows of some days of a table that the report adds up.
+
+    What is missing or stale of them is made first, many days at once.
+    """
+    lake, recipe, cleaned = run.pipeline.lake, run.pipeline.recipe, TABLES["transactions"]
+    made = {manifest.partition["date"]: manifest for manifest in manifests(lake, table)}
+    inputs = {day: inputs_of(run.state, recipe, table.name, day) for day in days}
+    stale = [d for d in days if str(d) not in made or not made[str(d)].is_current(table, inputs[d])]
+    lines = accumulate(run.state[cleaned.name][day].rows for day in stale)
+    for _, some in groupby(zip(stale, lines, strict=True), lambda of_day: of_day[1] // BATCH_LINES):
+        batch = [day for day, _ in some]
+        before = {d for day in batch for d, _ in run.state.sold_before(day, recipe.invoice_days)}
+        rows = run.engine.run(
+            table.name,
+            {
+                "transactions": _rows(run, cleaned, batch),
+                "earlier": _rows(run, cleaned, sorted(before.difference(batch))),
+            },
+            include_adjustments=run.pipeline.settings.features.adjustments == "include",
+            invoice_days=recipe.invoice_days,
+        )
+        by_day = slices(rows, "date", batch)
+        write_partitions(lake, table, [({"date": str(d)}, by_day[d], inputs[d], {}) for d in batch])
+    return _rows(run, table, days)
+
+
+def _rows(run: Run, table: Table, days: Sequence[date]) -> Input:
+    """The files of some days; without any, no rows."""
+    files = [run.pipeline.lake.data(table.name, {"date": str(day)}) for day in days]
+    return files or table.arrow.append(pa.field("date", pa.date32())).empty_table()
 
 
 def check_tables(run: Run, day: date, tables: Mapping[str, pa.Table]) -> str:
