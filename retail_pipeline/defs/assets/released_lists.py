@@ -51,7 +51,7 @@ def _restate(run: Run, day: date, campaign: str, rows: pa.Table) -> Manifest:
     tallied = {entry["values"]: entry["counts"] for entry in pc.value_counts(compared["change"]).to_pylist()}
     if tallied.keys() <= {"same"} and released.schema_fingerprint == schema_fingerprint(LISTS.arrow):
         inputs = inputs_of(run.state, run.pipeline.recipe, LISTS.name, day, campaign)
-        # the rows are those of these inputs too, which only the manifest must learn
+        # but for words in reasons the rows are those of these inputs too, which the manifest must learn
         released = released.model_copy(update={"inputs": inputs, "code_version": LISTS.code_version})
         write_manifest(lake, released)
         _remove_restated(run, day, campaign)
