@@ -87,6 +87,7 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
 
     def wipe(self) -> None:
         self._close()
+        self._there.clear()
         super().wipe()
 
     def dispose(self) -> None:

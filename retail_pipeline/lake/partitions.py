@@ -19,7 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +34,8 @@ WRITERS = 2
 PLAIN = {"customer_id"}
 
 T = TypeVar("T")
+# of each path the manifest read last, and which file that was; a daemon keeps no more than the lake has
+_read: dict[Path, tuple[tuple[int, int, int], Manifest]] = {}
 
 
 class LakeError(Exception):
@@ -223,17 +224,15 @@ def manifests(lake: Lake, table: Table) -> Iterator[Manifest]:
 
 
 def _manifest(path: Path) -> Manifest:
-    file = path.stat()
-    return _parsed(path, file.st_ino, file.st_mtime_ns, file.st_size)
-
-
-@lru_cache(maxsize=200_000)
-def _parsed(path: Path, *_which_file: int) -> Manifest:
     """A manifest, which a run reads before each of its steps: a file that is still the same is read once."""
-    try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except ValueError as error:
-        raise LakeError(f"{path} is not a manifest: remove the file and run again ({error})") from error
+    file = path.stat()
+    same = (file.st_ino, file.st_mtime_ns, file.st_size)
+    if path not in _read or _read[path][0] != same:
+        try:
+            _read[path] = same, Manifest.model_validate_json(path.read_bytes())
+        except ValueError as error:
+            raise LakeError(f"{path} is not a manifest: remove the file and run again ({error})") from error
+    return _read[path][1]
 
 
 def folders(lake: Lake, table: Table) -> list[Path]:

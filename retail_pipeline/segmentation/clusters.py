@@ -154,7 +154,7 @@ def fit(
         spread=spread,
         clusters=tuple(Cluster(name=name, centre=dict(at)) for name, at in named(centres).items()),
     )
-    figures["inertia"] = rounded(_inertia(clustering, dict(zip(features, values[whose].T, strict=True))))
+    figures["inertia"] = rounded(_inertia(clustering, features, values[whose]))
     if champion is None:
         return clustering, figures
     if not isinstance(champion, FittedClusters) or type(champion.parameters) is not type(parameters):
@@ -315,13 +315,12 @@ def follow(
     return found.model_copy(update={"clusters": renamed}), tuple(matches), notes
 
 
-def _inertia(clusters: Clustering, values: Mapping[str, Array]) -> float:
+def _inertia(found: Clustering, features: Sequence[str], values: Array) -> float:
     """The sum of the customers' squared distances to the nearest centre, in units of spread."""
-    centres = {name: np.array([cluster.centre[name] for cluster in clusters.clusters]) for name in values}
-    away = np.zeros((len(next(iter(values.values()))), len(clusters.clusters)))
-    for name in clusters.features:
-        away += ((values[name][:, None] - centres[name]) / clusters.spread[name]) ** 2
-    return float(away.min(axis=1).sum())
+    spread = np.array([found.spread[name] for name in found.features])
+    centres = np.array([[cluster.centre[name] for name in found.features] for cluster in found.clusters])
+    places = values[:, [features.index(name) for name in found.features]]
+    return float(kmeans.squared_distances(places / spread, centres / spread).min(axis=1).sum())
 
 
 def _distance(champion: Clustering, one: Centre, other: Centre) -> float:

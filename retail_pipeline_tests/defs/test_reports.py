@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 
 from retail_pipeline.definitions import build_defs
-from retail_pipeline.defs.assets.reports import SUMS, make_tables
+from retail_pipeline.defs.assets.reports import SUMS, make_tables, sums
 from retail_pipeline.defs.events import Log
 from retail_pipeline.defs.jobs import REPORT_TABLES
 from retail_pipeline.defs.requests import range_tags
@@ -251,15 +251,15 @@ def sums_of(shop: Shop) -> dict[str, bytes]:
 
 def test_a_report_whose_days_are_summed_reads_no_transactions(shop: Shop) -> None:
     lake = shop.pipeline.lake
-    before, sums = shop.tables(LAST), sums_of(shop)
-    assert {path.split("/")[1] for path in sums} == {f"date={day}" for day in DAYS}
+    before, kept = shop.tables(LAST), sums_of(shop)
+    assert {path.split("/")[1] for path in kept} == {f"date={day}" for day in DAYS}
     with damaged(*(lake.data("transactions", {"date": str(day)}) for day in DAYS)):
         assert shop.report(LAST, LAST).success
-    assert (shop.tables(LAST), sums_of(shop)) == (before, sums)
+    assert (shop.tables(LAST), sums_of(shop)) == (before, kept)
 
 
 def test_sums_that_are_missing_or_of_other_rows_are_made_again_alone(shop: Shop) -> None:
-    lake, before, sums = shop.pipeline.lake, shop.tables(LAST), sums_of(shop)
+    lake, before, kept = shop.pipeline.lake, shop.tables(LAST), sums_of(shop)
     remove_partition(lake, "sales_hours", {"date": str(SECOND)})
     stale = lake.partition("product_days", {"date": str(MONTH_BEFORE)}) / "_manifest.json"
     transactions = Manifest.model_validate_json(stale.read_text()).inputs["transactions"]
@@ -269,7 +269,7 @@ def test_sums_that_are_missing_or_of_other_rows_are_made_again_alone(shop: Shop)
     touched = {SECOND, MONTH_BEFORE, *DAYS[: DAYS.index(MONTH_BEFORE)]}
     with damaged(*(lake.data("transactions", {"date": str(day)}) for day in DAYS if day not in touched)):
         assert shop.report(LAST, LAST).success
-    assert (shop.tables(LAST), sums_of(shop)) == (before, sums)
+    assert (shop.tables(LAST), sums_of(shop)) == (before, kept)
 
 
 def test_a_late_row_changes_the_sums_of_its_day(tmp_path: Path) -> None:
@@ -285,7 +285,16 @@ def test_a_late_row_changes_the_sums_of_its_day(tmp_path: Path) -> None:
         assert not bring_up_to_date(pipeline, instance, lambda: days[-1]).failures
         after = shop.rows("sales_trends", snapshot_date=days[-1])
         assert not plan(pipeline.state(tuple(pipeline.listing().files)), pipeline.recipe, days[-1])
-    assert weekdays(after)[days[1].isoweekday()] == weekdays(before)[days[1].isoweekday()] + 1
+        assert weekdays(after)[days[1].isoweekday()] == weekdays(before)[days[1].isoweekday()] + 1
+        # of a day that is held nobody reads sums that no longer count
+        state = pipeline.state()
+        usable = {day: made for day, made in state["customer_days"].items() if day != days[1]}
+        with pipeline.engine() as engine:
+            log = Log(dg.build_asset_context(), pipeline)
+            run = Run(pipeline, engine, log, (), state.having(customer_days=usable))
+            for table in SUMS:
+                sums(run, table, list(usable))
+    assert {path.split("/")[1] for path in sums_of(shop)} == {f"date={day}" for day in usable}
 
 
 def test_lists_never_wait_for_the_report(shop: Shop) -> None:

@@ -57,13 +57,13 @@ def _make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
     return bad | make_declared(run, by_statement, [day for day in good if day not in bad])
 
 
-def batches(state: State, days: Iterable[date]) -> Iterable[list[date]]:
-    """Days in batches of at most some 200,000 raw rows, to bound memory (one day is never split)."""
+def batches(state: State, days: Iterable[date], most: int = BATCH_ROWS) -> Iterable[list[date]]:
+    """Days in batches of at most so many raw rows, to bound memory (one day is never split)."""
     batch: list[date] = []
     rows = 0
     for day in days:
         coming = raw_rows(state, day)
-        if batch and (rows + coming > BATCH_ROWS or len(batch) == BATCH_DAYS):
+        if batch and (rows + coming > most or len(batch) == BATCH_DAYS):
             yield batch
             batch, rows = [], 0
         batch.append(day)

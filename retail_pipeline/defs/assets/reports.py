@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from itertools import accumulate, groupby, product
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
+from retail_pipeline.defs.assets.days import batches
 from retail_pipeline.defs.assets.snapshots import (
     ASSIGNMENTS,
     FEATURES,
@@ -39,6 +40,7 @@ from retail_pipeline.lake.models import model_names
 from retail_pipeline.lake.partitions import (
     manifests,
     read_partition,
+    remove_partition,
     replace_file,
     write_manifest,
     write_partition,
@@ -195,15 +197,17 @@ def _assigned(run: Run, day: date, segmentation: str) -> Path:
 def sums(run: Run, table: Table, days: Sequence[date]) -> Input:
     """The rows of some days of a table that the report adds up.
 
-    What is missing or stale of them is made first, many days at once.
+    What is missing or stale of them is made first, many days at once; what is of days that sold nothing, or
+    are held, goes.
     """
     lake, recipe, cleaned = run.pipeline.lake, run.pipeline.recipe, TABLES["transactions"]
     made = {manifest.partition["date"]: manifest for manifest in manifests(lake, table)}
     inputs = {day: inputs_of(run.state, recipe, table.name, day) for day in days}
     stale = [d for d in days if str(d) not in made or not made[str(d)].is_current(table, inputs[d])]
-    lines = accumulate(run.state[cleaned.name][day].rows for day in stale)
-    for _, some in groupby(zip(stale, lines, strict=True), lambda of_day: of_day[1] // BATCH_LINES):
-        batch = [day for day, _ in some]
+    counting = {str(d) for d in run.state.history(date.max) if run.state[cleaned.name][d].rows}
+    for gone in made.keys() - counting:
+        remove_partition(lake, table.name, {"date": gone})
+    for batch in batches(run.state, stale, BATCH_LINES):
         before = {d for day in batch for d, _ in run.state.sold_before(day, recipe.invoice_days)}
         rows = run.engine.run(
             table.name,
