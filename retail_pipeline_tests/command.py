@@ -35,7 +35,9 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["retail_pipeline_tests.loaded"])
 
 
-def start(*arguments: object, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+def start(
+    *arguments: object, cwd: Path, start_new_session: bool = False, **environment: str
+) -> subprocess.Popen[str]:
     """Start the command, its output going to pipes."""
     return subprocess.Popen(
         [COMMAND, *map(str, arguments)],
@@ -44,6 +46,7 @@ def start(*arguments: object, cwd: Path, **environment: str) -> subprocess.Popen
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=start_new_session,
     )
 
 

@@ -1,6 +1,7 @@
 """The ``retail-pipeline`` command.
 
-Exit codes: 0 all is well, 1 something failed or waits for a person, 2 the call or a setting is wrong.
+Exit codes: 0 all is well, 1 something failed or waits for a person, 2 the call or a setting is wrong, 130
+somebody interrupted it.
 """
 
 from __future__ import annotations
@@ -62,8 +63,16 @@ for name, nouns in {
     app.add_typer(nouns, name=name)
 
 
+INTERRUPTED = 130
+
+
 def main() -> None:
-    app()
+    try:
+        app()
+    except SystemExit as end:  # which Typer makes of Ctrl-C
+        if end.code == INTERRUPTED:
+            err.print("[yellow]interrupted[/yellow]: nothing is left half-written; call it again to go on")
+        raise
 
 
 @app.command()

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import dagster as dg
 import psutil
+from dagster._core.instance import InstanceRef
 from filelock import FileLock
 
 from retail_pipeline.defs.events import Log
@@ -29,6 +30,13 @@ SECONDS_OF_DOUBT = 2
 # from the start of a run to its first step, which says which process it is
 SECONDS_TO_FIRST_STEP = 300
 PROCESS = ".dagster/retail_pipeline_process"  # the UI hides tags that begin so
+# what the command prints is for its terminal; the processes that would copy it print their end at Ctrl-C
+_PRINTS_HERE = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
 _BEGUN = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -61,7 +69,8 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
                 if not (home / "dagster.yaml").exists():
                     packaged = resources.files("retail_pipeline") / "dagster.yaml"
                     (home / "dagster.yaml").write_bytes(packaged.read_bytes())
-                instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
+                ref = InstanceRef.from_dir(str(home), overrides=_PRINTS_HERE)
+                instance = stack.enter_context(dg.DagsterInstance.from_ref(ref))
         except OSError as error:
             raise LakeError(
                 f"{home}, the folder of the Dagster instance for the lake {settings.lake}, cannot be written "

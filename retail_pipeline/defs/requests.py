@@ -259,6 +259,9 @@ def why_failed(instance: dg.DagsterInstance, run_id: str) -> tuple[bool, str]:
     events = [entry.dagster_event for entry in entries if entry.dagster_event]
     if said := next(filter(None, map(bad_input, events)), ""):
         return True, said
+    run = instance.get_run_by_id(run_id)
+    if run and run.tags.get(INTERRUPTED) == run_id:
+        return False, "it was interrupted; the next run goes on from there"
     if not events:
         return False, "its process ended before it was done; its log says more"
     return False, f"it ended with {root_of(events[0])[0] or 'an error'}; its log says more"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeAlias
@@ -13,7 +17,14 @@ import dagster as dg
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.instance import namesakes, owner_of, process_tag
 from retail_pipeline.defs.jobs import JOB_OF, LANDING, REPORTS
-from retail_pipeline.defs.requests import bad_input, file_ranges, forget_mended, range_tags, root_of
+from retail_pipeline.defs.requests import (
+    INTERRUPTED,
+    bad_input,
+    file_ranges,
+    forget_mended,
+    range_tags,
+    root_of,
+)
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.ingest.listing import LandingError, list_settled
 from retail_pipeline.lake.instance_owner import claim
@@ -71,9 +82,9 @@ def carry_out(
 
     ``goal`` is asked after landing, when it is known what was delivered, and told to ``on_goal``;
     ``on_layer`` is told each layer with its number of partitions. One bad partition keeps no other from being
-    made.
+    made; after a layer that ended otherwise (a full disk, say) none begins.
     """
-    outcome, tried = Outcome(), list[Piece]()
+    outcome, tried, broken = Outcome(), list[Piece](), False
     with writing(pipeline.lake, on_wait):
         prepare(pipeline.lake)
         claim(pipeline.lake, owner_of(instance))
@@ -86,16 +97,16 @@ def carry_out(
             keys = [file.partition_key for file in files]
             instance.add_dynamic_partitions(pipeline.source_files, keys)
             for first, last in file_ranges(keys, instance.get_dynamic_partitions(pipeline.source_files)):
-                execute(LANDING, first, last)
+                broken |= not execute(LANDING, first, last)
             forget_mended(instance, pipeline, seen(pipeline))
         wanted = goal()
         on_goal(wanted)
-        while pieces := next_pieces(pipeline.state(), pipeline.recipe, wanted, tried):
+        while not broken and (pieces := next_pieces(pipeline.state(), pipeline.recipe, wanted, tried)):
             sums_alone = pieces[0].layer == DAYS and not any("transactions" in p.tables for p in pieces)
             count = sum(len(piece.partitions) for piece in pieces)
             on_layer("customer_days" if sums_alone else pieces[0].layer, count)
             for piece in pieces:
-                execute(JOB_OF[piece.layer], str(piece.first), str(piece.last), piece.tables)
+                broken |= not execute(JOB_OF[piece.layer], str(piece.first), str(piece.last), piece.tables)
             tried += pieces
     outcome.days = tuple(sorted(day for piece in tried if piece.layer == DAYS for day in piece.partitions))
     return outcome
@@ -112,25 +123,54 @@ def make_report(
     return outcome.failures
 
 
-def _executor(pipeline: Pipeline, instance: dg.DagsterInstance, outcome: Outcome) -> Callable[..., None]:
+def _executor(pipeline: Pipeline, instance: dg.DagsterInstance, outcome: Outcome) -> Callable[..., bool]:
+    """What runs a job; it is True when nothing but bad input kept anything from being made."""
     defs = build_defs(pipeline.settings, {"pipeline": pipeline})
     # so that the UI shows the runs on the pages of their jobs
     shown = {".dagster/repository": f"__repository__@{pipeline.settings.code_location}"}
 
-    def execute(job: str, first: str, last: str, assets: Sequence[str] = ()) -> None:
+    def execute(job: str, first: str, last: str, assets: Sequence[str] = ()) -> bool:
         run_id = str(uuid4())
-        result = defs.resolve_job_def(job).execute_in_process(
-            run_config=QUIET,
-            instance=instance,
-            run_id=run_id,
-            tags={**range_tags(first, last), **process_tag(run_id), **pipeline.tags, **shown},
-            asset_selection=[*map(pipeline.key, assets)] or None,
-            raise_on_error=False,
-        )
+        with _ended_by_ctrl_c(lambda: instance.add_run_tags(run_id, {INTERRUPTED: run_id})):
+            result = defs.resolve_job_def(job).execute_in_process(
+                run_config=QUIET,
+                instance=instance,
+                run_id=run_id,
+                tags={**range_tags(first, last), **process_tag(run_id), **pipeline.tags, **shown},
+                asset_selection=[*map(pipeline.key, assets)] or None,
+                raise_on_error=False,
+            )
         outcome.runs.append(result.run_id)
-        outcome.failures += [_said(event) for event in result.get_step_failure_events()]
+        failed = result.get_step_failure_events()
+        outcome.failures += map(_said, failed)
+        return all(map(bad_input, failed))
 
     return execute
+
+
+@contextmanager
+def _ended_by_ctrl_c(on_interrupt: Callable[[], None]) -> Iterator[None]:
+    """Raise KeyboardInterrupt at the end if somebody pressed Ctrl-C meanwhile, whatever became of the signal.
+
+    Dagster makes a failed step of it and DuckDB an error of the statement, after which the next run would
+    begin on what this one left unmade.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard, told = socket.socketpair()
+    with heard, told:
+        heard.setblocking(False)
+        told.setblocking(False)
+        before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            with suppress(BlockingIOError):
+                if {signal.SIGINT, signal.SIGTERM} & {*heard.recv(64)}:
+                    on_interrupt()
+                    raise KeyboardInterrupt
 
 
 def _said(event: dg.DagsterEvent) -> str:

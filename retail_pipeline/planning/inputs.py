@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from retail_pipeline.planning.calendar import close_before, month_of, months_in_force
+from retail_pipeline.planning.calendar import close_before, every_day, month_of, months_in_force
 from retail_pipeline.planning.manifests import Manifest, content_of, fingerprint, schema_fingerprint
 from retail_pipeline.planning.state import Recipe, State
 from retail_pipeline.tables import TABLES
@@ -19,6 +19,7 @@ from retail_pipeline.tables.table import SAME, UP_TO, Over, Reads
 
 BOOTSTRAP = "bootstrap"
 SAME_SNAPSHOT = "same_snapshot"
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,13 @@ def _features_before(at: _Partition) -> str:
     return at.content("rfm_features", close_before(month)) if at.content("segmentation_models", month) else ""
 
 
+def _awaited(at: _Partition) -> str | None:
+    if lacks_last_day(at.state, at.key):
+        return str(at.close)
+    features = at.state["rfm_features"].get(at.close)
+    return "customers" if features and not features.rows else None
+
+
 # what is no table: settings and what people decided; None is left out
 _FACTS: Mapping[str, Callable[[_Partition], str | None]] = {
     "cleaning": lambda at: fingerprint([at.recipe.cleaning_of(m) for m in at.delivered.values()]),
@@ -107,7 +115,7 @@ _FACTS: Mapping[str, Callable[[_Partition], str | None]] = {
     "features and sums": lambda at: fingerprint(at.recipe.features, at.recipe.customer_days),
     "features before": _features_before,
     # a month that is complete is made from what there is
-    "last day awaited": lambda at: str(at.close) if lacks_last_day(at.state, at.key) else None,
+    "what is awaited": lambda at: _awaited(at),
     "segmentations": lambda at: fingerprint(dict(at.recipe.segmentations)),
     "gates": lambda at: at.recipe.gates,
     "decisions": lambda at: at.state.model_decisions.get(at.key, ""),
@@ -183,16 +191,39 @@ def candidates_are_current(state: State, recipe: Recipe, month: str) -> bool:
     """True when a month need not be fitted again.
 
     Under ``late_data: flag`` other data under a fitted month are no reason, unless somebody asked for a
-    retrain on just these data, or the last day was still to come when it was fitted.
+    retrain on just these data, or the last day or the first customer was still to come when it was fitted.
     """
     made: Manifest | None = state["model_candidates"].get(month)
     if made is None:
         return False
     inputs = inputs_of(state, recipe, "model_candidates", month)
-    has_come = "lacks" in made.inputs and "lacks" not in inputs
+    has_come = made.inputs.get("lacks") not in (None, inputs.get("lacks"))
     if recipe.late_data == "flag" and not has_come and state.retrained.get(month) != inputs["rfm_features"]:
-        inputs |= {name: made.inputs.get(name, "") for name in ("rfm_features", "rfm_features_before")}
+        data = ("rfm_features", "rfm_features_before", "lacks")
+        inputs = {name: what for name, what in inputs.items() if name not in data}
+        inputs |= {name: made.inputs[name] for name in data if name in made.inputs}
     return made.is_current(TABLES["model_candidates"], inputs)
+
+
+def why_not_fitted(state: State, month: str) -> str:
+    """Names the days that a month's models rest on and that are held or not made; empty when all are made.
+
+    A day whose delivery may still come is no such day.
+    """
+    close = close_before(month)
+    last = min(close, state.last_day or close)
+    days = [
+        d for d in every_day(state.first_day or last, last) if not (state.usable(d) or state.is_awaited(d))
+    ]
+    if not days:
+        return ""
+    named = ", ".join(map(str, days[:MOST_NAMED])) + (
+        f" and {len(days) - MOST_NAMED:,} more" if days[MOST_NAMED:] else ""
+    )
+    return (
+        f"the models of {month} rest on days that are held or not made: {named}; they are fitted once these "
+        "are (`retail-pipeline status` says what is the matter with them)"
+    )
 
 
 def lacks_last_day(state: State, month: str) -> bool:

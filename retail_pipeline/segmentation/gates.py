@@ -215,6 +215,8 @@ def verdict(candidate: Candidate, decision: ModelDecision | None) -> Verdict:
     failed = [m for m in candidate.measured if not m.passed]
     *most, last = [m.words for m in failed] or ["passes every gate"]
     fails = f"{'fails ' if failed else ''}{', '.join(most)}{' and ' if most else ''}{last}"
+    if not candidate.model.card.customers:
+        fails = "was fitted on nobody and passes no gate"
     stays = f"the model of {candidate.champion_month} stays in force"
     elsewhere, waits = "", False
     if decision and decision.content != candidate.content:

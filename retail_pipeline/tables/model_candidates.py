@@ -11,7 +11,7 @@ TABLE = Table(
     key=("segmentation",),
     reads=(Reads("customer_days", MONTH_BEFORE),),
     made_from={
-        "lacks": "last day awaited",
+        "lacks": "what is awaited",
         "rfm_features": Reads("rfm_features", MONTH_CLOSE),
         "rfm_features_before": "features before",
         "features": "features and sums",

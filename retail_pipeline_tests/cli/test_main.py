@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from datetime import date
@@ -17,6 +19,7 @@ from retail_pipeline.defs.run_plan import bring_up_to_date
 from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.command import made_once, retail_pipeline, start, touched, tree
 from retail_pipeline_tests.defs.support import open_pipeline
+from retail_pipeline_tests.processes import START_SECONDS, until
 from retail_pipeline_tests.shop import FIRST, deliver, sales, settings_file, span, write
 
 DAYS = span(FIRST, 3)
@@ -368,7 +371,24 @@ def test_check_says_that_there_is_no_lake_yet_and_no_landing(tmp_path: Path) -> 
         assert wrong in said.output
 
 
-# two at once
+# interrupted, and two at once
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_ctrl_c_is_one_line_and_code_130_and_reaches_what_the_command_has_started(tmp_path: Path) -> None:
+    root = shop(tmp_path / "shop")
+    deliver(root / "landing", span(FIRST, 60))
+    environment = {"RETAIL_PIPELINE_SETTINGS": str(root / "retail_pipeline.yaml")}
+    process = start("run", "--through", span(FIRST, 60)[-1], cwd=root, start_new_session=True, **environment)
+    until(lambda: (root / "lake" / "raw_transactions").exists(), START_SECONDS, "nothing lands")
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=START_SECONDS)
+    assert process.returncode == 130
+    assert said.splitlines()[-1].startswith("interrupted: nothing is left half-written; call it again")
+    assert "Traceback" not in said
+    shown = call(root, "status", "--through", LAST)
+    assert shown.exit_code == 1
+    assert "it was interrupted; the next run goes on from there" in shown.output
 
 
 def test_a_second_run_waits_for_the_first_and_says_so(tmp_path: Path) -> None:

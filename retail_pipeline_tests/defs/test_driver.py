@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -19,6 +23,7 @@ from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.planning.alerts import of_ids
 from retail_pipeline.settings import load_settings
 from retail_pipeline.tables import TABLES
+from retail_pipeline_tests.command import tree
 from retail_pipeline_tests.defs.support import evaluations, land, open_pipeline, run, said, statuses
 from retail_pipeline_tests.shop import FIRST, deliver, sales, settings_file, span, write
 
@@ -85,6 +90,69 @@ def test_one_run_of_the_daily_job_takes_a_range_from_its_rows_to_its_lists_but_f
     assert sorted(state["segment_assignments"]) == DAYS
     assert set(statuses(pipeline, instance, "campaign_lists", DAYS[:-1]).values()) == {"MATERIALIZED"}
     assert statuses(pipeline, instance, "campaign_lists", DAYS[-1:]) == {DAYS[-1]: "FAILED"}
+
+
+OVER_A_MONTHS_END = span(date(2024, 1, 29), 5)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The lake of some days over a month's end."""
+    pipeline = open_pipeline(tmp_path_factory.mktemp("undisturbed"))
+    deliver(pipeline.settings.landing, OVER_A_MONTHS_END)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert not bring_up_to_date(pipeline, instance, lambda: OVER_A_MONTHS_END[-1]).failures
+    return tree(pipeline.lake.root)
+
+
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize("swallowed", [False, True])
+@pytest.mark.parametrize(
+    "table", ["raw_transactions", "transactions", "segmentation_models", "rfm_features", "campaign_lists"]
+)
+def test_ctrl_c_ends_the_command_at_once_and_the_next_one_makes_the_same_lake(
+    pipeline: Pipeline,
+    instance: dg.DagsterInstance,
+    undisturbed: dict[str, bytes],
+    table: str,
+    swallowed: bool,
+):
+    """Also where the engine makes an error of its own of the signal."""
+    deliver(pipeline.settings.landing, OVER_A_MONTHS_END)
+    pressed: list[str] = []
+
+    def press(made: str, partition: str) -> None:
+        assert not pressed or swallowed, f"{made} of {partition} is made after Ctrl-C"
+        if made == table:
+            pressed.append(partition)
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(1)
+            except BaseException as error:
+                if swallowed:
+                    raise RuntimeError("Query interrupted") from error
+                raise
+
+    with pytest.raises(KeyboardInterrupt):
+        bring_up_to_date(replace(pipeline, on_made=press), instance, lambda: OVER_A_MONTHS_END[-1])
+    assert len(pressed) == 1, "no other run begins"
+    assert not bring_up_to_date(pipeline, instance, lambda: OVER_A_MONTHS_END[-1]).failures
+    assert tree(pipeline.lake.root) == undisturbed
+
+
+def test_after_a_layer_that_broke_off_none_begins(
+    pipeline: Pipeline, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+):
+    deliver(pipeline.settings.landing, DAYS)
+
+    def breaks(table: str, partition: str) -> None:
+        assert table == "raw_transactions" or partition == str(DAYS[0])
+        if table == "transactions":
+            raise OSError("the disk is gone")
+
+    outcome = bring_up_to_date(replace(pipeline, on_made=breaks), instance, lambda: DAYS[-1])
+    assert len(outcome.failures) == 1
+    assert not pipeline.state()["rfm_features"]
 
 
 def test_the_pipeline_can_be_replaced_by_name(tmp_path: Path, instance: dg.DagsterInstance):

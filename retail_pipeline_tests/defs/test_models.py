@@ -16,12 +16,12 @@ from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import bring_up_to_date, look
 from retail_pipeline.lake.models import judged, read_model
 from retail_pipeline.lake.records import record
-from retail_pipeline.planning.decisions import ModelRetrain
+from retail_pipeline.planning.decisions import DayRelease, ModelRetrain
 from retail_pipeline.planning.inputs import rests_on_other_data
 from retail_pipeline.planning.pieces import Goal
 from retail_pipeline.segmentation.gates import Gates, ModelDecision
 from retail_pipeline_tests.command import tree
-from retail_pipeline_tests.defs.support import evaluations, open_pipeline, run, said
+from retail_pipeline_tests.defs.support import evaluations, land, open_pipeline, run, said
 from retail_pipeline_tests.shop import Line, deliver, sales, span, write
 
 DAYS = span(date(2024, 1, 25), 40)  # to 2024-03-04: models of February and March
@@ -112,6 +112,48 @@ def test_a_last_day_on_which_the_shop_was_closed_is_not_waited_for(
     make(pipeline, instance, days[-1])
     assert check(instance, "segmentation_models", "models_rest_on_present_data", FEBRUARY).passed
     assert "lacks" not in pipeline.state()["model_candidates"][FEBRUARY].inputs
+
+
+def test_no_model_is_fitted_while_a_day_that_it_rests_on_is_held_or_not_made(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    days, first = span(date(2024, 1, 28), 6), date(2024, 2, 1)
+    pipeline = open_pipeline(tmp_path, segmentations={"spend_tiers": {}}, default_campaigns=None, models=OPEN)
+    deliver(pipeline.settings.landing, days)
+    deliver(pipeline.settings.landing, [days[1]], currency="USD")
+    land(pipeline, instance)
+    waits = f"{FEBRUARY}: the models of {FEBRUARY} rest on days that are held or not made: "
+    alone = run(pipeline, instance, "monthly_model_job", first, first)
+    assert f"{waits}2024-01-28, 2024-01-29, 2024-01-30, 2024-01-31; they are fitted once" in said(alone)
+    *_, of_models, of_snapshots = bring_up_to_date(pipeline, instance, lambda: days[-1]).failures
+    assert f"{waits}2024-01-29; they are fitted once these are (`retail-pipeline status`" in of_models
+    assert f"no model is in force in {FEBRUARY}: the models of {FEBRUARY} rest on days" in of_snapshots
+    state = pipeline.state()
+    assert not state["segmentation_models"]
+    held = state["transactions"][days[1]].content
+    record(pipeline.lake, DayRelease(day=days[1], content=held, why="ours", by="me"))
+    make(pipeline, instance, days[-1])
+    assert FEBRUARY in pipeline.state()["segmentation_models"]
+
+
+def test_a_model_of_nobody_is_red_and_fitted_again_by_itself_when_somebody_buys(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    days = span(date(2024, 1, 29), 5)
+    pipeline = open_pipeline(tmp_path, segmentations={"behaviour": {}}, default_campaigns=None, models=OPEN)
+    anonymous = [line | {"customer": ""} for day in days for line in sales(day)]
+    write(pipeline.settings.landing / "all.csv", anonymous)
+    make(pipeline, instance, days[-1])
+    red = check(instance, "model_candidates", "candidates_pass_their_gates", FEBRUARY)
+    assert not red.passed
+    assert "behaviour: it was fitted on customers" in str(red.description)
+    _, verdict = judged(pipeline.lake, FEBRUARY)["behaviour"]
+    assert verdict.why.endswith("it was fitted on nobody and passes no gate")
+    assert not look(pipeline, Goal(days[-1])), "it is not fitted again and again meanwhile"
+    write(pipeline.settings.landing / "late.csv", [line | {"order": "late"} for line in sales(days[0])])
+    make(pipeline, instance, days[-1])
+    assert judged(pipeline.lake, FEBRUARY)["behaviour"][0].model.card.customers
+    assert check(instance, "model_candidates", "candidates_pass_their_gates", FEBRUARY).passed
 
 
 def test_a_candidate_that_passes_is_in_force_and_says_what_it_was_trained_through(

@@ -41,6 +41,7 @@ from retail_pipeline.planning.inputs import (
     inputs_of,
     lacks_last_day,
     rests_on_other_data,
+    why_not_fitted,
 )
 from retail_pipeline.planning.masking import as_markdown
 from retail_pipeline.segmentation import (
@@ -91,13 +92,19 @@ def train(run: Run, months: Sequence[str]) -> Bad[str]:
 
     Features, then candidates and models (each month's champion is the month before's), then the closes'
     assignments. Where each snapshot is fitted on itself, only the closes are made: nothing would use models.
+    No model is fitted while a day that it rests on is held or not made.
     """
     closes = {close_before(month): month for month in months}
     bad = make_all(batches(run, list(closes)), lambda batch: make_features(run, batch)[1])
     decisions = {(d.month, d.segmentation): d for d in records(run.pipeline.lake, ModelDecision)}
     own = run.pipeline.recipe.model_timing == SAME_SNAPSHOT
+    unfitted: Bad[str] = {}
     for close, month in closes.items():
         if own or close in bad:
+            continue
+        why = why_not_fitted(run.state, month)
+        if why and not candidates_are_current(run.state, run.pipeline.recipe, month):
+            unfitted[month] = why
             continue
         candidates = make_candidates(run, month, close)
         about = {name: decisions.get((month, name)) for name in candidates}
@@ -110,9 +117,9 @@ def train(run: Run, months: Sequence[str]) -> Bad[str]:
     for batch in batches(run, [close for close in closes if close not in bad]):
         bad |= make_assignments(run, batch, read_features(run, batch))[1]
     for close, month in closes.items():
-        if not own and close not in bad:
+        if not own and close not in bad and month not in unfitted:
             log_moves(run, month, close)
-    return {closes[close]: f"its month close {close}: {why}" for close, why in bad.items()}
+    return unfitted | {closes[close]: f"its month close {close}: {why}" for close, why in bad.items()}
 
 
 def make_candidates(run: Run, month: str, close: date) -> Mapping[str, Candidate]:
@@ -208,6 +215,8 @@ def log_gates(run: Run, month: str, candidates: Mapping[str, Candidate], decided
             )
             if not m.passed:
                 found += counted(f"{name}: {m.words}", 1, m.blocks and name not in decided, of="candidates")
+        if not candidate.model.card.customers:
+            found += counted(f"{name}: it was fitted on customers", 1, name not in decided, of="candidates")
     table = dg.MetadataValue.md("\n".join(lines))
     log_made(run.log, CANDIDATES.name, f"{month}-01", len(candidates), gates=table)
     log_check(run.log, CANDIDATES.name, "candidates_pass_their_gates", f"{month}-01", found, {"gates": table})

@@ -28,7 +28,13 @@ from retail_pipeline.planning.customer_checks import (
     Oddities,
     oddities,
 )
-from retail_pipeline.planning.inputs import BOOTSTRAP, SAME_SNAPSHOT, inputs_of, model_source
+from retail_pipeline.planning.inputs import (
+    BOOTSTRAP,
+    SAME_SNAPSHOT,
+    inputs_of,
+    model_source,
+    why_not_fitted,
+)
 from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.planning.plan import (
     BY_STATEMENT,
@@ -218,7 +224,8 @@ def make_assignments(
     recipe, names = run.pipeline.recipe, list(run.pipeline.settings.segmentations)
     sources = {day: model_source(run.state, recipe, day) for day in days}
     bad = {
-        day: f"no model is in force in {source}: run monthly_model_job for {source} first"
+        day: f"no model is in force in {source}: "
+        + (why_not_fitted(run.state, source) or f"run monthly_model_job for {source} first")
         for day, source in sources.items()
         if source not in (*OWN_MODEL, *run.state["segmentation_models"])
     } | {day: not_made(FEATURES.name) for day in days if day not in features}
