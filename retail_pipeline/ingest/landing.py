@@ -188,29 +188,25 @@ def _write(job: _Landing, shape: Shape, files: Sequence[FileSeen]) -> Iterator[L
             from mapped group by file_no"""  # noqa: S608
         ).fetchall()
     }
-    job.connection.execute(
-        """create or replace table sources as
-        select unnest($numbers) as file_no, unnest($ids) as source_id, unnest($firsts) as first_rowid""",
-        {
-            "numbers": list(unchanged),
-            "ids": [file.source_id for file in unchanged.values()],
-            "firsts": [counts[n].first_rowid for n in unchanged],
-        },
-    )
-    lasts = {
-        (n, day): minute
-        for n, day, minute in job.connection.execute(
-            """select file_no, cast(sold_at as date) as day,
-                cast(max(60 * date_part('hour', sold_at) + date_part('minute', sold_at)) as integer)
-            from mapped where reasons is null and not left_out group by file_no, day"""
-        ).fetchall()
-    }
-    columns = ", ".join(RAW.names).replace("source_row,", "mapped.rowid - first_rowid + 1 as source_row,")
+    spans = job.connection.execute(
+        """select file_no, cast(sold_at as date) as day, min(rowid), max(rowid),
+            cast(max(60 * date_part('hour', sold_at) + date_part('minute', sold_at)) as integer)
+        from mapped where reasons is null and not left_out group by file_no, day order by file_no, day"""
+    ).fetchall()
+    lasts = {(n, day): minute for n, day, _, _, minute in spans}
+    # most files come day by day, and nothing is cheaper than rows that lie in order
+    lie_so = all(last < first for (_, _, _, last, _), (_, _, first, _, _) in pairwise(spans))
+    columns = ", ".join(RAW.names).replace("source_row,", f"rowid + 1 - {_of_file('firsts')} as source_row,")
     raw = job.connection.sql(
         f"""select file_no, cast(sold_at as date) as day, {columns}
-        from (select *, $system as source_system, rowid from mapped) as mapped join sources using (file_no)
-        where reasons is null and not left_out order by file_no, day, source_row""",  # noqa: S608 - the schema's columns
-        params={"system": job.reader.profile(shape).source_system},
+        from (select *, {_of_file("ids")} as source_id, $system as source_system, rowid from mapped)
+        where reasons is null and not left_out and source_id is not null
+        {"" if lie_so else "order by file_no, day, source_row"}""",  # noqa: S608 - the schema's columns
+        params={
+            "system": job.reader.profile(shape).source_system,
+            "ids": [unchanged[n].source_id if n in unchanged else None for n in range(len(files))],
+            "firsts": [counts[n].first_rowid if n in unchanged else None for n in range(len(files))],
+        },
     ).to_arrow_reader(CHUNK_ROWS)
     parts: dict[int, dict[date, Part]] = {n: {} for n in unchanged}
     for n, pieces in groupby(_pieces(raw), key=itemgetter(0)):
@@ -226,6 +222,11 @@ def _write(job: _Landing, shape: Shape, files: Sequence[FileSeen]) -> Iterator[L
     shared = overlaps(job.connection, job.lake, written, job.landed)
     for n, file in unchanged.items():
         yield _commit(job, shape, n, file, counts[n], parts[n], shared[file.source_id])
+
+
+def _of_file(parameter: str) -> str:
+    """SQL of what a list says of the file of a row of ``mapped``."""
+    return f"${parameter}[cast(file_no as bigint) + 1]"
 
 
 def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, date, pa.RecordBatch]]:
@@ -300,7 +301,7 @@ def _commit(
     old_days = before.parts if before else {}
     names = before.arrival.names if before else {}
     bad = counts.read - counts.readable - counts.left_out
-    unreadable = _write_unreadable(job, number, keys, inputs) if bad else 0
+    unreadable = _write_unreadable(job, number, counts.first_rowid, keys, inputs) if bad else 0
     raw = sum(part.rows for part in parts.values())
     days = sorted(parts)
     row = {
@@ -349,15 +350,16 @@ def _commit(
     return Landed(file, manifest)
 
 
-def _write_unreadable(job: _Landing, number: int, keys: Mapping[str, str], inputs: Mapping[str, str]) -> int:
+def _write_unreadable(
+    job: _Landing, number: int, first_rowid: int, keys: Mapping[str, str], inputs: Mapping[str, str]
+) -> int:
     """Write the unreadable rows of one file in ``mapped``; how many were written."""
     rows = (
         job.connection.cursor()
         .sql(
-            """select source_id, mapped.rowid - first_rowid + 1 as source_row, reasons, payload
-        from mapped join sources using (file_no)
-        where file_no = $number and reasons is not null order by source_row""",
-            params={"number": number},
+            """select $file as source_id, rowid + 1 - $first as source_row, reasons, payload
+        from mapped where file_no = $number and reasons is not null order by source_row""",
+            params={"number": number, "first": first_rowid, **keys},
         )
         .to_arrow_reader(CHUNK_ROWS)
     )

@@ -4,8 +4,9 @@ Belongs here: gathering the rows of files of one shape as texts, and typing them
 belong here: how rows lie in a file (``files/``), what their texts mean (``profiles/canonical.py``), or
 writing to the lake (``landing.py``).
 
-The engine reads plain Parquet itself; of every other kind of file the records are gathered in the table
-``taken``. Rowids of ``mapped`` follow each file's rows without a gap.
+The engine reads plain Parquet itself; of every other kind of file the records are gathered, as they were read
+if they are not too many, else in the table ``taken``. Rowids of ``mapped`` follow each file's rows without a
+gap.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ from retail_pipeline.tables import statement as sql
 
 CHUNK_ROWS = 20_000
 CHUNK_BYTES = 32 << 20
+# rows of files that are typed as they were read; of more a copy lies in the engine, which can spill
+TAKEN_BYTES = 3 * CHUNK_BYTES
 # archives without times unpack to 1970 or 1980
 NO_FILE_BEFORE = 1990
 # the value of a line of `mapped`: cents as integers add up to the same in any order; a line beyond all reason
@@ -142,7 +145,6 @@ def read(
         RefusalError: one of the files cannot be read at all.
     """
     typed = partial(_type, reader, shape, latest)
-    source = whole = Source("select * from taken", {})
     try:
         if shape.types:
             schema = parquet_schema(paths[0])
@@ -152,7 +154,7 @@ def read(
             source = Source(parquet_lines(schema, columns), files)
             whole = Source(parquet_lines(schema, columns, shape.header), files)
         else:
-            _take(reader, shape, paths)
+            source = whole = _take(reader, shape, paths)
         typed(source, [None] * len(paths))
         (bad,) = reader.connection.sql("select count(reasons) from mapped").fetchall()[0]
         orders = _orders(reader, shape, source, len(paths))
@@ -163,6 +165,7 @@ def read(
     except duckdb.Error as error:
         raise _refusal(shape, error) from error
     finally:
+        reader.connection.unregister("chunk")
         reader.connection.execute("drop table if exists taken")
     return orders
 
@@ -187,29 +190,37 @@ def _refusal(shape: Shape, error: duckdb.Error) -> RefusalError:
     return RefusalError(f"cannot be read ({without_values(said)}): have it delivered again")
 
 
-def _take(reader: Reader, shape: Shape, paths: Sequence[Path]) -> None:
-    """Gather the texts that the profile reads in ``taken``, a row a record."""
+def _take(reader: Reader, shape: Shape, paths: Sequence[Path]) -> Source:
+    """The texts that the profile reads, a row a record: as they come, or of many in the table ``taken``."""
     columns = positions(reader.profile(shape), reader.columns(shape))
     texts = "".join(f", nullif(c{n}, '') as c{n}" for n in columns)
+    select = f"select file_no, problem, payload{texts} from chunk"  # noqa: S608
+    chunks = _chunks(reader, shape, paths, columns)
+    reader.connection.register("chunk", next(chunks))
     into = "create or replace table taken as"
-    for chunk in _chunks(reader, shape, paths, columns):
+    for chunk in chunks:
+        reader.connection.execute(f"{into} {select}")
         reader.connection.register("chunk", chunk)
-        reader.connection.execute(f"{into} select file_no, problem, payload{texts} from chunk")  # noqa: S608
-        reader.connection.unregister("chunk")
         into = "insert into taken"
+    if into == "insert into taken":
+        reader.connection.execute(f"{into} {select}")
+        reader.connection.unregister("chunk")
+        select = "select * from taken"
+    return Source(select, {})
 
 
 def _chunks(
     reader: Reader, shape: Shape, paths: Sequence[Path], columns: Sequence[int]
 ) -> Iterator[pa.Table]:
     """The rows of files, many at a time, each with its file's number; the last may be empty: there is one."""
-    held = [_numbered(0, batch_of([], columns))]
+    held, size = [_numbered(0, batch_of([], columns))], 0
     for number, path in enumerate(paths):
         for batch in _batches(reader, shape, path, columns):
-            held.append(_numbered(number, batch))
-            if sum(rows.nbytes for rows in held) > CHUNK_BYTES:
+            if size + batch.nbytes > TAKEN_BYTES:
                 yield pa.Table.from_batches(held)
-                held = held[:1]
+                held, size = held[:1], 0
+            held.append(_numbered(number, batch))
+            size += batch.nbytes
     yield pa.Table.from_batches(held)
 
 

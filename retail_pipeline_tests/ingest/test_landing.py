@@ -393,19 +393,25 @@ def test_an_open_quote_costs_its_own_line_only(shop):
     assert [r["description"] for r in shop.raw() if r["country"] == "France"] == ['HAND, "WARM"\nER']
 
 
-def test_rows_of_a_day_come_in_the_files_order_however_many_chunks_it_took(shop, monkeypatch):
+@pytest.mark.parametrize("at_once", [5_000, 1 << 20])
+@pytest.mark.parametrize("day_by_day", [True, False])
+def test_rows_of_a_day_come_in_the_files_order_however_many_chunks_it_took(
+    shop, monkeypatch, at_once, day_by_day
+):
     monkeypatch.setattr(landing, "CHUNK_ROWS", 70)
     monkeypatch.setattr(reading, "CHUNK_BYTES", 5_000)
+    monkeypatch.setattr(reading, "TAKEN_BYTES", at_once)
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 500)
     monkeypatch.setattr(landing, "ROW_GROUP", 100)
-    lines = [GOOD if n % 2 else OTHER for n in range(1001)]
+    lines = [GOOD] * 500 + [OTHER] * 501 if day_by_day else [*[OTHER, GOOD] * 500, OTHER]
     shop.deliver("plain.csv", UCI, *lines)
     shop.deliver("dirty.csv", UCI, *lines, "cut")
     assert {p: counts(o)["raw"] for p, o in shop.land().items()} == {"plain.csv": 1001, "dirty.csv": 1001}
     for path in (shop.lake.root / "raw_transactions").rglob("*.parquet"):
-        rows = pq.read_table(path, partitioning=None)["source_row"].to_pylist()
-        assert rows == sorted(rows)
-        assert len(rows) in (500, 501)
+        rows = pq.read_table(path, partitioning=None).to_pylist()
+        there = [n for n, line in enumerate(lines, 1) if line.startswith(rows[0]["invoice_id"])]
+        assert [row["source_row"] for row in rows] == there
+        assert {row["sold_at"].date().isoformat() for row in rows} == {path.parent.name[5:]}
 
 
 # real data

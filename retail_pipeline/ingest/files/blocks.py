@@ -1,4 +1,4 @@
-"""Delimited text by the block, as columns: plain lines are split by Arrow, the others are read one by one.
+"""Delimited text by the block, as columns: plain lines are cut together, the others are read one by one.
 
 A line is plain when it has no quote and a delimiter between each two fields. What comes of any other is for
 ``text_rows.record_at`` to say, so that a row reads the same in a block and alone.
@@ -102,11 +102,13 @@ def _read_block(raw: bytes, form: _Form, *, is_last: bool) -> tuple[pa.RecordBat
     """The rows of some whole lines, and the lines from the one on whose record may go on after them."""
     text, width = _text(raw, form.encoding).encode(), len(form.header)
     letters = np.frombuffer(text, np.uint8)
-    ends = np.flatnonzero(letters == ord("\n"))
-    delimiters = np.searchsorted(np.flatnonzero(letters == ord(form.delimiter)), ends)
-    whole = pa.StringArray.from_buffers(1, _buffer([0, len(text) - 1], np.int32), pa.py_buffer(text))
-    lines = pc.split_pattern(whole, "\n").flatten()
-    plain = np.diff(delimiters, prepend=0) == width - 1
+    # each field ends with one of these, and each line with a field
+    stops = np.flatnonzero((letters == ord("\n")) | (letters == ord(form.delimiter)))
+    last_fields = np.flatnonzero(letters[stops] == ord("\n"))
+    first_fields = np.concatenate([[0], last_fields[:-1] + 1])
+    ends = stops[last_fields]
+    lines = _between(text, b"\n", ends)
+    plain = last_fields - first_fields == width - 1
     # where each name of the header stands, it may be the header once more
     for odd in (b'"', max(form.header, key=len).encode()):
         if odd in text:
@@ -117,20 +119,28 @@ def _read_block(raw: bytes, form: _Form, *, is_last: bool) -> tuple[pa.RecordBat
         plain &= filled.to_numpy() > 0
     places, records, done = _odd_rows(raw, plain, form, is_last)
     kept = np.flatnonzero(plain[:done])
+    values, firsts = _between(text, b"\n" + form.delimiter.encode(), stops), first_fields[kept]
     if len(kept) < len(lines):
         lines = lines.take(_ints(kept))
-    values = pc.split_pattern(lines, form.delimiter).flatten()
-    problem, order = pa.nulls(len(lines), pa.string()), np.arange(len(lines))
+    problem = pa.nulls(len(lines), pa.string())
     if records:
         none = [None] * width
+        own = len(values) + width * np.arange(len(records))
         values = pa.concat_arrays([values, _strings(f for row in records for f in row.fields or none)])
         order = np.argsort(np.concatenate([kept, places]), kind="stable")
-        rows = _ints(order)
+        firsts, rows = np.concatenate([firsts, own])[order], _ints(order)
         problem = pa.concat_arrays([problem, _strings(row.problem for row in records)]).take(rows)
         lines = pa.concat_arrays([lines, _strings(row.payload for row in records)]).take(rows)
-    texts = (values.take(_ints(order * width + n)) for n in form.columns)
+    texts = (values.take(_ints(firsts + n)) for n in form.columns)
     batch = _batch(problem, lines, texts, form.columns)
     return batch, raw[_line_starts(raw)[done] :] if done < len(ends) else b""
+
+
+def _between(text: bytes, stops: bytes, at: np.ndarray[Any, np.dtype[np.int64]]) -> pa.StringArray:
+    """The texts that end with these letters, which stand ``at`` these places."""
+    offsets = np.concatenate([[0], at - np.arange(len(at))])
+    letters = pa.py_buffer(text.translate(None, stops))
+    return pa.StringArray.from_buffers(len(at), _buffer(offsets, np.int32), letters)
 
 
 def _text(raw: bytes, encoding: str) -> str:

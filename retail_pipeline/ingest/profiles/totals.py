@@ -35,6 +35,7 @@ def is_none(dates: Sequence[str]) -> str:
 
     dated = f"regexp_matches(concat({', '.join((*dates, literal('')))}), '[0-9]')"
     return f"""case when problem is not null then {total("left(payload, 500)")}
+        when product_id >= '0' and product_id < ':' then false -- it begins with a digit, and no word does
         when product_id is not null then regexp_matches(product_id, {literal(_TOTAL_ALONE)})
         else {total("invoice_id")} or {total("customer_id")}
             or (invoice_id is null and customer_id is null and not {dated}) end"""
