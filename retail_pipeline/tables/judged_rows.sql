@@ -54,23 +54,51 @@ marked as (
             else 'sale'
         end as line_kind
     from tidied
+),
+judged as (
+    select
+        *,
+        concat_ws(
+            ',',
+            case when tidy_invoice_id is null then 'no_invoice' end,
+            case when tidy_product_id is null then 'no_product' end,
+            case when line_amount is null then 'amount_too_large' end,
+            case when not regexp_matches(tidy_invoice_id, $invoice_pattern) then 'invoice_pattern' end,
+            case when not regexp_matches(tidy_product_id, $product_pattern) then 'product_pattern' end,
+            case when regexp_matches(tidy_invoice_id, $bad_debt_pattern) then 'bad_debt' end,
+            case when is_cancellation and line_kind = 'return' and line_amount > 0 then 'cancellation_above_zero' end,
+            case when $refuse_anonymous and tidy_customer_id is null then 'anonymous' end,
+            case when $refuse_zero_price and line_price = 0 then 'zero_price' end,
+            case when $refuse_negative_price and unit_price < 0 then 'negative_price' end,
+            case when line_price > 0 and line_price < cast($minimum_price as decimal(18, 4)) then 'minimum_price' end,
+            case when $refuse_zero_quantity and quantity = 0 and line_amount = 0 then 'zero_quantity' end,
+            case when copy_number > 1 then 'duplicate' end
+        ) as refused_by
+    from marked
 )
 select
-    *,
-    concat_ws(
-        ',',
-        case when tidy_invoice_id is null then 'no_invoice' end,
-        case when tidy_product_id is null then 'no_product' end,
-        case when line_amount is null then 'amount_too_large' end,
-        case when not regexp_matches(tidy_invoice_id, $invoice_pattern) then 'invoice_pattern' end,
-        case when not regexp_matches(tidy_product_id, $product_pattern) then 'product_pattern' end,
-        case when regexp_matches(tidy_invoice_id, $bad_debt_pattern) then 'bad_debt' end,
-        case when is_cancellation and line_kind = 'return' and line_amount > 0 then 'cancellation_above_zero' end,
-        case when $refuse_anonymous and tidy_customer_id is null then 'anonymous' end,
-        case when $refuse_zero_price and line_price = 0 then 'zero_price' end,
-        case when $refuse_negative_price and unit_price < 0 then 'negative_price' end,
-        case when line_price > 0 and line_price < cast($minimum_price as decimal(18, 4)) then 'minimum_price' end,
-        case when $refuse_zero_quantity and quantity = 0 and line_amount = 0 then 'zero_quantity' end,
-        case when copy_number > 1 then 'duplicate' end
-    ) as refused_by
-from marked
+    date,
+    source_id,
+    source_row,
+    source_system,
+    tidy_invoice_id,
+    tidy_product_id,
+    tidy_description,
+    quantity,
+    unit_price,
+    amount,
+    line_price,
+    line_amount,
+    sold_at,
+    tidy_customer_id,
+    tidy_country,
+    currency,
+    line_kind,
+    refused_by,
+    -- as delivered, of refused rows alone: texts that nobody reads take longest to keep
+    case when refused_by <> '' then invoice_id end as invoice_id,
+    case when refused_by <> '' then product_id end as product_id,
+    case when refused_by <> '' then description end as description,
+    case when refused_by <> '' then customer_id end as customer_id,
+    case when refused_by <> '' then country end as country
+from judged

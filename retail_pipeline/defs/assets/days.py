@@ -21,7 +21,7 @@ from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.planning.plan import BY_STATEMENT, DAY_TABLES
 from retail_pipeline.planning.reconciliation import Tally, odd_shares, tallies
 from retail_pipeline.planning.state import State, value_of
-from retail_pipeline.tables import TABLES, statement
+from retail_pipeline.tables import TABLES
 
 BATCH_ROWS = 200_000
 BATCH_DAYS = 400
@@ -158,12 +158,10 @@ def clean_rows(
     figures: list[dict[str, Any]] = []
     for profile, files in run.pipeline.raw_files(run.state, days).items():
         rules = run.pipeline.settings.rules(profile)
-        run.engine.keep(
-            "judged_rows", statement("judged_rows"), {"raw_transactions": files}, **parameters(rules)
-        )
+        judged = run.engine.run("judged_rows", {"raw_transactions": files}, **parameters(rules))
         for table, pieces in found.items():
-            pieces.append(run.engine.run(table))
-        figures += run.engine.run("till_figures").to_pylist()
+            pieces.append(run.engine.run(table, {"judged_rows": judged}))
+        figures += run.engine.run("till_figures", {"judged_rows": judged}).to_pylist()
     clean, refused = (_by_day(table, pieces, days) for table, pieces in found.items())
     return clean, refused, tallies(figures)
 
