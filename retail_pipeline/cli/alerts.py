@@ -42,7 +42,7 @@ def try_out(settings: SettingsFile = None) -> None:
 
 @app.command("list")
 def list_standing(landing: Landing = None, lake: LakeFolder = None, settings: SettingsFile = None) -> None:
-    """List the problems that stand, what to do, and who was told. Code 1 when there is one that is red."""
+    """List the problems that stand, what to do, and whether people were told. Code 1 when there is one."""
     from retail_pipeline.defs.alerts import standing
     from retail_pipeline.defs.instance import open_instance, runs_under_way
     from retail_pipeline.lake.alerts_sent import read_told
@@ -51,17 +51,21 @@ def list_standing(landing: Landing = None, lake: LakeFolder = None, settings: Se
     pipeline = pipeline_of(settings, landing=landing, lake=lake)
     with open_instance(pipeline.settings) as instance:
         now = datetime.now(pipeline.settings.zone)
-        found = standing(pipeline, instance, now, busy=bool(runs_under_way(instance, pipeline))).problems
-    told, colours = read_told(pipeline.lake), []
+        stands = standing(pipeline, instance, now, busy=bool(runs_under_way(instance, pipeline)))
+    told, found = read_told(pipeline.lake), stands.problems
     for problem in found:
         kind = KINDS[problem.kind]
-        colours.append(colour := "red" if kind.severity == "failure" else "yellow")
+        colour = "red" if kind.severity == "failure" else "yellow"
         known = "told" if problem.key in told else "not told yet"
         out.print(f"[{colour}]{kind.one}[/{colour}] ({known}): {escape(problem.what)}")
         out.print(f"  {escape(problem.remedy)}")
-    if not found:
+    # what cannot be looked for just now, or a run may be mending, is not gone yet
+    gone = {} if stands.complete else {k: t for k, t in told.items() if k not in {p.key for p in found}}
+    for one in gone.values():
+        out.print(f"[yellow]Told, and not known to be gone[/yellow]: {escape(one.what)}")
+    if not (found or gone):
         out.print("no problem stands")
-    raise typer.Exit(1 if "red" in colours else 0)
+    raise typer.Exit(1 if found or gone else 0)
 
 
 @lake_app.command()

@@ -144,13 +144,15 @@ def status(
     landing: Landing = None, lake: LakeFolder = None, through: Through = None, settings: SettingsFile = None
 ) -> None:
     """Say what there is, what is stale, what failed and why."""
-    from retail_pipeline.cli.status import print_status
+    from retail_pipeline.cli.status import print_damage, print_status
     from retail_pipeline.defs.instance import open_instance
 
     pipeline = pipeline_of(settings, landing=landing, lake=lake)
+    # before the manifests are read as a whole, which ends at the first that is none
+    damaged = print_damage(out, pipeline)
     with open_instance(pipeline.settings) as instance:
         well = print_status(out, pipeline, instance, _last_day(pipeline, through))
-    raise typer.Exit(0 if well else 1)
+    raise typer.Exit(0 if well and not damaged else 1)
 
 
 @app.command()

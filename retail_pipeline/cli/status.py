@@ -21,6 +21,7 @@ from retail_pipeline.defs.requests import why_failed
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.engine.duckdb import connect
 from retail_pipeline.ingest.till_figures import of_days
+from retail_pipeline.lake.damage import damage
 from retail_pipeline.lake.models import judged
 from retail_pipeline.lake.partitions import LakeError, read_partition
 from retail_pipeline.lake.set_aside import home_of
@@ -115,7 +116,7 @@ def print_plan(console: Console, work: Work, cost: Cost) -> None:
 def print_summary(
     console: Console, pipeline: Pipeline, day: date, up_to_date: bool, made: Collection[date] = ()
 ) -> bool:
-    """What a run leaves behind; True when lists are held back or files wait in quarantine.
+    """What a run leaves behind; True when anything waits for a person: held days, files, models.
 
     Files, rows, what the days that it ``made`` came to, customers, segments, lists.
     """
@@ -126,7 +127,8 @@ def print_summary(
     lines = [*without_profile(state, recipe), *waiting_files[:MOST_LINES]]
     if (more := len(waiting_files) - MOST_LINES) > 0:
         lines.append(f"and {more:,} more in quarantine; `retail-pipeline quarantine list` shows all")
-    _print(console, [*lines, *unreadable(pipeline, state, MOST_LINES), *remarks(state)])
+    held, waits = held_days(state), waiting(pipeline, state, day)
+    _print(console, [*lines, *unreadable(pipeline, state, MOST_LINES), *remarks(state), *held])
     if state.first_day is None or state.first_day > day:
         landing = escape(str(pipeline.settings.landing))
         console.print(f"[yellow]nothing delivered[/yellow] through {day}; landing is {landing}")
@@ -138,14 +140,14 @@ def print_summary(
         sizes = ", ".join(f"{segment} {n:,}" for segment, n in manifest.counts.items())
         console.print(f"  {name}: {sizes}", markup=False)
     _print(console, strange_ids(state, recipe, day))
-    if held := state.held_lately(day):
-        days = ", ".join(map(str, held))
+    if lately := state.held_lately(day):
+        days = ", ".join(map(str, lately))
         console.print(f"[red]no lists[/red]: {days} held or not made; `retail-pipeline status` says why")
         return True
     if odd_ids_that_hold(state, recipe, day):
         console.print("[red]no lists[/red]: odd ids hold them back; `checks.ids: warn` does not")
         return True
-    _print(console, waiting(pipeline, state, day))
+    _print(console, waits)
     lists = sorted(state["campaign_lists"].get(day, {}).items())
     console.print(f"lists {len(lists)}" if lists else "no lists")
     for name, manifest in lists:
@@ -156,7 +158,7 @@ def print_summary(
     if report := state["report"].get(day):
         path = pipeline.lake.partition(report.table, report.partition) / TABLES["report"].file
         console.print(f"report {path}", markup=False)
-    return bool(state.quarantined)
+    return bool(state.quarantined or held or waits)
 
 
 def _print(console: Console, lines: Iterable[str]) -> None:
@@ -221,6 +223,13 @@ def _till_rows(pipeline: Pipeline, used: Mapping[date, Manifest]) -> list[tuple[
         return rows
 
 
+def print_damage(console: Console, pipeline: Pipeline) -> bool:
+    """Every file of the lake that is damaged or gone, and what to do; True when there is one."""
+    found = damage(pipeline.lake, {file.source_id for file in pipeline.listing().files})
+    _print(console, (f"[red]damaged[/red] {escape(line)}" for line in found))
+    return bool(found)
+
+
 def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInstance, through: date) -> bool:
     """What there is, what is stale, what failed and why; True when nothing is amiss."""
     listing, recipe = pipeline.listing(), pipeline.recipe
@@ -238,12 +247,7 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
         print_plan(console, work, cost_of(state, recipe, work))
     else:
         console.print(f"[green]up to date[/green] through {through}")
-    held = state.held_days(date.min, date.max)
-    for day in held:
-        console.print(
-            f"[red]held[/red] {day}: {escape(state.why_held(day))}; "
-            f"`retail-pipeline days release {day} --why …` accepts it"
-        )
+    _print(console, held := held_days(state))
     orphans, waits = without_profile(state, recipe), waiting(pipeline, state, through)
     _print(console, [*orphans, *in_quarantine(state), *unreadable(pipeline, state), *remarks(state)])
     _print(console, [*strange_ids(state, recipe, through), *waits])
@@ -261,6 +265,14 @@ def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInsta
         console.print(f"[yellow]shared[/yellow] {escape(shared)}")
     held_back = held or odd_ids_that_hold(state, recipe, through)
     return not (work or held_back or waits or failed or orphans or state.quarantined)
+
+
+def held_days(state: State) -> list[str]:
+    return [
+        f"[red]held[/red] {day}: {escape(state.why_held(day))}; "
+        f"`retail-pipeline days release {day} --why …` accepts it"
+        for day in state.held_days(date.min, date.max)
+    ]
 
 
 def strange_ids(state: State, recipe: Recipe, day: date) -> list[str]:

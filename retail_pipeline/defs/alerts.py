@@ -99,7 +99,7 @@ def standing(pipeline: Pipeline, instance: dg.DagsterInstance, now: datetime, bu
     found += of_work(failed)
     if said := namesakes(instance, pipeline):
         found.append(Problem("keys_shared", "keys_shared", said))
-    found += _of_yesterday(pipeline, state, now, may_come=busy or bool(waiting))
+    found += _of_yesterday(pipeline, state, now, may_come=bool(waiting))
     return Standing(found, complete=not (busy or unseen))
 
 

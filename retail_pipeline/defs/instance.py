@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import dagster as dg
 import psutil
-from dagster._core.instance import InstanceRef
+import yaml
 from filelock import FileLock
 
 from retail_pipeline.defs.events import Log
@@ -31,6 +31,7 @@ SECONDS_OF_DOUBT = 2
 SECONDS_TO_FIRST_STEP = 300
 PROCESS = ".dagster/retail_pipeline_process"  # the UI hides tags that begin so
 # what the command prints is for its terminal; the processes that would copy it print their end at Ctrl-C
+OF_COMMAND = "of_command.yaml"
 _PRINTS_HERE = {
     "compute_logs": {
         "module": "dagster._core.storage.noop_compute_log_manager",
@@ -69,8 +70,9 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
                 if not (home / "dagster.yaml").exists():
                     packaged = resources.files("retail_pipeline") / "dagster.yaml"
                     (home / "dagster.yaml").write_bytes(packaged.read_bytes())
-                ref = InstanceRef.from_dir(str(home), overrides=_PRINTS_HERE)
-                instance = stack.enter_context(dg.DagsterInstance.from_ref(ref))
+                given = yaml.safe_load((home / "dagster.yaml").read_text(encoding="utf-8")) or {}
+                (home / OF_COMMAND).write_text(yaml.safe_dump(given | _PRINTS_HERE), encoding="utf-8")
+                instance = stack.enter_context(dg.DagsterInstance.from_config(str(home), OF_COMMAND))
         except OSError as error:
             raise LakeError(
                 f"{home}, the folder of the Dagster instance for the lake {settings.lake}, cannot be written "

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from retail_pipeline.planning.manifests import Manifest, schema_fingerprint
 from retail_pipeline.tables.table import DATA_FILE, Table
@@ -119,6 +120,25 @@ def contents(paths: Iterable[Path], read: Callable[[Path], T]) -> Iterator[tuple
                 f"{path} cannot be read ({error.strerror}): give it to the user that runs the pipeline; what "
                 "it says is not left out of account"
             ) from error
+
+
+def each_readable(
+    paths: Iterable[Path], read: Callable[[Path], T], refuse: Callable[[str], None]
+) -> Iterator[tuple[Path, T]]:
+    """The same, but what cannot be read is told to ``refuse`` and the others follow."""
+    for path in paths:
+        try:
+            yield from contents([path], read)
+        except LakeError as error:
+            refuse(str(error))
+
+
+def in_a_line(error: ValueError) -> str:
+    """What is wrong with a text, without the text."""
+    if not isinstance(error, ValidationError):
+        return " ".join(str(error).split())
+    found = error.errors(include_url=False, include_input=False)
+    return "; ".join(": ".join(filter(None, [".".join(map(str, e["loc"])), e["msg"]])) for e in found[:3])
 
 
 def replace_file(lake: Lake, path: Path, content: bytes | pa.Buffer) -> None:
@@ -231,7 +251,9 @@ def _manifest(path: Path) -> Manifest:
         try:
             _read[path] = same, Manifest.model_validate_json(path.read_bytes())
         except ValueError as error:
-            raise LakeError(f"{path} is not a manifest: remove the file and run again ({error})") from error
+            raise LakeError(
+                f"{path} is not a manifest ({in_a_line(error)}): `retail-pipeline check` says how to mend it"
+            ) from error
     return _read[path][1]
 
 

@@ -5,11 +5,11 @@ A record is a JSON file that is named by what it is about; the last word on that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from retail_pipeline.lake.partitions import Lake, LakeError, contents, entries, replace_file
+from retail_pipeline.lake.partitions import Lake, LakeError, contents, entries, in_a_line, replace_file
 from retail_pipeline.planning.arrivals import Refusal
 from retail_pipeline.planning.decisions import DayRelease, FileDecision, ListRelease, ModelRetrain
 from retail_pipeline.planning.manifests import Frozen
@@ -34,14 +34,22 @@ def records(lake: Lake, kind: type[Record]) -> list[Record]:
     Raises:
         LakeError: one is not readable.
     """
-    folder, _, damaged = KINDS[kind]
-    found = []
-    for path, content in contents(entries(lake.root / folder, "*.json"), Path.read_bytes):
+    return [made for _, made in contents(paths_of(lake, kind), reader(kind))]
+
+
+def paths_of(lake: Lake, kind: type[Frozen]) -> list[Path]:
+    return entries(lake.root / KINDS[kind][0], "*.json")
+
+
+def reader(kind: type[Record]) -> Callable[[Path], Record]:
+    def read(path: Path) -> Record:
+        content = path.read_bytes()
         try:
-            found.append(kind.model_validate_json(content))
+            return kind.model_validate_json(content)
         except ValueError as error:
-            raise LakeError(f"{path} {damaged} ({error})") from error
-    return found
+            raise LakeError(f"{path} {KINDS[kind][2]} ({in_a_line(error)})") from error
+
+    return read
 
 
 def record(lake: Lake, made: Frozen) -> Path:

@@ -283,6 +283,18 @@ def test_a_held_day_is_shown_until_somebody_releases_it(held: Path) -> None:
     assert call(held, "status", "--through", LAST).exit_code == 0
 
 
+def test_a_run_ends_with_1_and_names_each_held_day_for_as_long_as_it_is_held(held: Path) -> None:
+    """Also when it lies too far back to hold the lists."""
+    later = span(FIRST, 12)
+    deliver(held / "landing", later[3:])
+    for _ in range(2):
+        ran = call(held, "run", "--through", later[-1])
+        assert "lists 8" in ran.output
+        assert f"held {DAYS[1]}: {len(sales(DAYS[1]))} rows against «currency is EUR»" in ran.output
+        assert ran.exit_code == 1
+    assert call(held, "alerts", "list").exit_code == 1
+
+
 def test_a_lake_made_anew_with_its_decisions_is_the_same(held: Path) -> None:
     call(held, "days", "release", DAYS[1], "--why", "ours", "--by", "ana")
     call(held, "run", "--through", LAST)
@@ -349,13 +361,58 @@ def test_check_names_what_is_damaged_or_missing_and_its_remedy_heals_the_lake(
     assert call(root, "check").exit_code == 0
 
 
-def test_check_names_a_manifest_that_is_none(held: Path) -> None:
-    manifest = held / "lake" / "transactions" / f"date={LAST}" / "_manifest.json"
+def test_check_and_status_name_all_that_is_damaged_at_once(held: Path) -> None:
+    lake = held / "lake"
+    manifest = lake / "transactions" / f"date={LAST}" / "_manifest.json"
     manifest.write_text(manifest.read_text()[:40])
-    for command in (("check",), ("status", "--through", LAST), ("run", "--through", LAST)):
+    (lake / "customer_days" / f"date={LAST}" / "part-0.parquet").unlink()
+    decision = lake / "decisions" / "files" / "0.json"
+    decision.parent.mkdir(parents=True)
+    decision.write_text("{}")
+    for command in (("check",), ("status", "--through", LAST)):
         said = call(held, *command)
         assert said.exit_code == 1
-        assert f"{manifest} is not a manifest: remove the file and run again" in said.output
+        for line in (
+            f"{manifest} is not a manifest: remove {manifest.parent} and run again, it is made anew",
+            f"{lake}/customer_days/date={LAST}/part-0.parquet is missing: remove {lake}/customer_days",
+            f"{decision} is not a decision: restore or remove it (source_id: Field required; ",
+        ):
+            assert line in said.output
+    ran = call(held, "run", "--through", LAST)
+    assert ran.exit_code == 1
+    assert f"{decision} is not a decision: restore or remove it" in ran.output.splitlines()[-1]
+    decision.unlink()
+    ran = call(held, "run", "--through", LAST)
+    assert f"{manifest} is not a manifest (Invalid JSON" in ran.output.splitlines()[-1]
+    assert "`retail-pipeline check` says how to mend it" in ran.output.splitlines()[-1]
+
+
+def test_what_cannot_be_made_again_is_never_to_be_removed(sound: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(sound, tmp_path / "shop")
+    lake, day = root / "lake", OVER_A_MONTHS_END[-1]
+    released = call(root, "campaigns", "release", day, "reward", "--why", "mailing", "--by", "me")
+    assert released.exit_code == 0
+    (raw,) = (lake / "raw_transactions" / f"date={day}").glob("*.parquet")
+    handed_over = lake / "campaign_lists" / f"snapshot_date={day}" / "campaign=reward"
+    hit = [raw, lake / "transactions" / f"date={day}" / "part-0.parquet", handed_over / "part-0.parquet"]
+    for path in hit:
+        path.write_bytes(b"torn")
+    delivery = root / "landing" / f"{day}.csv"
+    delivery.rename(tmp_path / delivery.name)
+    lines = {line.split()[2]: line for line in call(root, "check").output.splitlines()}
+    assert not [line for line in lines.values() if f": remove {lake}" in line]
+    of_raw, of_day, of_list = (lines[str(path)] for path in hit)
+    assert f"remove nothing yet: {day}.csv is no longer in landing, and nothing else holds its rows" in of_raw
+    assert "the rows that it was made from are damaged, too" in of_day
+    assert "the list was handed over, and one made anew may be another" in of_list
+    # its record gone, too
+    shutil.rmtree(lake / "landed_files" / f"file={raw.stem}")
+    assert (
+        f"{raw} belongs to no file that landed, so its rows do not count: restore"
+        in call(root, "check").output
+    )
+    shutil.rmtree(handed_over)
+    assert f"{handed_over} is gone: the list was handed over" in call(root, "check").output
 
 
 def test_check_says_that_there_is_no_lake_yet_and_no_landing(tmp_path: Path) -> None:
