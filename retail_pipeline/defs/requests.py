@@ -18,6 +18,8 @@ import dagster as dg
 
 from retail_pipeline.defs.jobs import JOB_OF, LANDING
 from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.ingest.listing import LandingError
+from retail_pipeline.lake.partitions import LakeError
 from retail_pipeline.planning.alerts import FailedWork
 from retail_pipeline.planning.arrivals import FileSeen, source_of
 from retail_pipeline.planning.calendar import month_of
@@ -34,6 +36,8 @@ from retail_pipeline.planning.pieces import (
 )
 from retail_pipeline.planning.state import State
 
+# errors whose message says what to do; others are bugs and show their traceback
+SAID_BY_THEMSELVES = {LakeError.__name__, LandingError.__name__}
 PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -264,7 +268,19 @@ def why_failed(instance: dg.DagsterInstance, run_id: str) -> tuple[bool, str]:
         return False, "it was interrupted; the next run goes on from there"
     if not events:
         return False, "its process ended before it was done; its log says more"
-    return False, f"it ended with {root_of(events[0])[0] or 'an error'}; its log says more"
+    return False, said_by_itself(events[0]) or (
+        f"it ended with {root_of(events[0])[0] or 'an error'}; its log says more"
+    )
+
+
+def said_by_itself(event: dg.DagsterEvent) -> str:
+    """What an error said that tells people what to do; empty of another, which may quote a row."""
+    kind, message = root_of(event)
+    if kind in SAID_BY_THEMSELVES:
+        return message.partition(": ")[2].strip()
+    if "No space left on device" in message:
+        return "the disk is full: make room; it is then tried again, or by `retail-pipeline run`"
+    return ""
 
 
 def bad_input(event: dg.DagsterEvent) -> str:

@@ -23,19 +23,17 @@ from retail_pipeline.defs.requests import (
     file_ranges,
     forget_mended,
     range_tags,
-    root_of,
+    said_by_itself,
 )
 from retail_pipeline.defs.resources import Pipeline
-from retail_pipeline.ingest.listing import LandingError, list_settled
+from retail_pipeline.ingest.listing import list_settled
 from retail_pipeline.lake.instance_owner import claim
 from retail_pipeline.lake.lock import writing
-from retail_pipeline.lake.partitions import LakeError, prepare
+from retail_pipeline.lake.partitions import prepare
 from retail_pipeline.planning.pieces import DAYS, Goal, Piece, next_pieces
 from retail_pipeline.planning.plan import Work, files_to_land
 from retail_pipeline.planning.state import State
 
-# errors whose message says what to do; others are bugs and show their traceback
-SAID_BY_THEMSELVES = {LakeError.__name__, LandingError.__name__}
 OnLayer: TypeAlias = Callable[[str, int], None]
 OnWait: TypeAlias = Callable[[str], None]
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -174,9 +172,4 @@ def _ended_by_ctrl_c(on_interrupt: Callable[[], None]) -> Iterator[None]:
 
 
 def _said(event: dg.DagsterEvent) -> str:
-    if said := bad_input(event):
-        return said
-    kind, message = root_of(event)
-    if kind in SAID_BY_THEMSELVES:
-        return message.partition(": ")[2].strip()
-    return event.step_failure_data.error_display_string
+    return bad_input(event) or said_by_itself(event) or event.step_failure_data.error_display_string

@@ -14,12 +14,12 @@ import dagster as dg
 import pytest
 
 from retail_pipeline.definitions import build_defs, defs
-from retail_pipeline.defs.requests import file_ranges, range_tags
+from retail_pipeline.defs.requests import file_ranges, range_tags, why_failed
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import bring_up_to_date
 from retail_pipeline.defs.runner import Bad, fail_by_name, make_all
 from retail_pipeline.engine import EngineError
-from retail_pipeline.lake.partitions import read_partition
+from retail_pipeline.lake.partitions import LakeError, read_partition
 from retail_pipeline.planning.alerts import of_ids
 from retail_pipeline.settings import load_settings
 from retail_pipeline.tables import TABLES
@@ -153,6 +153,29 @@ def test_after_a_layer_that_broke_off_none_begins(
     outcome = bring_up_to_date(replace(pipeline, on_made=breaks), instance, lambda: DAYS[-1])
     assert len(outcome.failures) == 1
     assert not pipeline.state()["rfm_features"]
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (LakeError("x cannot be written: make room, then run again"), "x cannot be written: make room, then"),
+        (OSError(28, "No space left on device"), "the disk is full: make room; it is then tried again"),
+        (ValueError("70001,LANTERN"), "it ended with ValueError; its log says more"),
+    ],
+)
+def test_a_failed_run_says_its_remedy_and_quotes_no_row(
+    pipeline: Pipeline, instance: dg.DagsterInstance, error: Exception, says: str
+):
+    deliver(pipeline.settings.landing, DAYS)
+
+    def breaks(table: str, partition: str) -> None:
+        if table == "transactions":
+            raise error
+
+    outcome = bring_up_to_date(replace(pipeline, on_made=breaks), instance, lambda: DAYS[-1])
+    is_bad_input, why = why_failed(instance, outcome.runs[-1])
+    assert not is_bad_input
+    assert why.startswith(says)
 
 
 def test_the_pipeline_can_be_replaced_by_name(tmp_path: Path, instance: dg.DagsterInstance):
