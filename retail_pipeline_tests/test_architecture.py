@@ -96,6 +96,17 @@ def test_imports_run_one_way(name: str):
     assert not wrong
 
 
+def test_all_rows_of_a_statement_come_back_in_the_days_alone():
+    """What else is asked of an engine is bounded, and what is made is written by it."""
+    users = {n for n in MODULES if any(call.endswith("engine.run") for call in calls(n))}
+    assert users == {"retail_pipeline.defs.assets.days"}
+
+
+def test_a_partition_is_read_whole_only_to_show_unreadable_rows():
+    users = {n for n in MODULES if "read_partition" in calls(n)}
+    assert users == {f"retail_pipeline.{m}" for m in ("cli.quarantine", "cli.status", "defs.assets.landing")}
+
+
 def test_data_sets_are_known_to_the_command_alone():
     users = {
         name

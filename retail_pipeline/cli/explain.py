@@ -93,8 +93,10 @@ class _Search:
 
     def rows(self, sql: str, table: str, partitions: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
         paths = [self.lake.data(table, keys) for keys in partitions]
-        asked = {"customer": self.customer, "pattern": self.as_a_field}
-        return list(self.engine.run(sql, {table: paths}, **asked).to_pylist()) if paths else []
+        if not paths:
+            return []
+        answer = self.engine.ask(sql, {table: paths}, customer=self.customer, pattern=self.as_a_field)
+        return list(answer.to_pylist())
 
     @property
     def as_a_field(self) -> str:
@@ -288,7 +290,7 @@ def _objection(search: _Search) -> str | None:
         suppressed = read_suppressed(file, search.day)
     except SuppressionError as error:
         return str(error)
-    found = search.engine.run(_OBJECTED, {"suppressed": suppressed}, customer=search.customer)
+    found = search.engine.ask(_OBJECTED, {"suppressed": suppressed}, customer=search.customer)
     return f"the customer objected: the suppression file {file.path} has the id" if file and found else None
 
 

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from retail_pipeline.campaigns.lists import DEFAULTS, measurable_lift
-from retail_pipeline.defs.assets.snapshots import FEATURES, frame, model_of
+from retail_pipeline.defs.assets.snapshots import customers_of, model_of
 from retail_pipeline.defs.runner import Run
 from retail_pipeline.lake.models import judged
-from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.planning.inputs import BOOTSTRAP, SAME_SNAPSHOT, model_source
 from retail_pipeline.planning.state import State
 from retail_pipeline.report.data import RF_GRID, ListSummary, Quality, ReportData
-from retail_pipeline.segmentation import FittedRfmGrid, FittedSegmentation, assign, snapshot
+from retail_pipeline.segmentation import FittedRfmGrid, FittedSegmentation, assign
 from retail_pipeline.segmentation.rfm_grid import grid
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def curves(models: Mapping[str, FittedSegmentation]) -> Mapping[str, bytes]:
 def rf_grid(run: Run, day: date, models: Mapping[str, FittedSegmentation]) -> pd.DataFrame:
     import pandas as pd
 
-    customers = snapshot(frame(read_partition(run.pipeline.lake, FEATURES, {"snapshot_date": str(day)})))
+    customers = customers_of(run, day)
     cells = [pd.DataFrame(columns=list(RF_GRID))]
     for name, model in models.items():
         if isinstance(model, FittedRfmGrid) and len(customers.values):
@@ -149,3 +148,11 @@ def quality(state: State, day: date) -> Quality:
         last_delivered=max((d for d in state.raw if d <= day), default=None),
         warnings=[f"{states}: not so on {n} days" for states, n in sorted(warned.items())],
     )
+
+
+def frame(rows: pa.Table) -> pd.DataFrame:
+    """A small table as the page reads it, its decimals as floats."""
+    decimals = {f.name for f in rows.schema if pa.types.is_decimal(f.type)}
+    columns = [rows[n].cast(pa.float64()) if n in decimals else rows[n] for n in rows.column_names]
+    found: pd.DataFrame = pa.table(columns, names=rows.column_names).to_pandas()
+    return found

@@ -17,13 +17,14 @@ import pyarrow as pa
 
 from retail_pipeline.defs.events import Log, blocking, log_check
 from retail_pipeline.defs.resources import Pipeline
-from retail_pipeline.engine import Engine, EngineError
-from retail_pipeline.engine.validation import validate
+from retail_pipeline.engine import Engine, EngineError, Input
+from retail_pipeline.engine.validation import Failure, failures
 from retail_pipeline.planning.customer_checks import Oddities
 from retail_pipeline.planning.masking import as_markdown
 from retail_pipeline.planning.state import State
 from retail_pipeline.segmentation import FittedSegmentation, of_each_day, to_sql
 from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.expectations import Expectation
 
 Key = TypeVar("Key")
 Bad = dict[Key, str]
@@ -34,8 +35,9 @@ class Run:
     """One run over a range: what it works with, and the state as it changes while partitions are made.
 
     ``days``: the first and the last it was asked for; ``kept``: those for which the engine has kept what
-    customer_days add up to; ``odd``: what is odd about the customers of these; ``failed``: those whose
-    segments it could not make.
+    customer_days add up to; ``odd``: what is odd about the customers of these; ``invoices``: those of the
+    days that were read last, by day and the content of its transactions; ``failed``: the days whose segments
+    it could not make.
     """
 
     pipeline: Pipeline
@@ -47,30 +49,51 @@ class Run:
     kept: tuple[date, date] | None = None
     failed: set[date] = field(default_factory=set)
     odd: dict[date, Oddities] = field(default_factory=dict)
+    invoices: dict[tuple[date, str], pa.Table] = field(default_factory=dict)
     fitted: dict[tuple[str, str], FittedSegmentation] = field(default_factory=dict)
-    queries: dict[tuple[str, bool], str] = field(default_factory=dict)
+    queries: dict[str, str] = field(default_factory=dict)
 
     def has(self, table: str, made: Mapping[date, object]) -> None:
         """Take what was made of some days into the state."""
         self.state = self.state.having(**{table: {**self.state[table], **made}})
 
-    def judge(self, table: str, rows: Mapping[date, pa.Table]) -> dict[date, str]:
-        """Check a table's rows of some days and record what was found; what stands against each, in words."""
-        suite = self.pipeline.suite(table, self.state)
-        found = validate({str(day): of_day for day, of_day in rows.items()}, TABLES[table], suite)
-        for day, of_day in rows.items():
-            figures = {"rows": len(of_day), "expectations": len(suite)}
-            log_check(self.log, table, f"{table}_are_valid", str(day), found[str(day)], figures)
-        return {day: blocking(found[str(day)]) for day in rows}
+    def judge(
+        self,
+        table: str,
+        rows: Iterable[tuple[Input, Mapping[str, str]]],
+        counts: Mapping[date, int],
+        **figures: int,
+    ) -> dict[date, str]:
+        """Check a table's rows of some days and record what was found; what stands against each, in words.
 
-    def query(self, model: FittedSegmentation, many_days: bool = False) -> str:
-        """The query that assigns the customers of one snapshot under a model, or of many days' at once.
-
-        Writing one takes as long as running it.
+        ``rows``: where they lie, each with the hive keys that are no columns there; ``counts``: how many each
+        day has.
         """
-        key = (model.model_dump_json(), many_days)
+        found = self.failures(table, rows, counts)
+        for day, of_day in counts.items():
+            shown = {"rows": of_day, "expectations": len(self.suite(table)), **figures}
+            log_check(self.log, table, f"{table}_are_valid", str(day), found[day], shown)
+        return {day: blocking(found[day]) for day in counts}
+
+    def failures(
+        self, table: str, rows: Iterable[tuple[Input, Mapping[str, str]]], days: Iterable[date]
+    ) -> dict[date, list[Failure]]:
+        """What breaks the table's suite in its rows of each day."""
+        found: dict[date, list[Failure]] = {day: [] for day in days}
+        for lie, keys in rows:
+            wrong = failures(self.engine, TABLES[table], self.suite(table), lie, keys)
+            for day in found:
+                found[day] += wrong.get(str(day), [])
+        return found
+
+    def suite(self, table: str) -> Sequence[Expectation]:
+        return self.pipeline.suite(table, self.state)
+
+    def query(self, model: FittedSegmentation) -> str:
+        """The query that assigns the customers of some days' snapshots; writing one takes time."""
+        key = model.model_dump_json()
         if key not in self.queries:
-            self.queries[key] = of_each_day(to_sql(model)) if many_days else to_sql(model)
+            self.queries[key] = of_each_day(to_sql(model))
         return self.queries[key]
 
 

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import pyarrow as pa
 
 from retail_pipeline.lake.partitions import STAGING, Lake
+from retail_pipeline.planning.manifests import Manifest
+from retail_pipeline.tables.table import Table
 
-Input: TypeAlias = "pa.Table | Sequence[Path]"
+Input: TypeAlias = "pa.Table | Sequence[Path] | str"
+"""Arrow rows that Python made, the Parquet files of some partitions, or the name of what the engine keeps."""
+
+MOST_ROWS = 100_000  # of an answer
 
 
 class EngineError(Exception):
@@ -37,17 +44,50 @@ class EngineOptions(Protocol):
     def remote(self) -> str | None: ...
 
 
-class Engine(Protocol):
-    """A session that runs statements in DuckDB's dialect over named Arrow tables and lists of Parquet files.
+def bounded(answer: pa.Table, most: int, sql: str) -> pa.Table:
+    """An answer as it is; EngineError when it has more than ``most`` rows."""
+    if len(answer) > most:
+        raise EngineError(f"an answer has more than {most:,} rows, which are to stay in the engine: {sql}")
+    return answer
 
-    Rows read from files have the hive keys of their path (``date``, ``snapshot_date``, …) as columns.
+
+@dataclass(frozen=True)
+class Target:
+    """A partition to write: its hive keys, the inputs and further facts of its manifest.
+
+    ``day``: the value of the first key in the rows that belong to it; None where all rows do.
+    """
+
+    keys: Mapping[str, str]
+    inputs: Mapping[str, str]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    day: date | None = None
+
+
+class Engine(Protocol):
+    """A session that runs statements in DuckDB's dialect: their text, or the name of a file in ``tables``.
+
+    Rows read from files have the hive keys of their path (``date``, ``snapshot_date``, …) as columns. Rows
+    of a table stay here: the engine keeps what a statement gives, answers what is asked of it, and writes it.
     """
 
     def keep(self, name: str, sql: str, inputs: Mapping[str, Input], **parameters: Any) -> None:
         """Run a statement and keep its result as the temporary table ``name`` for later statements."""
 
+    def ask(
+        self, sql: str, inputs: Mapping[str, Input] | None = None, most: int = MOST_ROWS, **parameters: Any
+    ) -> pa.Table:
+        """Run a statement whose answer is small by nature, and return it.
+
+        Raises:
+            EngineError: the answer has more than ``most`` rows.
+        """
+
+    def make(self, lake: Lake, table: Table, kept: str, targets: Sequence[Target]) -> list[Manifest]:
+        """Write partitions of a table from the rows kept under a name, in their order."""
+
     def run(self, sql: str, inputs: Mapping[str, Input] | None = None, **parameters: Any) -> pa.Table:
-        """Run a statement (its text, or the name of a file in ``tables``) and return its rows."""
+        """Run a statement and return all its rows."""
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from retail_pipeline.engine import EngineError, Input
-from retail_pipeline.lake.partitions import LakeError
+from retail_pipeline.engine import MOST_ROWS, EngineError, Input, Target, bounded
+from retail_pipeline.lake.partitions import Lake, LakeError, write_partitions
+from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.tables import text_of
+from retail_pipeline.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,36 @@ class DuckDB:
         with self._ready(text, inputs, parameters) as used:
             self.connection.execute(text, used)
 
+    def ask(
+        self, sql: str, inputs: Mapping[str, Input] | None = None, most: int = MOST_ROWS, **parameters: Any
+    ) -> pa.Table:
+        text = text_of(sql)
+        with self._ready(text, inputs or {}, parameters) as used:
+            answer = self.connection.sql(text, params=used).limit(most + 1).to_arrow_table()
+        return bounded(answer, most, sql)
+
+    def make(self, lake: Lake, table: Table, kept: str, targets: Sequence[Target]) -> list[Manifest]:
+        def rows(target: Target) -> pa.Table:
+            which = "" if target.day is None else f'where "{table.partition_keys[0]}" = $day'
+            names = ", ".join(f'"{name}"' for name in table.names)
+            text = f'select {names} from "{kept}" {which}'  # noqa: S608 - declared names
+            with self._ready(text, {}, {"day": target.day}) as used:
+                return self.connection.sql(text, params=used).to_arrow_table()
+
+        return write_partitions(lake, table, ((t.keys, rows(t), t.inputs, t.facts) for t in targets))
+
     def run(self, sql: str, inputs: Mapping[str, Input] | None = None, **parameters: Any) -> pa.Table:
         text = text_of(sql)
         with self._ready(text, inputs or {}, parameters) as used:
             return self.connection.sql(text, params=used).to_arrow_table()
+
+    def _relation(self, data: Input) -> duckdb.DuckDBPyRelation:
+        match data:
+            case str():
+                return self.connection.query(f'select * from "{data}"')  # noqa: S608 - a name of ours
+            case pa.Table():
+                return self.connection.from_arrow(data)
+        return self.connection.read_parquet([str(path) for path in data], hive_partitioning=True)
 
     @contextmanager
     def _ready(
@@ -40,12 +68,7 @@ class DuckDB:
         """Make the inputs known, hand out the parameters that ``text`` uses, and name what cannot be read."""
         try:
             for name, data in inputs.items():
-                relation = (
-                    self.connection.from_arrow(data)
-                    if isinstance(data, pa.Table)
-                    else self.connection.read_parquet([str(path) for path in data], hive_partitioning=True)
-                )
-                relation.create_view(name, replace=True)
+                self._relation(data).create_view(name, replace=True)
             yield {name: value for name, value in parameters.items() if re.search(rf"\${name}\b", text)}
         except (duckdb.IOException, duckdb.DataError, duckdb.InvalidInputException) as error:
             if "No space left" in str(error):

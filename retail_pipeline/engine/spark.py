@@ -25,8 +25,11 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.optimizer.annotate_types import annotate_types
 
-from retail_pipeline.engine import EngineError, Input
+from retail_pipeline.engine import MOST_ROWS, EngineError, Input, Target, bounded
+from retail_pipeline.lake.partitions import Lake, write_partitions
+from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.tables import text_of
+from retail_pipeline.tables.table import Table
 
 SECONDS_TO_CONNECT = 60
 # All that Unicode calls a space separator: what DuckDB trims, where Spark trims U+0020 alone.
@@ -48,17 +51,41 @@ class Spark:
             rows.createOrReplaceTempView(name)
             self.session.catalog.cacheTable(name)
 
+    def ask(
+        self, sql: str, inputs: Mapping[str, Input] | None = None, most: int = MOST_ROWS, **parameters: Any
+    ) -> pa.Table:
+        with _named_errors():
+            answer = self._rows(sql, inputs or {}, parameters).limit(most + 1)
+            return bounded(_collected(answer), most, sql)
+
+    def make(self, lake: Lake, table: Table, kept: str, targets: Sequence[Target]) -> list[Manifest]:
+        """As ``Engine.make``; the rows pass this process, a partition at a time."""
+
+        def rows(target: Target) -> pa.Table:
+            with _named_errors():
+                every = self.session.table(kept)
+                key = every[table.partition_keys[0]] if target.day else None
+                return _collected(every if key is None else every.where(key == target.day))
+
+        return write_partitions(lake, table, ((t.keys, rows(t), t.inputs, t.facts) for t in targets))
+
     def run(self, sql: str, inputs: Mapping[str, Input] | None = None, **parameters: Any) -> pa.Table:
         with _named_errors():
-            rows = self._rows(sql, inputs or {}, parameters).toArrow()
-        return rows.cast(pa.schema([pa.field(f.name, _nullable(f.type)) for f in rows.schema]))
+            return _collected(self._rows(sql, inputs or {}, parameters))
 
     def _rows(self, sql: str, inputs: Mapping[str, Input], parameters: Mapping[str, Any]) -> Any:
         for name, data in inputs.items():
-            frame = self._table(data) if isinstance(data, pa.Table) else self._files(data)
-            frame.createOrReplaceTempView(name)
+            self._frame(data).createOrReplaceTempView(name)
         text, used = to_spark(text_of(sql))
         return self.session.sql(text, args={name: parameters[name] for name in used})
+
+    def _frame(self, data: Input) -> Any:
+        match data:
+            case str():
+                return self.session.table(data)
+            case pa.Table():
+                return self._table(data)
+        return self._files(data)
 
     def _table(self, rows: pa.Table) -> Any:
         from pyspark.sql.pandas.types import from_arrow_schema
@@ -113,6 +140,11 @@ def _double_to_decimal(node: exp.Cast) -> exp.Expression:
     whole.set("to", exp.DataType.build(f"decimal({precision}, 0)"))
     unit = exp.Literal.number(f"{10.0**-scale:.{scale}f}")
     return exp.cast(exp.Mul(this=whole, expression=unit), node.to.copy())
+
+
+def _collected(frame: Any) -> pa.Table:
+    rows = frame.toArrow()
+    return rows.cast(pa.schema([pa.field(f.name, _nullable(f.type)) for f in rows.schema]))
 
 
 def _nullable(kind: pa.DataType) -> pa.DataType:

@@ -1,7 +1,7 @@
-"""Runs an expectation suite over many partitions at once with Great Expectations and says which of them fail.
+"""Asks the engine which rows break an expectation, and Great Expectations about those rows.
 
-Great Expectations is the judge, but it is asked only when one query finds rows that could break an
-expectation: its import takes seconds, and pandas frames of a year of snapshots cost more than making them.
+One statement over all partitions says whether anything is suspicious. Great Expectations is the judge of what
+is: its import takes seconds, so that good rows never pay for it, and it sees a few rows a partition.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 
-from retail_pipeline.lake.slices import rises
+from retail_pipeline.engine import Engine, Input
 from retail_pipeline.planning.masking import mask
 from retail_pipeline.tables.expectations import Expectation
 from retail_pipeline.tables.table import Table
@@ -28,8 +28,8 @@ from retail_pipeline.tables.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-Partition = TypeVar("Partition", str, tuple[str, str], tuple[str, ...])
-"""The hive value of a partition; a tuple, in the order of the table's keys, where there is more than one."""
+CHECKED, PARTITION, PLACE, COPIES = "checked_rows", "_partition", "_place", "_copies"
+UNIQUE = "expect_compound_columns_to_be_unique"
 
 
 @dataclass(frozen=True)
@@ -56,42 +56,137 @@ def counted(
     return [Failure(states, "", "", blocking, count, list(samples), of)] if count else []
 
 
-def validate(
-    partitions: Mapping[Partition, pa.Table], table: Table, suite: Sequence[Expectation], samples: int = 5
-) -> dict[Partition, list[Failure]]:
-    """Run ``suite`` once over all ``partitions`` of ``table``; return the failures of each, in its order.
+def failures(
+    engine: Engine,
+    table: Table,
+    suite: Sequence[Expectation],
+    rows: Input,
+    keys: Mapping[str, str],
+    samples: int = 5,
+) -> Mapping[str, list[Failure]]:
+    """What breaks ``suite`` in rows of a table, by its first hive key; where all holds there is no entry.
 
-    The Arrow tables need hold only ``table.needed(suite)``. A partition that meets every expectation, or
-    has no rows, has an empty list. Raises RuntimeError, naming the expectation, when Great Expectations
-    cannot evaluate it: that is a fault of the suite, not of the data.
+    ``keys``: the hive keys that are the same for all rows; the others are columns of them.
+
+    Raises:
+        RuntimeError: the suite cannot be evaluated, or the engine and Great Expectations disagree; names the
+            expectation. That is a fault of the suite, not of the data.
     """
-    by_values = {_values(partition): partition for partition in partitions}
-    failures: dict[Partition, list[Failure]] = {partition: [] for partition in partitions}
-    if not any(map(len, partitions.values())) or surely_hold(partitions, table, suite):
-        return failures
-    frame = _frame(_together(partitions, table, suite), suite)
-    keys = list(table.partition_keys)
-    for expectation, positions in _unexpected(frame, suite):
-        for values, rows in frame.loc[positions].groupby(keys, sort=False, observed=True):
-            failures[by_values[values]].append(_failure(expectation, table, rows, samples))
-    return failures
+    found = defaultdict[str, list[Failure]](list)
+    fixed = [exp.alias_(exp.Literal.string(value), key) for key, value in keys.items()]
+    every = exp.select("*", *fixed).from_(CHECKED).subquery("made")
+    columns = _columns(table, suite)
+    broken = {e.states: _broken(e, columns) for e in suite}
+
+    def asked(query: exp.Select) -> pa.Table:
+        return engine.ask(query.sql(dialect="duckdb"), {CHECKED: rows})
+
+    if not any(len(asked(query)) for query in _doubts(every, suite, broken)):
+        return found
+    for expectation in suite:
+        suspects = _suspects(every, expectation, broken[expectation.states])
+        partition = exp.alias_(exp.cast(exp.column(table.partition_keys[0]), "varchar"), PARTITION)
+        counts = exp.select(partition, exp.alias_("count(*)", "n")).from_(suspects).group_by("1")
+        tally = {row[PARTITION]: row["n"] for row in asked(counts.order_by("1")).to_pylist()}
+        if tally:
+            evidence = asked(_evidence(suspects, expectation, table, columns, samples + 1))
+            judged = _judged(evidence, expectation, table, samples)
+            for value, count in tally.items():
+                if not judged.get(value):
+                    raise RuntimeError(
+                        f"Great Expectations finds nothing wrong with the rows of {table.name} that break "
+                        f"{expectation.states!r}: the declaration and its SQL disagree. Correct them."
+                    )
+                found[value].append(
+                    Failure(
+                        expectation.states, expectation.type, ", ".join(expectation.reads),
+                        expectation.blocking, count, judged[value],
+                    )
+                )  # fmt: skip
+    return found
 
 
-def _values(partition: str | tuple[str, ...]) -> tuple[Any, ...]:
-    return partition if isinstance(partition, tuple) else (partition,)
+def _columns(table: Table, suite: Sequence[Expectation]) -> dict[str, exp.Expression]:
+    """The columns, hive keys and derived columns by name, as pandas would hold them.
+
+    Decimals, which would be Python objects there, become floats; the derived columns are made before. What
+    is no number is null.
+    """
+    found: dict[str, exp.Expression] = {}
+    for name in (*table.names, *table.partition_keys):
+        found[name] = exp.column(name, quoted=True)
+    for field in table.arrow:
+        if pa.types.is_floating(field.type):
+            nan = exp.cast(exp.Literal.string("nan"), "double")
+            found[field.name] = exp.func("nullif", found[field.name], nan)
+        elif pa.types.is_decimal(field.type):
+            found[field.name] = exp.cast(found[field.name], "double")
+    derived = {name: sql for expectation in suite for name, sql in expectation.derived.items()}
+    return found | {name: exp.cast(_parsed(sql).copy(), "double") for name, sql in derived.items()}
 
 
-def _failure(expectation: Expectation, table: Table, rows: pd.DataFrame, samples: int) -> Failure:
-    shown = list(dict.fromkeys([*table.key, *(c for c in expectation.reads if c in table.names)]))
-    first = rows.loc[:, shown].head(samples).astype(object)
-    return Failure(
-        expectation.states,
-        expectation.type,
-        ", ".join(expectation.reads),
-        expectation.blocking,
-        len(rows),
-        [_sample(row, table) for row in first.where(first.notna(), None).to_dict("records")],
+def _doubts(
+    rows: exp.Expression, suite: Sequence[Expectation], broken: Mapping[str, exp.Expression | None]
+) -> list[exp.Select]:
+    """Queries that give no row where everything holds."""
+    anything = exp.select("1").from_(rows).limit(1)
+    doubts = [
+        anything.group_by(*map(_named, e.domain)).having("count(*) > 1") for e in suite if e.type == UNIQUE
+    ]
+    conditions = [condition for condition in broken.values() if condition]
+    return [anything.where(exp.or_(*conditions)), *doubts] if conditions else doubts
+
+
+def _suspects(rows: exp.Expression, expectation: Expectation, broken: exp.Expression | None) -> exp.Subquery:
+    """All rows that break an expectation."""
+    if broken is not None:
+        return exp.select("*").from_(rows).where(broken).subquery("suspects")
+    copies = exp.Window(this=exp.Count(this=exp.Star()), partition_by=[*map(_named, expectation.domain)])
+    counted = exp.select("*", exp.alias_(copies, COPIES)).from_(rows).subquery("counted")
+    return exp.select("*").from_(counted).where(f"{COPIES} > 1").subquery("suspects")
+
+
+def _evidence(
+    suspects: exp.Subquery,
+    expectation: Expectation,
+    table: Table,
+    columns: Mapping[str, exp.Expression],
+    most: int,
+) -> exp.Select:
+    """The first suspicious rows of each partition: what is shown of them, and what is judged."""
+    partition, order = exp.column(table.partition_keys[0]), [*map(_named, table.key)]
+    place = exp.Window(
+        this=exp.RowNumber(),
+        partition_by=[partition],
+        order=exp.Order(expressions=[exp.Ordered(this=column) for column in order]),
     )
+    first = exp.select("*", exp.alias_(place, PLACE)).from_(suspects).subquery("placed")
+    shown = dict.fromkeys([*_shown(expectation, table), *expectation.domain])
+    known = [exp.alias_(columns[name].copy(), name, quoted=True) for name in shown if name in columns]
+    value = exp.alias_(exp.cast(partition, "varchar"), PARTITION)
+    return exp.select(value, *known).from_(first).where(f"{PLACE} <= {most}").order_by(PARTITION, PLACE)
+
+
+def _judged(
+    evidence: pa.Table, expectation: Expectation, table: Table, samples: int
+) -> dict[str, list[dict[str, str]]]:
+    """By partition, the first rows that Great Expectations objects to, as they are shown."""
+    frame = evidence.to_pandas(date_as_object=False)
+    found: dict[str, list[dict[str, str]]] = {}
+    for _, positions in _unexpected(frame, [expectation]):
+        for value, rows in frame.loc[positions].groupby(PARTITION, sort=False):
+            first = rows.loc[:, _shown(expectation, table)].head(samples).astype(object)
+            shown = first.where(first.notna(), None).to_dict("records")
+            found[str(value)] = [_sample(row, table) for row in shown]
+    return found
+
+
+def _shown(expectation: Expectation, table: Table) -> list[str]:
+    return list(dict.fromkeys([*table.key, *(c for c in expectation.reads if c in table.names)]))
+
+
+def _named(name: str) -> exp.Column:
+    return exp.column(name, quoted=True)
 
 
 def _sample(row: Mapping[Any, Any], table: Table) -> dict[str, str]:
@@ -101,72 +196,9 @@ def _sample(row: Mapping[Any, Any], table: Table) -> dict[str, str]:
     }
 
 
-def _together(
-    partitions: Mapping[Partition, pa.Table], table: Table, suite: Sequence[Expectation]
-) -> pa.Table:
-    names = table.needed(suite)
-    pieces = []
-    for partition, rows in partitions.items():
-        piece = rows.select(names)
-        for key, value in zip(table.partition_keys, _values(partition), strict=True):
-            piece = piece.append_column(key, pa.repeat(value, len(rows)))
-        pieces.append(piece)
-    return pa.concat_tables(pieces)
-
-
-def _expressions(rows: pa.Table, suite: Sequence[Expectation]) -> dict[str, exp.Expression]:
-    """The columns and derived columns of ``rows`` by name.
-
-    Decimals, which pandas would hold as Python objects, become floats; the derived columns are made before.
-    What is no number is null, as it is for pandas.
-    """
-    found: dict[str, exp.Expression] = {name: exp.column(name, quoted=True) for name in rows.column_names}
-    floats = {f.name: found[f.name] for f in rows.schema if pa.types.is_floating(f.type)}
-    found |= {
-        name: exp.func("nullif", value, exp.cast(exp.Literal.string("nan"), "double"))
-        for name, value in floats.items()
-    }
-    derived = {name: sql for expectation in suite for name, sql in expectation.derived.items()}
-    numbers = {f.name: found[f.name] for f in rows.schema if pa.types.is_decimal(f.type)}
-    numbers |= {name: _parsed(sql).copy() for name, sql in derived.items()}
-    return found | {name: exp.cast(value, "double") for name, value in numbers.items()}
-
-
 @cache
 def _parsed(sql: str) -> exp.Expression:
     return sqlglot.parse_one(sql, read="duckdb")
-
-
-def surely_hold(partitions: Mapping[Partition, pa.Table], table: Table, suite: Sequence[Expectation]) -> bool:
-    """True when no row can break an expectation; false when only Great Expectations can tell."""
-    rows = _together(partitions, table, suite)
-    expressions = _expressions(rows, suite)
-    broken = [_broken(expectation, expressions) for expectation in suite]
-    anything = exp.select(exp.Literal.number(1)).from_("rows").limit(1)
-    queries = [anything.where(exp.or_(*(condition for condition in broken if condition)))]
-    for expectation in suite:
-        if expectation.type == "expect_compound_columns_to_be_unique":
-            own = [name for name in expectation.domain if name not in table.partition_keys]
-            if not all(rises(each, own) for each in partitions.values()):
-                key = [exp.column(name, quoted=True) for name in expectation.domain]
-                queries.append(anything.group_by(*key).having("count(*) > 1"))
-    with _over(rows) as connection:
-        return not any(connection.execute(query.sql(dialect="duckdb")).fetchall() for query in queries)
-
-
-@cache
-def _session() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect()  # opening one takes as long as looking at 300,000 rows
-
-
-@contextmanager
-def _over(rows: pa.Table) -> Iterator[duckdb.DuckDBPyConnection]:
-    session = _session()
-    session.register("rows", rows)
-    try:
-        yield session
-    finally:
-        session.unregister("rows")
 
 
 def _broken(expectation: Expectation, expressions: Mapping[str, exp.Expression]) -> exp.Expression | None:
@@ -189,16 +221,6 @@ def _broken(expectation: Expectation, expressions: Mapping[str, exp.Expression])
         case "expect_column_pair_values_a_to_be_greater_than_b" if limits["or_equal"]:
             return value < expressions[names[1]]
     return exp.true()
-
-
-def _frame(rows: pa.Table, suite: Sequence[Expectation]) -> pd.DataFrame:
-    selected = [exp.alias_(e, name, quoted=True) for name, e in _expressions(rows, suite).items()]
-    with _over(rows) as connection:
-        arrow = connection.sql(exp.select(*selected).from_("rows").sql(dialect="duckdb")).to_arrow_table()
-    frame: pd.DataFrame = arrow.to_pandas(
-        strings_to_categorical=True, date_as_object=False, split_blocks=True, self_destruct=True
-    )
-    return frame
 
 
 def _unexpected(frame: pd.DataFrame, suite: Sequence[Expectation]) -> Iterator[tuple[Expectation, list[int]]]:

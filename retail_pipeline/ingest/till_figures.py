@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 
 from retail_pipeline.engine import Engine
 from retail_pipeline.engine.duckdb import DuckDB
-from retail_pipeline.engine.validation import surely_hold, validate
+from retail_pipeline.engine.validation import failures
 from retail_pipeline.ingest.profiles.cleaning import CleaningRules, parameters
 from retail_pipeline.lake.partitions import Lake
-from retail_pipeline.lake.slices import slices
 from retail_pipeline.planning.deliveries import first_usual_day
 from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.planning.reconciliation import (
     REFUSED,
-    Figures,
     Finding,
     Shares,
     Till,
@@ -27,7 +25,6 @@ from retail_pipeline.tables import TABLES, statement
 from retail_pipeline.tables.expectations import Rules
 
 RAW, TRANSACTIONS = TABLES["raw_transactions"], TABLES["transactions"]
-BATCH_ROWS = 200_000
 
 
 def judge(engine: DuckDB, source_system: str, rules: CleaningRules) -> Till:
@@ -43,8 +40,8 @@ def judge(engine: DuckDB, source_system: str, rules: CleaningRules) -> Till:
     )
     engine.keep("judged_rows", "judged_rows", {}, **parameters(rules))
     engine.connection.execute(f"create or replace temp view transactions as {statement('transactions')}")
-    found = tallies(engine.run("till_figures").to_pylist())
-    return till(found, engine.run("till_counts").to_pylist())
+    found = tallies(engine.ask("till_figures").to_pylist())
+    return till(found, engine.ask("till_counts").to_pylist())
 
 
 def of_days(engine: Engine, lake: Lake, made: Mapping[date, Manifest]) -> Till:
@@ -52,7 +49,7 @@ def of_days(engine: Engine, lake: Lake, made: Mapping[date, Manifest]) -> Till:
     their rows.
     """
     files = [lake.data(day.table, day.partition) for day in made.values() if day.rows]
-    counts = engine.run("till_counts", {"transactions": files}).to_pylist() if files else []
+    counts = engine.ask("till_counts", {"transactions": files}).to_pylist() if files else []
     return till({day: manifest.till for day, manifest in made.items()}, counts)
 
 
@@ -70,34 +67,11 @@ def findings(engine: DuckDB, figures: Till, currency: str, limits: Shares) -> tu
             if holds:
                 found.setdefault(states, []).append((day, rows))
     expectations = [e for e in TRANSACTIONS.suite(Rules(currency)) if e.blocking]
-    needed = ", ".join(TRANSACTIONS.needed(expectations))
-    for days in _batches(figures.by_day):
-        rows = engine.run(
-            f"select date, {needed} from transactions where date between $first and $last "  # noqa: S608
-            "order by date, source_row",
-            first=days[0],
-            last=days[-1],
-        )
-        by_day = {str(day): of_day for day, of_day in slices(rows, "date", days).items()}
-        # Great Expectations is loaded only for rows that may break something
-        if len(rows) and not surely_hold(by_day, TRANSACTIONS, expectations):
-            for name, failures in validate(by_day, TRANSACTIONS, expectations).items():
-                for failure in failures:
-                    found.setdefault(failure.states, []).append((date.fromisoformat(name), failure.count))
+    broken = failures(engine, TRANSACTIONS, expectations, "transactions", {})
+    for name, failed in broken.items():
+        for failure in failed:
+            found.setdefault(failure.states, []).append((date.fromisoformat(name), failure.count))
     return tuple(
         Finding(states=states, days=len(days), first_day=min(days)[0], rows=sum(rows for _, rows in days))
         for states, days in sorted(found.items())
     )
-
-
-def _batches(by_day: Mapping[date, Figures]) -> Iterator[list[date]]:
-    batch: list[date] = []
-    lines = 0
-    for day, figures in by_day.items():
-        if batch and lines + figures.lines > BATCH_ROWS:
-            yield batch
-            batch, lines = [], 0
-        batch.append(day)
-        lines += figures.lines
-    if batch:
-        yield batch

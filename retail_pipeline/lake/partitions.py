@@ -14,8 +14,9 @@ import errno
 import hashlib
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -212,13 +213,17 @@ def write_partitions(
 ) -> list[Manifest]:
     """Write partitions of one table, each as ``write_partition`` does; return the manifests in their order.
 
-    A partition is its keys, data, inputs and facts. Two are written at a time: Arrow needs no Python while it
-    compresses.
+    A partition is its keys, data, inputs and facts. Two are written at a time, while the next is fetched:
+    Arrow needs no Python while it compresses.
     """
+    made: list[Manifest] = []
     with ThreadPoolExecutor(WRITERS) as pool:
-        return list(
-            pool.map(lambda one: write_partition(lake, table, one[0], one[1], one[2], **one[3]), partitions)
-        )
+        writing = deque[Future[Manifest]]()
+        for keys, data, inputs, facts in partitions:
+            if len(writing) == WRITERS:
+                made.append(writing.popleft().result())
+            writing.append(pool.submit(write_partition, lake, table, keys, data, inputs, **facts))
+        return made + [one.result() for one in writing]
 
 
 def write_manifest(lake: Lake, manifest: Manifest) -> None:

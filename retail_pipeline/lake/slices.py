@@ -40,6 +40,13 @@ def slices(rows: pa.Table, column: str, keys: Iterable[Key]) -> Mapping[Key, pa.
     return found
 
 
+def together(parts: Mapping[Key, pa.Table], column: str) -> pa.Table:
+    """The rows of all keys in one table, with the key's column: what ``slices`` cuts."""
+    return pa.concat_tables(
+        [rows.append_column(column, pa.repeat(pa.scalar(key), len(rows))) for key, rows in parts.items()]
+    )
+
+
 def ordered(rows: pa.Table, key: Sequence[str]) -> pa.Table:
     """The rows in the order of the key's columns; most come so, and looking costs far less than sorting."""
     return rows if rises(rows, key) else rows.sort_by([(name, "ascending") for name in key])

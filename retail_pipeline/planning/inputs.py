@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from retail_pipeline.planning.calendar import close_before, every_day, month_of, months_in_force
@@ -206,15 +206,15 @@ def candidates_are_current(state: State, recipe: Recipe, month: str) -> bool:
 
 
 def why_not_fitted(state: State, month: str) -> str:
-    """Names the days that a month's models rest on and that are held or not made; empty when all are made.
+    """Names the days of the month that has ended which are held or not made; empty when all are made.
 
-    A day whose delivery may still come is no such day.
+    No model is fitted on less than its newest month. A day of an earlier month stopped that month's models
+    and stops no later ones; one whose delivery may still come stops none.
     """
     close = close_before(month)
     last = min(close, state.last_day or close)
-    days = [
-        d for d in every_day(state.first_day or last, last) if not (state.usable(d) or state.is_awaited(d))
-    ]
+    first = max(state.first_day or last, close_before(month_of(close)) + timedelta(days=1))
+    days = [d for d in every_day(first, last) if not (state.usable(d) or state.is_awaited(d))]
     if not days:
         return ""
     named = ", ".join(map(str, days[:MOST_NAMED])) + (

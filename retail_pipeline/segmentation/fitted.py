@@ -120,34 +120,35 @@ class Snapshot:
         )  # fmt: skip
 
 
-def snapshot(features: pd.DataFrame) -> Snapshot:
-    """The active customers of ONE ``rfm_features`` snapshot.
+def snapshot(features: Mapping[str, Any] | pd.DataFrame) -> Snapshot:
+    """The active customers of ONE ``rfm_features`` snapshot: its columns by name.
 
     Raises ValueError naming the column when one is absent or holds missing or infinite values, or when a
     customer stands in more than one row.
     """
     needed = ["customer_id", *FEATURES]
-    if absent := [name for name in needed if name not in features.columns]:
+    if absent := [name for name in needed if name not in features]:
         raise ValueError(f"rfm_features lacks the columns {absent}; a fit needs {needed}")
-    ids = features["customer_id"]
-    values = features[list(FEATURES)].astype("float64").to_numpy()
+    ids = np.asarray(features["customer_id"], dtype=object)
+    values = np.stack([np.asarray(features[name], dtype=np.float64) for name in FEATURES], axis=1)
     active = values[:, FEATURES.index("frequency")] > 0
     unknown = ~np.isfinite(values)
     # who ordered nothing in the window has no average order
     unknown[:, FEATURES.index("avg_order_value")] &= active
-    broken = [int(ids.isna().sum()), *unknown.sum(axis=0)]
+    nobody = np.fromiter((name is None or name != name for name in ids), bool, len(ids))
+    broken = [int(nobody.sum()), *unknown.sum(axis=0)]
     for name, count in zip(needed, broken, strict=True):
         if count:
             raise ValueError(
-                f"rfm_features.{name} is missing or infinite in {count} of {len(features)} rows; "
+                f"rfm_features.{name} is missing or infinite in {count} of {len(ids)} rows; "
                 "rebuild the snapshot from customer_days before fitting"
             )
-    if repeated := int(ids.duplicated().sum()):
+    if repeated := len(ids) - len(set(ids)):
         raise ValueError(
-            f"rfm_features.customer_id repeats in {repeated} of {len(features)} rows; "
+            f"rfm_features.customer_id repeats in {repeated} of {len(ids)} rows; "
             "fit one snapshot_date at a time"
         )
-    names = ids[active].astype(str).to_numpy(dtype=object)
+    names = ids[active].astype(str).astype(object)
     order = sorted(range(len(names)), key=lambda position: _by_customer(str(names[position])))
     return Snapshot(values=values[active][order], lapsed=int((~active).sum()), ids=names[order])
 

@@ -31,4 +31,5 @@ TABLE = Table(
             blocking=False,
         ),
     ),
+    code_version="2",
 )

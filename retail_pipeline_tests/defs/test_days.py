@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from retail_pipeline.cli.status import without_profile
+from retail_pipeline.defs.assets import days
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.lake.records import record
@@ -18,6 +20,7 @@ from retail_pipeline.planning.decisions import DayRelease
 from retail_pipeline.planning.inputs import read_by_no_profile
 from retail_pipeline.planning.plan import plan
 from retail_pipeline.tables import TABLES
+from retail_pipeline_tests.command import tree
 from retail_pipeline_tests.defs.support import (
     evaluations,
     land,
@@ -54,6 +57,26 @@ def test_a_range_makes_its_own_days_and_no_others(delivered: Pipeline, instance:
         made = evaluations(instance, "transactions", check)
         assert set(made) == {str(day) for day in DAYS[4:7]}
         assert all(evaluation.passed for evaluation in made.values())
+
+
+@pytest.mark.parametrize("invoice_days", [0, 2, 31])
+def test_an_invoice_over_days_counts_once_however_the_days_come_in_batches(
+    tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, invoice_days: int
+):
+    def made(name: str, *runs: Sequence[date]) -> dict[str, bytes]:
+        pipeline = open_pipeline(tmp_path / name, features={"invoice_days": invoice_days})
+        for day in DAYS[:6]:
+            lines = [{**line, "order": f"open-{line['customer']}"} for line in sales(day)]
+            write(pipeline.settings.landing / f"{day}.csv", lines)
+        assert land(pipeline, instance).success
+        for days_of_run in runs:
+            assert make_days(pipeline, instance, days_of_run).success
+        return {p: c for p, c in tree(pipeline.lake.root).items() if p.startswith("customer_days")}
+
+    at_once = made("at once", DAYS[:6])
+    assert made("in two runs", DAYS[:4], DAYS[4:6]) == at_once
+    monkeypatch.setattr(days, "BATCH_DAYS", 1)
+    assert made("day by day", DAYS[:6]) == at_once
 
 
 def test_a_bad_day_fails_by_name_and_the_good_days_of_its_run_stay_done(

@@ -23,11 +23,12 @@ import pytest
 
 from retail_pipeline import tables as statements
 from retail_pipeline.campaigns.lists import Campaign, candidates_sql, control_below
-from retail_pipeline.engine import Engine, EngineError, Input
+from retail_pipeline.engine import Engine, EngineError, Input, Target
 from retail_pipeline.engine.duckdb import connect as connect_duckdb
 from retail_pipeline.engine.spark import Spark
 from retail_pipeline.engine.spark import connect as connect_spark
 from retail_pipeline.ingest.profiles.shipped import SHIPPED
+from retail_pipeline.lake.partitions import Lake
 from retail_pipeline.lake.slices import ordered
 from retail_pipeline.report import small_tables as tables
 from retail_pipeline.segmentation import (
@@ -342,6 +343,7 @@ def calls(made: Mapping[str, Any]) -> dict[str, Call]:
         "rejected_rows": Call({}),
         "till_figures": Call({}),
         "till_counts": Call(reading("transactions")),
+        "earlier_invoices": Call(reading("transactions")),
         "customer_days": Call(
             reading("transactions", "earlier"),
             [
@@ -414,6 +416,7 @@ def report_calls(made: Mapping[str, Any]) -> dict[str, Call]:
         "sales_trends": Call(sums["sales_hours"] | {"positions": made["positions"]}),
         "customer_rankings": Call(features),
         "spend_range": Call(features),
+        "fit_features": Call(features),
         "spend_distribution": Call(features | edges),
         "product_rankings": Call(sums["product_days"]),
         "key_figures": Call(features | sums["sales_hours"] | days, years),
@@ -518,6 +521,32 @@ def test_every_segmentation_and_campaign_gives_the_same_rows(
         ours, theirs = (engine.run(query, two_days(made)).sort_by(by_day) for engine in (spark, duckdb))
         assert len(set(theirs["snapshot_date"].to_pylist())) == 2, f"nothing is compared: {name}"
         assert_same(ours, theirs)
+
+
+def test_both_engines_write_the_same_bytes(
+    spark: Engine, duckdb: Engine, made: Mapping[str, Any], tmp_path: Path
+) -> None:
+    days = [
+        date.fromisoformat(str(day))
+        for day in sorted(set(two_days(made)["rfm_features"]["snapshot_date"].to_pylist()))
+    ]
+    written = []
+    for name, engine in (("spark", spark), ("duckdb", duckdb)):
+        engine.keep("new_features", "select * from rows", {"rows": two_days(made)["rfm_features"]})
+        targets = [Target({"snapshot_date": str(day)}, {}, {}, day) for day in days]
+        written.append(
+            [m.content for m in engine.make(Lake(tmp_path / name), FEATURES, "new_features", targets)]
+        )
+    assert written[0] == written[1]
+    assert len(set(written[0])) == 2
+
+
+def test_an_answer_that_is_not_small_is_refused_by_both(spark: Engine, duckdb: Engine) -> None:
+    rows = pa.table({"x": range(11)})
+    for engine in (spark, duckdb):
+        assert len(engine.ask("select * from rows", {"rows": rows}, most=11)) == 11
+        with pytest.raises(EngineError, match="more than 10 rows"):
+            engine.ask("select * from rows", {"rows": rows}, most=10)
 
 
 def test_doubles_become_decimals_as_in_duckdb(spark: Engine, duckdb: Engine) -> None:

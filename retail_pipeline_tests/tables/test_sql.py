@@ -262,7 +262,8 @@ def summed(
     engine: DuckDB, rows: list[Row], earlier: Sequence[Row] = (), days: int = 31, adjustments: bool = False
 ) -> list[Row]:
     """The customer_days of some lines, the lines of the days before being known."""
-    inputs = {"transactions": table("transactions", rows), "earlier": table("transactions", earlier)}
+    begun = engine.run("earlier_invoices", {"transactions": table("transactions", earlier)})
+    inputs = {"transactions": table("transactions", rows), "earlier": begun}
     found = engine.run("customer_days", inputs, include_adjustments=adjustments, invoice_days=days)
     found.drop_columns(["date"]).cast(TABLES["customer_days"].arrow)
     result: list[Row] = found.to_pylist()

@@ -1,6 +1,6 @@
 """transactions and customer_days, which a day's deliveries become."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 from retail_pipeline.defs.assets.declared import make_declared
 from retail_pipeline.defs.events import log_check, log_findings, log_made, outcomes
 from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
-from retail_pipeline.engine.validation import counted, validate
+from retail_pipeline.engine import Target
+from retail_pipeline.engine.validation import counted
 from retail_pipeline.ingest.profiles.cleaning import parameters
-from retail_pipeline.lake.partitions import read_partition, remove_partition, write_partition
-from retail_pipeline.lake.slices import ordered, slices
+from retail_pipeline.lake.partitions import remove_partition, write_partition
+from retail_pipeline.lake.slices import ordered, slices, together
 from retail_pipeline.planning.inputs import inputs_of
 from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.planning.plan import BY_STATEMENT, DAY_TABLES
@@ -35,10 +36,10 @@ def make_days(run: Run, days: Sequence[date]) -> Bad[date]:
 def _make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
     lake = run.pipeline.lake
     if "transactions" in run.selected:
-        clean = make_transactions(run, days)
+        clean: Mapping[date, pa.Table | Path] = make_transactions(run, days)
     else:
         made = [day for day in days if day in run.state["transactions"]]
-        clean = {day: read_partition(lake, TABLES["transactions"], {"date": str(day)}) for day in made}
+        clean = {day: lake.data("transactions", {"date": str(day)}) for day in made}
     bad = {day: not_made("transactions") for day in days if day not in clean}
     held = [day for day in days if run.state.is_held(day)]
     for day in held:
@@ -80,8 +81,7 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
     """Clean, check and write the transactions and rejected rows of a batch of days; return the former."""
     lake, state, table = run.pipeline.lake, run.state, TABLES["transactions"]
     clean, refused, till = clean_rows(run, days)
-    suite = run.pipeline.suite("transactions", state)
-    failures = validate({str(day): rows for day, rows in clean.items()}, table, suite)
+    failures = run.failures("transactions", [(together(clean, "date"), {})], days)
     values = {}
     for day, rows in clean.items():
         sums = rows.group_by("source_system").aggregate([("amount", "sum")]).sort_by("source_system")
@@ -114,7 +114,7 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
         reasons = dict(sorted((str(entry["values"]), entry["counts"]) for entry in tallied))
         unaccounted = abs(counts["raw"] - len(clean[day]) - rejected.rows)
         lost = counted("raw rows = transactions + rejected rows", unaccounted, True)
-        found = list(failures[str(day)])
+        found = list(failures[day])
         for states, rows, holds in odd_shares(
             counts["raw"], rejected.rows, counts["anonymous"], run.pipeline.settings.checks
         ):
@@ -137,7 +137,11 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
             log_made(run.log, "transactions", str(day), made[day].rows, rejected_rows=rejected.rows)
         figures = {"raw": counts["raw"], "transactions": made[day].rows, "rejected": rejected.rows, **reasons}
         log_check(run.log, "transactions", "no_row_is_lost", str(day), lost, figures)
-        figures = {"rows": made[day].rows, "expectations": len(suite), "anonymous": counts["anonymous"]}
+        figures = {
+            "rows": made[day].rows,
+            "expectations": len(run.suite("transactions")),
+            "anonymous": counts["anonymous"],
+        }
         log_check(run.log, "transactions", "transactions_are_valid", str(day), found, figures)
         lines = {f"lines of {came.system}": came.lines for came in coming.delivered.get(day, ())}
         findings = coming.readiness.of(day)
@@ -166,42 +170,57 @@ def clean_rows(
     return clean, refused, tallies(figures)
 
 
-def make_customer_days(run: Run, clean: Mapping[date, pa.Table]) -> Bad[date]:
+def make_customer_days(run: Run, clean: Mapping[date, pa.Table | Path]) -> Bad[date]:
     """Sum, check and write the customer_days of the given days' transactions; return the bad days."""
     lake, state = run.pipeline.lake, run.state
     if not clean:
         return {}
+    files = [path for path in clean.values() if isinstance(path, Path)]
+    tables = [rows for rows in clean.values() if isinstance(rows, pa.Table)]
     features = run.pipeline.settings.features
-    rows = run.engine.run(
+    run.engine.keep(
+        "new_customer_days",
         "customer_days",
-        {"transactions": pa.concat_tables(clean.values()), "earlier": _earlier(run, clean)},
+        {"transactions": files or pa.concat_tables(tables), "earlier": _earlier(run, clean.keys())},
         include_adjustments=features.adjustments == "include",
         invoice_days=features.invoice_days,
     )
-    by_day = slices(rows, "date", list(clean))
-    against = run.judge("customer_days", by_day)
-    bad = {day: f"customer_days: {why}" for day, why in against.items() if why}
-    made: dict[date, Manifest] = {}
-    for day, summed in by_day.items():
-        keys = {"date": str(day)}
-        if day in bad:
-            remove_partition(lake, "customer_days", keys)
+    tally = run.engine.ask("select date, count(*) as n from new_customer_days group by date").to_pylist()
+    counts = dict.fromkeys(clean, 0) | {row["date"]: row["n"] for row in tally}
+    against = run.judge("customer_days", [("new_customer_days", {})], counts)
+    good = [day for day in clean if not against[day]]
+    targets = [
+        Target({"date": str(day)}, inputs_of(state, run.pipeline.recipe, "customer_days", day), {}, day)
+        for day in good
+    ]
+    made = run.engine.make(lake, TABLES["customer_days"], "new_customer_days", targets)
+    run.has("customer_days", dict(zip(good, made, strict=True)))
+    for day in clean:
+        if against[day]:
+            remove_partition(lake, "customer_days", {"date": str(day)})
         else:
-            inputs = inputs_of(state, run.pipeline.recipe, "customer_days", day)
-            made[day] = write_partition(lake, TABLES["customer_days"], keys, summed, inputs)
-            log_made(run.log, "customer_days", str(day), made[day].rows)
+            log_made(run.log, "customer_days", str(day), counts[day])
         run.pipeline.on_made("customer_days", str(day))
-    run.has("customer_days", made)
-    return bad
+    return {day: f"customer_days: {why}" for day, why in against.items() if why}
 
 
-def _earlier(run: Run, clean: Mapping[date, pa.Table]) -> pa.Table | list[Path]:
-    """The transactions of the days before and between those given in which an invoice may have begun."""
-    reach = (max(clean) - min(clean)).days + run.pipeline.settings.features.invoice_days
-    days = [day for day, _ in run.state.sold_before(max(clean), reach) if day not in clean]
-    if not days or not run.pipeline.settings.features.invoice_days:
+def _earlier(run: Run, days: Collection[date]) -> pa.Table:
+    """The invoices of the days before and between those given in which one of theirs may have begun.
+
+    Batches follow each other: those of a day are read once.
+    """
+    most, lake = run.pipeline.settings.features.invoice_days, run.pipeline.lake
+    reach = (max(days) - min(days)).days + most
+    before = [sold for sold in run.state.sold_before(max(days), reach) if most and sold[0] not in days]
+    if not before:
         return TABLES["transactions"].arrow.empty_table()
-    return [run.pipeline.lake.data("transactions", {"date": str(day)}) for day in days]
+    unread = [sold for sold in before if sold not in run.invoices]
+    run.invoices = {sold: run.invoices[sold] for sold in before if sold in run.invoices}
+    if unread:
+        files = [lake.data("transactions", {"date": str(day)}) for day, _ in unread]
+        rows = slices(run.engine.run("earlier_invoices", {"transactions": files}), "date", dict(unread))
+        run.invoices |= {sold: rows[sold[0]] for sold in unread}
+    return pa.concat_tables(run.invoices.values())
 
 
 def _by_day(table: str, pieces: Sequence[pa.Table], days: Sequence[date]) -> Mapping[date, pa.Table]:

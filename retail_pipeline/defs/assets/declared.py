@@ -5,8 +5,8 @@ from datetime import date
 
 from retail_pipeline.defs.events import log_made
 from retail_pipeline.defs.runner import Bad, Run, not_made
-from retail_pipeline.engine import Input
-from retail_pipeline.lake.partitions import remove_partition, write_partition
+from retail_pipeline.engine import Input, Target
+from retail_pipeline.lake.partitions import remove_partition
 from retail_pipeline.planning.inputs import inputs_of, partitions_read
 from retail_pipeline.tables import TABLES
 from retail_pipeline.tables.table import Reads
@@ -33,11 +33,13 @@ def _make(run: Run, name: str, day: date) -> Bad[date]:
     if missing := [source for source, files in inputs.items() if files == []]:
         return {day: not_made(missing[0])}
     parameters = run.pipeline.recipe.parameters.get(name, {})
-    rows = run.engine.run(name, inputs, day=day, **parameters).select(table.names).cast(table.arrow)
-    if against := run.judge(name, {day: rows})[day]:
+    run.engine.keep("new_rows", name, inputs, day=day, **parameters)
+    (rows,) = run.engine.ask("select count(*) as n from new_rows")["n"].to_pylist()
+    if against := run.judge(name, [("new_rows", keys)], {day: rows})[day]:
         remove_partition(lake, name, keys)
         return {day: f"{name}: {against}"}
-    made = write_partition(lake, table, keys, rows, inputs_of(run.state, run.pipeline.recipe, name, day))
+    target = Target(keys, inputs_of(run.state, run.pipeline.recipe, name, day))
+    (made,) = run.engine.make(lake, table, "new_rows", [target])
     run.has(name, {day: made})
     log_made(run.log, name, str(day), made.rows)
     return {}

@@ -9,20 +9,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from retail_pipeline.defs.assets.snapshots import (
-    ASSIGNMENTS,
-    FEATURES,
+    assigned_file,
     batches,
+    customers_of,
     dated,
-    frame,
+    features_files,
     make_assignments,
     make_features,
     model_of,
-    read_features,
 )
 from retail_pipeline.defs.events import Result, as_metadata, asset_specs, check_specs, log_check, log_made
 from retail_pipeline.defs.instance import writing_step
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all
+from retail_pipeline.engine import Input
 from retail_pipeline.engine.validation import Failure, counted
 from retail_pipeline.lake.models import (
     CANDIDATES,
@@ -32,7 +32,6 @@ from retail_pipeline.lake.models import (
     read_model,
     write_texts,
 )
-from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.lake.records import records
 from retail_pipeline.planning.calendar import close_before, month_of
 from retail_pipeline.planning.inputs import (
@@ -46,10 +45,8 @@ from retail_pipeline.planning.inputs import (
 from retail_pipeline.planning.masking import as_markdown
 from retail_pipeline.segmentation import (
     FittedSegmentation,
-    Snapshot,
     fit_snapshot,
     from_json,
-    snapshot,
     to_json,
 )
 from retail_pipeline.segmentation.gates import (
@@ -95,7 +92,7 @@ def train(run: Run, months: Sequence[str]) -> Bad[str]:
     No model is fitted while a day that it rests on is held or not made.
     """
     closes = {close_before(month): month for month in months}
-    bad = make_all(batches(run, list(closes)), lambda batch: make_features(run, batch)[1])
+    bad = make_all(batches(run, list(closes)), lambda batch: make_features(run, batch))
     decisions = {(d.month, d.segmentation): d for d in records(run.pipeline.lake, ModelDecision)}
     own = run.pipeline.recipe.model_timing == SAME_SNAPSHOT
     unfitted: Bad[str] = {}
@@ -115,7 +112,7 @@ def train(run: Run, months: Sequence[str]) -> Bad[str]:
         verdicts = {name: verdict(candidate, about[name]) for name, candidate in candidates.items()}
         make_models(run, month, candidates, verdicts, drawn=month == months[-1])
     for batch in batches(run, [close for close in closes if close not in bad]):
-        bad |= make_assignments(run, batch, read_features(run, batch))[1]
+        bad |= make_assignments(run, batch)
     for close, month in closes.items():
         if not own and close not in bad and month not in unfitted:
             log_moves(run, month, close)
@@ -126,10 +123,10 @@ def make_candidates(run: Run, month: str, close: date) -> Mapping[str, Candidate
     """A month's candidates, one a segmentation: those there are, or fitted on the close and measured."""
     lake, settings = run.pipeline.lake, run.pipeline.settings
     if not candidates_are_current(run.state, run.pipeline.recipe, month):
-        customers = _customers(run, close)
+        customers = customers_of(run, close)
         earlier = month_of(close)
         before = (
-            _customers(run, close_before(earlier)) if earlier in run.state["segmentation_models"] else None
+            customers_of(run, close_before(earlier)) if earlier in run.state["segmentation_models"] else None
         )
         texts = {}
         for name, parameters in settings.segmentations.items():
@@ -144,10 +141,6 @@ def make_candidates(run: Run, month: str, close: date) -> Mapping[str, Candidate
         made = write_texts(lake, CANDIDATES, month, texts, inputs)
         run.state = run.state.having(model_candidates={**run.state["model_candidates"], month: made})
     return read_candidates(lake, month)
-
-
-def _customers(run: Run, day: date) -> Snapshot:
-    return snapshot(frame(read_partition(run.pipeline.lake, FEATURES, {"snapshot_date": str(day)})))
 
 
 def champion_of(run: Run, month: str, name: str) -> FittedSegmentation | None:
@@ -232,7 +225,8 @@ def log_moves(run: Run, month: str, close: date) -> None:
     found: list[Failure] = []
     for name in run.state["segment_assignments"][close]:
         if name in run.state["segment_assignments"].get(before, {}):
-            rows = migration(run, name, "month_close", before, close)
+            then = [assigned_file(run, before, name)]
+            rows = migration(run, name, ("month_close", before), close, then, model_of(run, before, name))
             customers, by_behaviour, by_model = (
                 pc.sum(rows[column]).as_py() for column in ("customers", "by_behaviour", "by_model")
             )
@@ -245,25 +239,30 @@ def log_moves(run: Run, month: str, close: date) -> None:
     log_check(run.log, MODELS.name, "customers_move_by_themselves", f"{month}-01", found, figures)
 
 
-def migration(run: Run, name: str, compared_with: str, earlier: date, day: date) -> pa.Table:
-    """The rows of segment_migration between two made snapshots under one segmentation."""
-    lake = run.pipeline.lake
-    features = read_partition(lake, FEATURES, {"snapshot_date": str(day)})
-    then, now = (
-        read_partition(lake, ASSIGNMENTS, {"snapshot_date": str(made), "segmentation": name})
-        for made in (earlier, day)
-    )
-    return run.engine.run(
+def migration(
+    run: Run,
+    name: str,
+    compared: tuple[str, date],
+    day: date,
+    then: Input,
+    model: FittedSegmentation | None,
+) -> pa.Table:
+    """The rows of segment_migration since an earlier day, ``compared``, under one segmentation.
+
+    ``then``: the segments of the earlier day; ``model``: what gave them, None where it is the day's own.
+    """
+    today, features = [assigned_file(run, day, name)], features_files(run, [day])
+    if model:
+        run.engine.keep("under_model_then", run.query(model), {"rfm_features": features})
+    return run.engine.ask(
         "segment_migration",
         {
-            "segment_assignments": now,
+            "segment_assignments": today,
             "rfm_features": features,
             "earlier": then,
-            "under_earlier_model": run.engine.run(
-                run.query(model_of(run, earlier, name)), {"rfm_features": features}
-            ),
+            "under_earlier_model": "under_model_then" if model else today,
         },
         segmentation=name,
-        compared_with=compared_with,
-        compared_day=earlier,
+        compared_with=compared[0],
+        compared_day=compared[1],
     )

@@ -3,11 +3,9 @@
 from collections.abc import Collection
 from datetime import date
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from retail_pipeline.defs.runner import Run
-from retail_pipeline.lake.partitions import read_partition, remove_partition, write_manifest, write_partition
+from retail_pipeline.engine import Target
+from retail_pipeline.lake.partitions import remove_partition, write_manifest
 from retail_pipeline.lake.state import RELEASED_FILE
 from retail_pipeline.planning.inputs import inputs_of
 from retail_pipeline.planning.manifests import Manifest, schema_fingerprint
@@ -16,15 +14,17 @@ from retail_pipeline.tables import TABLES
 LISTS, RESTATED = TABLES["campaign_lists"], TABLES["restated_lists"]
 
 
-def write_list(run: Run, day: date, campaign: str, rows: pa.Table) -> Manifest:
-    """Write a campaign's list of a day and return its manifest; one that was handed over is left as it is."""
+def write_list(run: Run, day: date, campaign: str, kept: str, controls: int) -> Manifest:
+    """Write a campaign's list of a day, kept by the engine under a name, and return its manifest.
+
+    One that was handed over is left as it is.
+    """
     if _is_released(run, day, campaign):
-        return _restate(run, day, campaign, rows)
+        return _restate(run, day, campaign, kept)
     _remove_restated(run, day, campaign)
     inputs = inputs_of(run.state, run.pipeline.recipe, LISTS.name, day, campaign)
-    controls = pc.sum(pc.equal(rows["arm"], "control")).as_py() or 0
-    keys = _keys(day, campaign)
-    return write_partition(run.pipeline.lake, LISTS, keys, rows, inputs, counts={"control": controls})
+    target = Target(_keys(day, campaign), inputs, {"counts": {"control": controls}}, day)
+    return run.engine.make(run.pipeline.lake, LISTS, kept, [target])[0]
 
 
 def take_lists_away(run: Run, day: date, kept: Collection[str]) -> None:
@@ -43,12 +43,13 @@ def take_lists_away(run: Run, day: date, kept: Collection[str]) -> None:
     run.has("campaign_lists", {day: lists})
 
 
-def _restate(run: Run, day: date, campaign: str, rows: pa.Table) -> Manifest:
+def _restate(run: Run, day: date, campaign: str, kept: str) -> Manifest:
     lake, keys = run.pipeline.lake, _keys(day, campaign)
     released: Manifest = run.state[LISTS.name][day][campaign]
-    handed_over = read_partition(lake, LISTS, keys)
-    compared = run.engine.run(RESTATED.name, {"restated": rows, "released": handed_over})
-    tallied = {entry["values"]: entry["counts"] for entry in pc.value_counts(compared["change"]).to_pylist()}
+    run.engine.keep("restated", f'select * from "{kept}" where snapshot_date = $day', {}, day=day)  # noqa: S608
+    run.engine.keep("new_restated", RESTATED.name, {"released": [lake.data(LISTS.name, keys)]})
+    tally = run.engine.ask("select change, count(*) as n from new_restated group by change").to_pylist()
+    tallied = {row["change"]: row["n"] for row in tally}
     if tallied.keys() <= {"same"} and released.schema_fingerprint == schema_fingerprint(LISTS.arrow):
         inputs = inputs_of(run.state, run.pipeline.recipe, LISTS.name, day, campaign)
         # but for words in reasons the rows are those of these inputs too, which the manifest must learn
@@ -58,7 +59,7 @@ def _restate(run: Run, day: date, campaign: str, rows: pa.Table) -> Manifest:
         return released
     inputs = inputs_of(run.state, run.pipeline.recipe, RESTATED.name, day, campaign)
     counts = {change: tallied.get(change, 0) for change in ("added", "removed", "changed", "same")}
-    made = write_partition(lake, RESTATED, keys, compared, inputs, counts=counts)
+    (made,) = run.engine.make(lake, RESTATED, "new_restated", [Target(keys, inputs, {"counts": counts})])
     run.has("restated_lists", {day: {**run.state["restated_lists"].get(day, {}), campaign: made}})
     return released
 

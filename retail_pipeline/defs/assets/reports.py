@@ -4,53 +4,48 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from itertools import product
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
 from retail_pipeline.defs.assets.days import batches
+from retail_pipeline.defs.assets.models import migration
 from retail_pipeline.defs.assets.snapshots import (
     ASSIGNMENTS,
     FEATURES,
     OWN_MODEL,
-    features_of,
-    frame,
+    assigned_file,
+    customers_of,
+    features_files,
+    keep_features,
     model_of,
 )
 from retail_pipeline.defs.events import (
     Result,
     as_metadata,
     asset_specs,
-    blocking,
     check_specs,
-    log_check,
     log_made,
 )
 from retail_pipeline.defs.instance import writing_step
 from retail_pipeline.defs.jobs import REPORT_TABLES
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.runner import Bad, Run, fail_by_name, make_all, not_made
-from retail_pipeline.engine import Input
-from retail_pipeline.engine.validation import validate
+from retail_pipeline.engine import Input, Target
 from retail_pipeline.lake.models import model_names
 from retail_pipeline.lake.partitions import (
     manifests,
-    read_partition,
     remove_partition,
     replace_file,
     write_manifest,
     write_partition,
-    write_partitions,
 )
-from retail_pipeline.lake.slices import slices
 from retail_pipeline.planning.inputs import inputs_of, model_source
 from retail_pipeline.planning.manifests import Manifest, schema_fingerprint
 from retail_pipeline.report import small_tables as small
-from retail_pipeline.segmentation import fit
+from retail_pipeline.segmentation import fit_snapshot
 from retail_pipeline.tables import TABLES, statement
 from retail_pipeline.tables.table import Table
 
@@ -120,8 +115,8 @@ def make_report(run: Run, day: date) -> Bad[date]:
 
 
 def make_tables(run: Run, day: date, names: Sequence[str]) -> dict[str, pa.Table]:
-    features = read_partition(run.pipeline.lake, FEATURES, {"snapshot_date": str(day)})
-    reach = run.engine.run("spend_range", {"rfm_features": features}).to_pylist()[0]
+    features = features_files(run, [day])
+    reach = run.engine.ask("spend_range", {"rfm_features": features}).to_pylist()[0]
     history, window_days = run.state.history(day), run.pipeline.settings.features.window_days
     bought = [d for d in history if run.state["customer_days"][d].rows]
     window = [d for d in history if window_days is None or (day - d).days < window_days]
@@ -129,7 +124,7 @@ def make_tables(run: Run, day: date, names: Sequence[str]) -> dict[str, pa.Table
     reads = {reads.table for name in names for reads in TABLES[name].reads}
     inputs: Mapping[str, Input] = {
         "rfm_features": features,
-        "segment_assignments": [_assigned(run, day, name) for name in run.state[ASSIGNMENTS.name][day]],
+        "segment_assignments": [assigned_file(run, day, name) for name in run.state[ASSIGNMENTS.name][day]],
         "customer_days": _rows(run, TABLES["customer_days"], bought),
         **{table.name: sums(run, table, sold) for table in SUMS if table.name in reads},
         "months": small.months(run.state.first_day or day, day),
@@ -137,24 +132,24 @@ def make_tables(run: Run, day: date, names: Sequence[str]) -> dict[str, pa.Table
         "orders_edges": small.orders_edges(),
         "spend_edges": small.spend_edges(**reach),
     }
-    parameters = {
+    parameters: Mapping[str, Any] = {
         "year_from": day - timedelta(days=YEAR - 1),
         "year_before_from": day - timedelta(days=2 * YEAR - 1),
     }
     made = {}
     for table in names:
         if table == MIGRATION.name:
-            made[table] = make_migration(run, day, features)
+            made[table] = make_migration(run, day)
             continue
         read = set(re.findall(r"\w+", statement(table)))
         rows = {name: rows for name, rows in inputs.items() if name in read}
-        made[table] = run.engine.run(table, rows, **parameters)
+        made[table] = run.engine.ask(table, rows, **parameters)
         if table in FINISH:
             made[table] = FINISH[table](made[table])
     return {name: rows.select(TABLES[name].names).cast(TABLES[name].arrow) for name, rows in made.items()}
 
 
-def make_migration(run: Run, day: date, features: pa.Table) -> pa.Table:
+def make_migration(run: Run, day: date) -> pa.Table:
     """The moves since the day before and since 30 days before, under every segmentation.
 
     The earlier snapshots are made in memory, so that nothing depends on which days happen to have been made.
@@ -163,35 +158,26 @@ def make_migration(run: Run, day: date, features: pa.Table) -> pa.Table:
     first, lake = run.state.first_day or day, run.pipeline.lake
     compared = {name: day - timedelta(days=n) for name, n in COMPARED.items()}
     compared = {name: earlier for name, earlier in compared.items() if earlier >= first}
-    then = features_of(run, sorted(compared.values()))
-    source = {d: model_source(run.state, run.pipeline.recipe, d) for d in (day, *then)}
+    source = {d: model_source(run.state, run.pipeline.recipe, d) for d in (day, *compared.values())}
+    then = keep_features(run, sorted(compared.values())) if compared else ""
     parts = [MIGRATION.arrow.empty_table()]
-    for (compared_with, earlier), name in product(compared.items(), run.state[ASSIGNMENTS.name][day]):
-        own = source[earlier] in OWN_MODEL
-        if own:
-            model = fit(frame(then[earlier]), run.pipeline.settings.segmentations[name])
-        elif name in model_names(lake, source[earlier]):
-            model = model_of(run, earlier, name)
-        else:
-            continue
-        segments, today = run.query(model), [_assigned(run, day, name)]
-        same_model = source[earlier] == source[day] and not own
-        inputs: Mapping[str, Input] = {
-            "segment_assignments": today,
-            "rfm_features": features,
-            "earlier": run.engine.run(segments, {"rfm_features": then[earlier]}),
-            "under_earlier_model": today
-            if same_model
-            else run.engine.run(segments, {"rfm_features": features}),
-        }
-        days = {"compared_with": compared_with, "compared_day": earlier}
-        moves = run.engine.run(MIGRATION.name, inputs, segmentation=name, **days)
-        parts.append(moves.cast(MIGRATION.arrow))
+    for compared_with, earlier in compared.items():
+        of_then = f"select * from {then} where snapshot_date = $day"  # noqa: S608 - our own name
+        run.engine.keep("features_then", of_then, {}, day=earlier)
+        for name in run.state[ASSIGNMENTS.name][day]:
+            own = source[earlier] in OWN_MODEL
+            if own:
+                parameters = run.pipeline.settings.segmentations[name]
+                model = fit_snapshot(customers_of(run, "features_then"), parameters)
+            elif name in model_names(lake, source[earlier]):
+                model = model_of(run, earlier, name)
+            else:
+                continue
+            run.engine.keep("segments_then", run.query(model), {"rfm_features": "features_then"})
+            other = model if own or source[earlier] != source[day] else None
+            moves = migration(run, name, (compared_with, earlier), day, "segments_then", other)
+            parts.append(moves.cast(MIGRATION.arrow))
     return pa.concat_tables(parts).sort_by([(column, "ascending") for column in MIGRATION.key])
-
-
-def _assigned(run: Run, day: date, segmentation: str) -> Path:
-    return run.pipeline.lake.data(ASSIGNMENTS.name, {"snapshot_date": str(day), "segmentation": segmentation})
 
 
 def sums(run: Run, table: Table, days: Sequence[date]) -> Input:
@@ -209,7 +195,8 @@ def sums(run: Run, table: Table, days: Sequence[date]) -> Input:
         remove_partition(lake, table.name, {"date": gone})
     for batch in batches(run.state, stale, BATCH_LINES):
         before = {d for day in batch for d, _ in run.state.sold_before(day, recipe.invoice_days)}
-        rows = run.engine.run(
+        run.engine.keep(
+            "new_sums",
             table.name,
             {
                 "transactions": _rows(run, cleaned, batch),
@@ -218,8 +205,7 @@ def sums(run: Run, table: Table, days: Sequence[date]) -> Input:
             include_adjustments=run.pipeline.settings.features.adjustments == "include",
             invoice_days=recipe.invoice_days,
         )
-        by_day = slices(rows, "date", batch)
-        write_partitions(lake, table, [({"date": str(d)}, by_day[d], inputs[d], {}) for d in batch])
+        run.engine.make(lake, table, "new_sums", [Target({"date": str(d)}, inputs[d], {}, d) for d in batch])
     return _rows(run, table, days)
 
 
@@ -233,12 +219,8 @@ def check_tables(run: Run, day: date, tables: Mapping[str, pa.Table]) -> str:
     """Check every table and say so; return what stands against the report in words."""
     bad = []
     for name, rows in tables.items():
-        suite = run.pipeline.suite(name, run.state)
-        found = validate({str(day): rows}, TABLES[name], suite)[str(day)]
-        figures = {"rows": len(rows), "expectations": len(suite)}
-        log_check(run.log, name, f"{name}_are_valid", str(day), found, figures)
-        if blocking(found):
-            bad.append(f"{name}: {blocking(found)}")
+        against = run.judge(name, [(rows, {"snapshot_date": str(day)})], {day: len(rows)})[day]
+        bad += [f"{name}: {against}"] if against else []
     return "; ".join(bad)
 
 

@@ -3,22 +3,21 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TypeAlias
+from pathlib import Path
+from typing import TypeAlias
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from retail_pipeline.campaigns.lists import Campaign, candidates_sql, control_below, measurable_lift
 from retail_pipeline.defs.assets.declared import make_declared
 from retail_pipeline.defs.assets.released_lists import take_lists_away, write_list
-from retail_pipeline.defs.events import blocking, log_check, log_findings, log_made
+from retail_pipeline.defs.events import log_check, log_findings, log_made
 from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
-from retail_pipeline.engine import EngineError
-from retail_pipeline.engine.validation import counted, validate
+from retail_pipeline.engine import EngineError, Target
+from retail_pipeline.engine.validation import counted
 from retail_pipeline.lake.models import own_model_path, read_model, read_own_model
-from retail_pipeline.lake.partitions import read_partition, remove_partition, replace_file, write_partitions
-from retail_pipeline.lake.slices import slices
+from retail_pipeline.lake.partitions import remove_partition, replace_file
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
 from retail_pipeline.planning.calendar import close_before, every_day, last_of_month, month_of
 from retail_pipeline.planning.customer_checks import (
@@ -44,19 +43,22 @@ from retail_pipeline.planning.plan import (
     release_notes,
 )
 from retail_pipeline.planning.readiness import Finding
-from retail_pipeline.segmentation import FittedSegmentation, fit, to_json
+from retail_pipeline.segmentation import FittedSegmentation, Snapshot, fit_snapshot, snapshot, to_json
 from retail_pipeline.tables import TABLES
-from retail_pipeline.tables.table import Table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 BATCH_ROWS = 600_000
 FEATURES, ASSIGNMENTS, LISTS = (TABLES[t] for t in ("rfm_features", "segment_assignments", "campaign_lists"))
 _RECENT_DAYS = """
     select date, customer_id, lines, orders, gross_amount, net_amount, first_visit_at from customer_days"""
+_TALLY_OF_FEATURES = """
+    select snapshot_date, count(*) as n, count(case when frequency = 0 then 1 end) as lapsed from {}
+    group by snapshot_date"""
+_TALLY = """
+    select snapshot_date, {column} as value, count(*) as n from {kept} group by snapshot_date, {column}
+    order by snapshot_date, n desc, value"""
+MOST_CUSTOMERS = 10_000_000  # of a fit, which holds four numbers and the id of each
 OWN_MODEL = (BOOTSTRAP, SAME_SNAPSHOT)
-Snapshots: TypeAlias = Mapping[Any, pa.Table]  # the rows of one table, by day or by the name in its key
+Sizes: TypeAlias = dict[str, int]  # customers by segment or arm
 
 
 def make_snapshots(run: Run, days: Sequence[date]) -> Bad[date]:
@@ -82,50 +84,45 @@ def batches(run: Run, days: Sequence[date]) -> Iterator[list[date]]:
 
 def make_batch(run: Run, days: Sequence[date]) -> Bad[date]:
     """Make the selected tables of a batch of days; return the bad days with what is wrong."""
+    bad: Bad[date] = {}
     if "rfm_features" in run.selected:
-        features, bad = make_features(run, days)
-    else:
-        features, bad = read_features(run, days), {}
+        bad |= make_features(run, days)
     good = [day for day in days if day not in bad]
     if "segment_assignments" in run.selected:
-        assignments, worse = make_assignments(run, good, features)
-        bad |= worse
-    else:
-        assignments = {}
+        bad |= make_assignments(run, good)
     if "campaign_lists" in run.selected:
-        bad |= make_lists(run, [day for day in good if day not in bad], features, assignments)
+        bad |= make_lists(run, [day for day in good if day not in bad])
     others = [name for name in BY_STATEMENT if name in SNAPSHOT_TABLES]
     return make_declared(run, others, good) | bad
 
 
-def make_features(run: Run, days: Sequence[date]) -> tuple[Snapshots, Bad[date]]:
-    by_day = features_of(run, days)
-    suite = run.pipeline.suite(FEATURES.name, run.state)
-    failures = validate({str(day): rows for day, rows in by_day.items()}, FEATURES, suite)
-    good = [day for day in days if not blocking(failures[str(day)])]
-    partitions = [
-        (
+def make_features(run: Run, days: Sequence[date]) -> Bad[date]:
+    """Make the RFM features of some days; return the bad days."""
+    if not days:
+        return {}
+    recipe, new = run.pipeline.recipe, keep_features(run, days)
+    tally = run.engine.ask(_TALLY_OF_FEATURES.format(new)).to_pylist()
+    counts = dict.fromkeys(days, (0, 0)) | {t["snapshot_date"]: (t["n"], t["lapsed"]) for t in tally}
+    against = run.judge(FEATURES.name, [(new, {})], {day: rows for day, (rows, _) in counts.items()})
+    good = [day for day in days if not against[day]]
+    targets = [
+        Target(
             {"snapshot_date": str(day)},
-            by_day[day],
-            inputs_of(run.state, run.pipeline.recipe, FEATURES.name, day),
+            inputs_of(run.state, recipe, FEATURES.name, day),
             {"counts": run.odd[day].counts},
+            day,
         )
         for day in good
     ]
-    made = dict(zip(good, write_partitions(run.pipeline.lake, FEATURES, partitions), strict=True))
-    for day, features in by_day.items():
-        found = failures[str(day)]
+    made = dict(zip(good, run.engine.make(run.pipeline.lake, FEATURES, new, targets), strict=True))
+    for day in days:
         if day in made:
-            figures = {"lapsed": pc.sum(pc.equal(features["frequency"], 0)).as_py() or 0}
-            log_made(run.log, FEATURES.name, str(day), made[day].rows, **figures)
-        figures = {"rows": len(features), "expectations": len(suite)}
-        log_check(run.log, FEATURES.name, "rfm_features_are_valid", str(day), found, figures)
+            log_made(run.log, FEATURES.name, str(day), made[day].rows, lapsed=counts[day][1])
         run.pipeline.on_made(FEATURES.name, str(day))
-    run.state = run.state.having(rfm_features={**run.state["rfm_features"], **made})
+    run.has(FEATURES.name, made)
     for day in made:
         log_odd_ids(run, day)
-    bad = {day: blocking(failures[str(day)]) for day in days if day not in made}
-    return {day: by_day[day] for day in made}, bad
+    return {day: why for day, why in against.items() if why}
 
 
 def log_odd_ids(run: Run, day: date) -> None:
@@ -138,29 +135,18 @@ def log_odd_ids(run: Run, day: date) -> None:
         log_findings(run.log, FEATURES.name, "customers_are_told_apart", str(day), findings, figures)
 
 
-def read_features(run: Run, days: Iterable[date]) -> Snapshots:
-    lake, made = run.pipeline.lake, run.state["rfm_features"]
-    return {day: read_partition(lake, FEATURES, {"snapshot_date": str(day)}) for day in days if day in made}
-
-
-def features_of(run: Run, days: Sequence[date]) -> Snapshots:
-    """The RFM features of some days, in memory."""
-    if not days:
-        return {}
+def keep_features(run: Run, days: Sequence[date]) -> str:
+    """Have the engine keep the RFM features of some days; the name under which they lie."""
     _keep_changes(run, min(days), max(days))
-    rows = run.engine.run(
+    settings = run.pipeline.settings.features
+    run.engine.keep(
+        "new_features",
         FEATURES.name,
         {"snapshots": pa.table({"snapshot_date": pa.array(days, pa.date32())})},
-        net_of_returns=run.pipeline.settings.features.returns == "net",
-        returns_are_visits=run.pipeline.settings.features.visits == "sales_and_returns",
+        net_of_returns=settings.returns == "net",
+        returns_are_visits=settings.visits == "sales_and_returns",
     )
-    return _by_day(FEATURES, rows, days)
-
-
-def _by_day(table: Table, rows: pa.Table, days: Sequence[date]) -> Snapshots:
-    """The rows of each day, in the columns and types of the table's files."""
-    with_day = table.arrow.insert(0, pa.field("snapshot_date", pa.date32()))
-    return slices(rows.select(with_day.names).cast(with_day), "snapshot_date", days)
+    return "new_features"
 
 
 def _keep_changes(run: Run, first: date, last: date) -> None:
@@ -200,10 +186,10 @@ def _odd_ids(run: Run, first: date, last: date) -> dict[date, Oddities]:
     # read once: opening so many small files costs more than what is asked of them
     run.engine.keep("recent_days", _RECENT_DAYS, {"customer_days": files})
     snapshots = pa.table({"snapshot_date": pa.array(days, pa.date32())})
-    shares = run.engine.run(
+    shares = run.engine.ask(
         "customer_shares", {"snapshots": snapshots}, share=SMALLEST_SHARE, days=SHARE_DAYS
     )
-    alike, seen = run.engine.run("alike_ids"), run.engine.run("first_seen")
+    alike, seen = run.engine.ask("alike_ids"), run.engine.ask("first_seen")
     return oddities(days, alike.to_pylist(), shares.to_pylist(), seen.to_pylist())
 
 
@@ -214,112 +200,118 @@ def _history(run: Run, through: date, since: date = date.min) -> pa.Table | list
     return [run.pipeline.lake.data("customer_days", {"date": str(day)}) for day in days]
 
 
-def make_assignments(
-    run: Run, days: Sequence[date], features: Snapshots
-) -> tuple[Mapping[date, Snapshots], Bad[date]]:
+def make_assignments(run: Run, days: Sequence[date]) -> Bad[date]:
     """Assign the customers of each day's snapshot under every segmentation, with the model in force.
 
-    Return the rows by day and segmentation, and the bad days.
+    Return the bad days.
     """
-    recipe, names = run.pipeline.recipe, list(run.pipeline.settings.segmentations)
+    recipe = run.pipeline.recipe
     sources = {day: model_source(run.state, recipe, day) for day in days}
     bad = {
         day: f"no model is in force in {source}: "
         + (why_not_fitted(run.state, source) or f"run monthly_model_job for {source} first")
         for day, source in sources.items()
         if source not in (*OWN_MODEL, *run.state["segmentation_models"])
-    } | {day: not_made(FEATURES.name) for day in days if day not in features}
-    tables: dict[tuple[str, str], pa.Table] = {}
-    for _, month in groupby([day for day in days if day not in bad], month_of):
-        of_month = {day: features[day] for day in month}
-        for name in names:
-            assigned = _assign(run, of_month, sources[min(of_month)], name, tables)
-            tables |= {(str(day), name): rows for day, rows in assigned.items()}
-    suite = run.pipeline.suite(ASSIGNMENTS.name, run.state)
-    failures = validate(tables, ASSIGNMENTS, suite)
-    made: dict[date, Mapping[str, pa.Table]] = {}
-    for day in days:
-        if day in bad:
-            continue
-        found = [failure for name in names for failure in failures[str(day), name]]
-        of_day = {name: tables[str(day), name] for name in names}
-        figures = {"rows": sum(map(len, of_day.values())), "expectations": len(suite)}
-        log_check(run.log, ASSIGNMENTS.name, "segment_assignments_are_valid", str(day), found, figures)
-        if blocking(found):
-            bad[day] = blocking(found)
-        elif (close := close_before(month_of(day))) in run.failed | bad.keys():
-            bad[day] = f"rests on the month close {close}, which could not be made"
-        else:
-            write_assignments(run, day, sources[day], of_day)
-            made[day] = of_day
+    } | {day: not_made(FEATURES.name) for day in days if day not in run.state[FEATURES.name]}
     run.failed |= bad.keys()
-    return made, bad
+    for _, month in groupby([day for day in days if day not in bad], month_of):
+        of_month = list(month)
+        bad |= _assign(run, of_month, sources[of_month[0]])
+        run.failed |= bad.keys()
+    return bad
 
 
-def _assign(
-    run: Run, features: Snapshots, source: str, name: str, made: Mapping[tuple[str, str], pa.Table]
-) -> Snapshots:
-    some_day = min(features)
-    if len(features) == 1 or source in OWN_MODEL:
-        assigned = [
-            _dated(
-                day, run.engine.run(run.query(_model(run, day, source, name, rows)), {"rfm_features": rows})
-            )
-            for day, rows in features.items()
-        ]
+def _assign(run: Run, days: Sequence[date], source: str) -> Bad[date]:
+    """Assign the customers of some days of one month; return the bad days."""
+    close, kept, counts = close_before(month_of(days[0])), dict[str, str](), dict[str, dict[date, Sizes]]()
+    for name in run.pipeline.settings.segmentations:
+        kept[name] = f"new_assignments_{len(kept)}"
+        had = name in run.state[ASSIGNMENTS.name].get(close, {})
+        run.engine.keep(
+            kept[name],
+            ASSIGNMENTS.name,
+            {
+                "assigned": _keep_segments(run, days, source, name),
+                "previous": [assigned_file(run, close, name)] if had else ASSIGNMENTS.arrow.empty_table(),
+            },
+            month_close=last_of_month(days[0]),
+            model_month=source,
+        )
+        counts[name] = _sizes(run, kept[name], "segment")
+    rows = {day: sum(sum(of_name.get(day, {}).values()) for of_name in counts.values()) for day in days}
+    against = run.judge(ASSIGNMENTS.name, [(k, {"segmentation": n}) for n, k in kept.items()], rows)
+    bad = {day: why for day, why in against.items() if why}
+    if close in run.failed:
+        bad = dict.fromkeys(days, f"rests on the month close {close}, which could not be made") | bad
+    write_assignments(run, [day for day in days if day not in bad], source, kept, counts)
+    return bad
+
+
+def _keep_segments(run: Run, days: Sequence[date], source: str, name: str) -> str:
+    """Have the engine keep the segments of some days' customers; the name under which they lie."""
+    if source in OWN_MODEL:
+        each = [(fit_on(run, day, name), [day]) for day in days]
     else:
-        query = run.query(read_model(run.pipeline.lake, source, name), many_days=True)
-        assigned = [run.engine.run(query, {"rfm_features": _together(features)})]
-    close = str(close_before(month_of(some_day)))
-    rows = run.engine.run(
-        ASSIGNMENTS.name,
-        {
-            "assigned": pa.concat_tables(assigned),
-            "previous": made[close, name] if (close, name) in made else _written(run, close, name),
-        },
-        month_close=last_of_month(some_day),
-        model_month=source,
-    )
-    return _by_day(ASSIGNMENTS, rows, list(features))
+        each = [(read_model(run.pipeline.lake, source, name), [*days])]
+    parts: list[str] = []
+    for model, of_model in each:
+        parts.append(f"new_segments_{len(parts)}")
+        features = {"rfm_features": features_files(run, of_model)}
+        run.engine.keep(parts[-1], run.query(model), features)
+    if len(parts) == 1:
+        return parts[0]
+    together = " union all ".join(f"select * from {part}" for part in parts)  # noqa: S608 - own names
+    run.engine.keep("new_segments", together, {})
+    return "new_segments"
 
 
-def _model(run: Run, day: date, source: str, name: str, features: pa.Table) -> FittedSegmentation:
-    own = source in OWN_MODEL
-    return fit_on(run, day, name, features) if own else read_model(run.pipeline.lake, source, name)
+def features_files(run: Run, days: Iterable[date]) -> list[Path]:
+    return [run.pipeline.lake.data(FEATURES.name, {"snapshot_date": str(day)}) for day in days]
 
 
-def _together(snapshots: Snapshots) -> pa.Table:
-    return pa.concat_tables([_dated(day, rows) for day, rows in snapshots.items()])
+def assigned_file(run: Run, day: date, name: str) -> Path:
+    return run.pipeline.lake.data(ASSIGNMENTS.name, {"snapshot_date": str(day), "segmentation": name})
 
 
-def _dated(day: date, rows: pa.Table) -> pa.Table:
-    return rows.append_column("snapshot_date", pa.repeat(pa.scalar(day, pa.date32()), len(rows)))
+def _sizes(run: Run, kept: str, column: str) -> dict[date, Sizes]:
+    """How many rows of what is kept each day has by the value of a column, the largest first."""
+    sizes: dict[date, Sizes] = {}
+    for row in run.engine.ask(_TALLY.format(kept=kept, column=column)).to_pylist():
+        sizes.setdefault(row["snapshot_date"], {})[row["value"]] = row["n"]
+    return sizes
 
 
-def _written(run: Run, close: str, name: str) -> pa.Table:
-    if name in run.state["segment_assignments"].get(date.fromisoformat(close), {}):
-        return read_partition(run.pipeline.lake, ASSIGNMENTS, {"snapshot_date": close, "segmentation": name})
-    return ASSIGNMENTS.arrow.empty_table()
-
-
-def write_assignments(run: Run, day: date, source: str, tables: Mapping[str, pa.Table]) -> None:
-    lake, partitions = run.pipeline.lake, []
-    for name, rows in tables.items():
-        keys = {"snapshot_date": str(day), "segmentation": name}
-        inputs = inputs_of(run.state, run.pipeline.recipe, ASSIGNMENTS.name, day, name)
-        own_model = own_model_path(lake, day, name)
-        if source in OWN_MODEL:
-            replace_file(lake, own_model, to_json(run.fitted[name, inputs["rfm_features"]]).encode())
-        else:
-            own_model.unlink(missing_ok=True)
-        partitions.append((keys, rows, inputs, {"counts": _sizes(rows)}))
-    made = dict(zip(tables, write_partitions(lake, ASSIGNMENTS, partitions), strict=True))
-    for name in run.state["segment_assignments"].get(day, {}).keys() - made.keys():
-        remove_partition(lake, ASSIGNMENTS.name, {"snapshot_date": str(day), "segmentation": name})
-    run.state = run.state.having(segment_assignments={**run.state["segment_assignments"], day: made})
-    sizes = {f"{name}: {segment}": n for name, m in made.items() for segment, n in m.counts.items()}
-    log_made(run.log, ASSIGNMENTS.name, str(day), sum(m.rows for m in made.values()), model=source, **sizes)
-    run.pipeline.on_made(ASSIGNMENTS.name, str(day))
+def write_assignments(
+    run: Run,
+    days: Sequence[date],
+    source: str,
+    kept: Mapping[str, str],
+    counts: Mapping[str, Mapping[date, Sizes]],
+) -> None:
+    """Write the kept assignments of some days, and take away those of segmentations that are no more."""
+    lake, recipe = run.pipeline.lake, run.pipeline.recipe
+    made: dict[date, dict[str, Manifest]] = {day: {} for day in days}
+    for name, of_name in kept.items():
+        targets = []
+        for day in days:
+            inputs = inputs_of(run.state, recipe, ASSIGNMENTS.name, day, name)
+            own_model = own_model_path(lake, day, name)
+            if source in OWN_MODEL:
+                replace_file(lake, own_model, to_json(run.fitted[name, inputs["rfm_features"]]).encode())
+            else:
+                own_model.unlink(missing_ok=True)
+            keys = {"snapshot_date": str(day), "segmentation": name}
+            targets.append(Target(keys, inputs, {"counts": counts[name].get(day, {})}, day))
+        for day, manifest in zip(days, run.engine.make(lake, ASSIGNMENTS, of_name, targets), strict=True):
+            made[day][name] = manifest
+    for day, of_day in made.items():
+        for name in run.state[ASSIGNMENTS.name].get(day, {}).keys() - of_day.keys():
+            remove_partition(lake, ASSIGNMENTS.name, {"snapshot_date": str(day), "segmentation": name})
+        sizes = {f"{name}: {segment}": n for name, m in of_day.items() for segment, n in m.counts.items()}
+        rows = sum(m.rows for m in of_day.values())
+        log_made(run.log, ASSIGNMENTS.name, str(day), rows, model=source, **sizes)
+        run.pipeline.on_made(ASSIGNMENTS.name, str(day))
+    run.has(ASSIGNMENTS.name, made)
 
 
 def model_of(run: Run, day: date, name: str) -> FittedSegmentation:
@@ -328,11 +320,12 @@ def model_of(run: Run, day: date, name: str) -> FittedSegmentation:
     return read_own_model(lake, day, name) if source in OWN_MODEL else read_model(lake, source, name)
 
 
-def fit_on(run: Run, day: date, name: str, features: pa.Table) -> FittedSegmentation:
+def fit_on(run: Run, day: date, name: str) -> FittedSegmentation:
     """Fit one segmentation on a day's features, once a run."""
-    key = (name, run.state["rfm_features"][day].content)
+    key = (name, run.state[FEATURES.name][day].content)
     if key not in run.fitted:
-        run.fitted[key] = dated(fit(frame(features), run.pipeline.settings.segmentations[name]), day)
+        fitted = fit_snapshot(customers_of(run, day), run.pipeline.settings.segmentations[name])
+        run.fitted[key] = dated(fitted, day)
     return run.fitted[key]
 
 
@@ -340,19 +333,14 @@ def dated(fitted: FittedSegmentation, day: date) -> FittedSegmentation:
     return fitted.model_copy(update={"card": fitted.card.model_copy(update={"trained_through": day})})
 
 
-def frame(features: pa.Table) -> "pd.DataFrame":
-    """Features as a fit takes them: a DataFrame, its decimals as floats."""
-    decimals = {f.name for f in features.schema if pa.types.is_decimal(f.type)}
-    columns = [
-        features[n].cast(pa.float64()) if n in decimals else features[n] for n in features.column_names
-    ]
-    found: pd.DataFrame = pa.table(columns, names=features.column_names).to_pandas()
-    return found
+def customers_of(run: Run, features: date | str) -> Snapshot:
+    """The customers of a made day, or of what the engine keeps, as a fit takes them."""
+    rows = features_files(run, [features]) if isinstance(features, date) else features
+    answer = run.engine.ask("fit_features", {"rfm_features": rows}, most=MOST_CUSTOMERS)
+    return snapshot({column: answer[column].to_numpy() for column in answer.column_names})
 
 
-def make_lists(
-    run: Run, days: Sequence[date], features: Snapshots, assignments: Mapping[date, Snapshots]
-) -> Bad[date]:
+def make_lists(run: Run, days: Sequence[date]) -> Bad[date]:
     """Make the campaign lists of each day, unless a held day or the suppression file stands against it."""
     campaigns = run.pipeline.settings.campaigns_in_force
     needed = {campaign.segmentation for campaign in campaigns.values()}
@@ -376,23 +364,14 @@ def make_lists(
         take_lists_away(run, day, ())
     bad |= distrusted
     good = [day for day in days if day not in bad]
-    tables = _lists(run, good, features, assignments, objected) if good else {}
-    suite = run.pipeline.suite(LISTS.name, run.state)
-    failures = validate(tables, LISTS, suite)
-    for day in good:
-        found = [failure for name in campaigns for failure in failures[str(day), name]]
-        of_day = {name: tables[str(day), name] for name in campaigns}
-        figures = {
-            "rows": sum(map(len, of_day.values())),
-            "lists": len(of_day),
-            "suppression file": len(objected),
-            "expectations": len(suite),
-        }
-        log_check(run.log, LISTS.name, "campaign_lists_are_valid", str(day), found, figures)
-        if blocking(found):
-            bad[day] = blocking(found)
-        else:
-            write_lists(run, day, of_day)
+    kept = _keep_lists(run, good, objected) if good else {}
+    arms = {name: _sizes(run, of_name, "arm") for name, of_name in kept.items()}
+    rows = {day: sum(sum(of_list.get(day, {}).values()) for of_list in arms.values()) for day in good}
+    figures = {"lists": len(kept), "suppression file": len(objected)}
+    against = run.judge(LISTS.name, [(k, {"campaign": n}) for n, k in kept.items()], rows, **figures)
+    bad |= {day: why for day, why in against.items() if why}
+    for day in [day for day in good if day not in bad]:
+        write_lists(run, day, kept, {name: of_list.get(day, {}) for name, of_list in arms.items()})
     for day in days:
         run.pipeline.on_made(LISTS.name, str(day))
     # lists that wait for a delivery are not made, but nothing has gone wrong
@@ -427,9 +406,9 @@ def _dates(days: Sequence[date]) -> list[dict[str, str]]:
     return [{"held day": str(day)} for day in days]
 
 
-def write_lists(run: Run, day: date, tables: Mapping[str, pa.Table]) -> None:
+def write_lists(run: Run, day: date, kept: Mapping[str, str], arms: Mapping[str, Sizes]) -> None:
     """Write a day's lists, one partition a campaign, and take away those of campaigns that are no more."""
-    made = {name: write_list(run, day, name, rows) for name, rows in tables.items()}
+    made = {name: write_list(run, day, name, kept[name], arms[name].get("control", 0)) for name in kept}
     lists = run.state["campaign_lists"]
     run.state = run.state.having(campaign_lists={**lists, day: {**lists.get(day, {}), **made}})
     take_lists_away(run, day, made)
@@ -438,40 +417,25 @@ def write_lists(run: Run, day: date, tables: Mapping[str, pa.Table]) -> None:
     log_made(run.log, LISTS.name, str(day), sum(m.rows for m in left.values()), lists=summary)
 
 
-def _lists(
-    run: Run,
-    days: Sequence[date],
-    features: Snapshots,
-    assignments: Mapping[date, Snapshots],
-    objected: pa.Table,
-) -> dict[tuple[str, str], pa.Table]:
-    lists: dict[tuple[str, str], pa.Table] = {}
-    known = _together({day: features[day] for day in days})
-    campaigns = run.pipeline.settings.campaigns_in_force
-    for segmentation in dict.fromkeys(campaign.segmentation for campaign in campaigns.values()):
-        assigned = _together({day: _assigned(run, day, segmentation, assignments) for day in days})
-        for name, campaign in campaigns.items():
-            if campaign.segmentation != segmentation:
-                continue
-            candidates = run.engine.run(
-                candidates_sql(campaign), {"segment_assignments": assigned, "rfm_features": known}
-            )
-            rows = run.engine.run(
-                LISTS.name,
-                {"candidates": candidates, "suppressed": objected},
-                campaign=name,
-                salt=run.pipeline.settings.campaign_salt,
-                control_below=control_below(campaign.holdout),
-                offer=campaign.offer,
-                channel=campaign.channel,
-            )
-            lists |= {(str(day), name): listed for day, listed in _by_day(LISTS, rows, days).items()}
-    return lists
-
-
-def _assigned(run: Run, day: date, name: str, made: Mapping[date, Snapshots]) -> pa.Table:
-    keys = {"snapshot_date": str(day), "segmentation": name}
-    return made[day][name] if day in made else read_partition(run.pipeline.lake, ASSIGNMENTS, keys)
+def _keep_lists(run: Run, days: Sequence[date], objected: pa.Table) -> dict[str, str]:
+    """Have the engine keep each campaign's lists of some days; the names under which they lie."""
+    kept: dict[str, str] = {}
+    for name, campaign in run.pipeline.settings.campaigns_in_force.items():
+        kept[name] = f"new_lists_{len(kept)}"
+        assigned = [assigned_file(run, day, campaign.segmentation) for day in days]
+        candidates = {"segment_assignments": assigned, "rfm_features": features_files(run, days)}
+        run.engine.keep("candidates", candidates_sql(campaign), candidates)
+        run.engine.keep(
+            kept[name],
+            LISTS.name,
+            {"suppressed": objected},
+            campaign=name,
+            salt=run.pipeline.settings.campaign_salt,
+            control_below=control_below(campaign.holdout),
+            offer=campaign.offer,
+            channel=campaign.channel,
+        )
+    return kept
 
 
 def lists_summary(
@@ -487,8 +451,3 @@ def lists_summary(
             f"| {notes.get(name, '')} |"
         )
     return "\n".join(lines)
-
-
-def _sizes(rows: pa.Table) -> dict[str, int]:
-    tallied = pc.value_counts(rows["segment"]).to_pylist()
-    return {entry["values"]: entry["counts"] for entry in sorted(tallied, key=lambda e: -e["counts"])}
