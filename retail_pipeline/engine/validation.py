@@ -153,8 +153,12 @@ def _evidence(
     columns: Mapping[str, exp.Expression],
     most: int,
 ) -> exp.Select:
-    """The first suspicious rows of each partition: what is shown of them, and what is judged."""
-    partition, order = exp.column(table.partition_keys[0]), [*map(_named, table.key)]
+    """The first suspicious rows of each partition: what is shown of them, and what is judged.
+
+    Rows that agree where none may stand together, so that two of them are among the first.
+    """
+    together = expectation.domain if expectation.type == UNIQUE else []
+    partition, order = exp.column(table.partition_keys[0]), map(_named, [*together, *table.key])
     place = exp.Window(
         this=exp.RowNumber(),
         partition_by=[partition],

@@ -73,7 +73,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(root / "landing" / "extra.csv", EXTRA)
         (root / "objected.csv").write_text(f"customer_id\n{OBJECTED}.0\n")
         with dg.DagsterInstance.ephemeral() as instance:
-            assert not bring_up_to_date(open_pipeline(root, **settings(root)), instance, lambda: LAST).failures
+            pipeline = open_pipeline(root, **settings(root))
+            assert not bring_up_to_date(pipeline, instance, lambda: LAST).failures
             # a month is not fitted while one of its days is held: this one is delivered when it has been
             deliver(root / "landing", [HELD])
             deliver(root / "landing", [HELD], currency="USD")

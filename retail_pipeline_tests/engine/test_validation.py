@@ -244,6 +244,13 @@ def test_a_customer_twice_on_a_list_and_a_shared_rank_are_both_found():
     assert (shared.states, shared.count) == ("no two customers of a list share a rank", 2)
 
 
+def test_ranks_that_are_shared_by_customers_far_apart_are_found():
+    rows = [{**GOOD["campaign_lists"], "customer_id": f"{n:03}", "rank": n % 50 + 1} for n in range(100)]
+    (shared,) = check("campaign_lists", rows)
+    assert (shared.states, shared.count) == ("no two customers of a list share a rank", 100)
+    assert [sample["rank"] for sample in shared.samples] == ["1", "1", "2", "2", "3"]
+
+
 def test_samples_hold_the_key_and_the_offending_value_and_mask_customers():
     (failure,) = check("campaign_lists", [{**GOOD["campaign_lists"], "offer": None}])
     assert failure == Failure(
