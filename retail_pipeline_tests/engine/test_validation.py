@@ -147,7 +147,9 @@ def objected(name: str, rows: list[Row]) -> dict[str, int]:
     columns = [exp.alias_(e, c, quoted=True) for c, e in _columns(TABLES[name], suite_of(name)).items()]
     fixed = [exp.alias_(exp.Literal.string(value), key) for key, value in keys.items()]
     made = exp.select("*", *fixed).from_("every").subquery("made")
-    frame = duckdb.sql(exp.select(*columns).from_(made).sql(dialect="duckdb")).df()
+    with duckdb.connect() as connection:
+        connection.register("every", every)
+        frame = connection.sql(exp.select(*columns).from_(made).sql(dialect="duckdb")).df()
     assert len(frame) == len(every)
     return {e.states: len(positions) for e, positions in _unexpected(frame, suite_of(name))}
 
