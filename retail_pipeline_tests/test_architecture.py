@@ -35,7 +35,7 @@ EXECUTABLE = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 MAY_IMPORT = {
     **{room: set(PURE_ROOMS) for room in PURE_ROOMS},
     "lake": {*PURE_ROOMS, "lake"},
-    "engine": {*PURE_ROOMS, "lake.partitions", "lake.slices", "engine"},
+    "engine": {*PURE_ROOMS, "lake.partitions", "engine"},
     "ingest": {*PURE_ROOMS, "lake", "engine", "ingest"},
     "datasets": {*PURE_ROOMS, "lake", "datasets"},
     "settings": set(PURE_ROOMS),

@@ -69,9 +69,9 @@ class Run:
         ``rows``: where they lie, each with the hive keys that are no columns there; ``counts``: how many each
         day has.
         """
-        found = self.failures(table, rows, counts)
+        found, expectations = self.failures(table, rows, counts), len(self.suite(table))
         for day, of_day in counts.items():
-            shown = {"rows": of_day, "expectations": len(self.suite(table)), **figures}
+            shown = {"rows": of_day, "expectations": expectations, **figures}
             log_check(self.log, table, f"{table}_are_valid", str(day), found[day], shown)
         return {day: blocking(found[day]) for day in counts}
 
@@ -79,9 +79,9 @@ class Run:
         self, table: str, rows: Iterable[tuple[Input, Mapping[str, str]]], days: Iterable[date]
     ) -> dict[date, list[Failure]]:
         """What breaks the table's suite in its rows of each day."""
-        found: dict[date, list[Failure]] = {day: [] for day in days}
+        suite, found = self.suite(table), {day: list[Failure]() for day in days}
         for lie, keys in rows:
-            wrong = failures(self.engine, TABLES[table], self.suite(table), lie, keys)
+            wrong = failures(self.engine, TABLES[table], suite, lie, keys)
             for day in found:
                 found[day] += wrong.get(str(day), [])
         return found

@@ -115,7 +115,7 @@ _FACTS: Mapping[str, Callable[[_Partition], str | None]] = {
     "features and sums": lambda at: fingerprint(at.recipe.features, at.recipe.customer_days),
     "features before": _features_before,
     # a month that is complete is made from what there is
-    "what is awaited": lambda at: _awaited(at),
+    "what is awaited": _awaited,
     "segmentations": lambda at: fingerprint(dict(at.recipe.segmentations)),
     "gates": lambda at: at.recipe.gates,
     "decisions": lambda at: at.state.model_decisions.get(at.key, ""),

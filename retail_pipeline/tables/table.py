@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -150,11 +150,6 @@ class Table:
     @property
     def names(self) -> list[str]:
         return [c.name for c in self.columns]
-
-    def needed(self, suite: Iterable[Expectation]) -> list[str]:
-        """The columns that a suite and the samples of its failures need, in file order."""
-        needed = {*self.key, *(name for expectation in suite for name in expectation.reads)}
-        return [name for name in self.names if name in needed]
 
     def suite(self, rules: Rules) -> tuple[Expectation, ...]:
         """Everything that must hold for its rows, partition by partition: by the columns, and its own."""

@@ -82,6 +82,7 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
     lake, state, table = run.pipeline.lake, run.state, TABLES["transactions"]
     clean, refused, till = clean_rows(run, days)
     failures = run.failures("transactions", [(together(clean, "date"), {})], days)
+    expectations = len(run.suite("transactions"))
     values = {}
     for day, rows in clean.items():
         sums = rows.group_by("source_system").aggregate([("amount", "sum")]).sort_by("source_system")
@@ -137,11 +138,7 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
             log_made(run.log, "transactions", str(day), made[day].rows, rejected_rows=rejected.rows)
         figures = {"raw": counts["raw"], "transactions": made[day].rows, "rejected": rejected.rows, **reasons}
         log_check(run.log, "transactions", "no_row_is_lost", str(day), lost, figures)
-        figures = {
-            "rows": made[day].rows,
-            "expectations": len(run.suite("transactions")),
-            "anonymous": counts["anonymous"],
-        }
+        figures = {"rows": made[day].rows, "expectations": expectations, "anonymous": counts["anonymous"]}
         log_check(run.log, "transactions", "transactions_are_valid", str(day), found, figures)
         lines = {f"lines of {came.system}": came.lines for came in coming.delivered.get(day, ())}
         findings = coming.readiness.of(day)
