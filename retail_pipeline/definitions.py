@@ -13,7 +13,7 @@ import dagster as dg
 import retail_pipeline.defs
 from retail_pipeline.defs import partitions
 from retail_pipeline.defs.assets.daily import daily_assets
-from retail_pipeline.defs.assets.freshness import deliveries, yesterday_check
+from retail_pipeline.defs.assets.freshness import damage_check, deliveries, yesterday_check
 from retail_pipeline.defs.assets.landing import landing_assets
 from retail_pipeline.defs.assets.models import model_assets
 from retail_pipeline.defs.assets.reports import report_assets
@@ -42,7 +42,7 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, object] | No
             model_assets(pipeline, months),
             report_assets(pipeline, days),
         ],
-        asset_checks=[yesterday_check(pipeline)],
+        asset_checks=[yesterday_check(pipeline), damage_check(pipeline)],
         jobs=list(made.values()),
         schedules=schedules(pipeline),
         sensors=sensors(pipeline, made),

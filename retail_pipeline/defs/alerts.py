@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ import dagster as dg
 
 from retail_pipeline.defs.assets.freshness import deadline
 from retail_pipeline.defs.instance import namesakes
+from retail_pipeline.defs.jobs import DELIVERIES, WHOLE
 from retail_pipeline.defs.requests import ask_for_days, ask_for_files
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.schedules import TIME_TO_MAKE, last_due
@@ -25,6 +26,7 @@ from retail_pipeline.ingest.listing import LandingError
 from retail_pipeline.lake.alerts_sent import Told, forget_told, read_told, write_told
 from retail_pipeline.lake.models import judged
 from retail_pipeline.lake.partitions import LakeError
+from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
 from retail_pipeline.planning.alerts import (
     Message,
     Problem,
@@ -90,17 +92,41 @@ def standing(pipeline: Pipeline, instance: dg.DagsterInstance, now: datetime, bu
             found += of_models(month, waits)
         waiting = files_to_land(state, pipeline.recipe)
         known = instance.get_dynamic_partitions(pipeline.source_files)
-        failed = ask_for_files(instance, pipeline, state, waiting, known).given_up
+        failed = ask_for_files(instance, pipeline, state, waiting, known, now).failed
         if state.first_day:
             last = last_due(pipeline.settings, state.last_day, now)
-            failed += ask_for_days(instance, pipeline, state, last).given_up
+            failed += ask_for_days(instance, pipeline, state, last, now).failed
+            said = _suppression(pipeline, last)
+            found += [Problem("suppression_unusable", "suppression_unusable", why) for why in said]
+            failed = [one for one in failed if not any(why in one.why for why in said)]
     except LakeError as error:
-        return Standing([Problem("lake_unreadable", "lake_unreadable", str(error))], complete=False)
-    found += of_work(failed)
-    if said := namesakes(instance, pipeline):
-        found.append(Problem("keys_shared", "keys_shared", said))
+        found = [Problem("lake_unreadable", "lake_unreadable", str(error))]
+        return Standing([*found, *_of_damage(pipeline, instance)], complete=False)
+    found += [*of_work(failed), *_of_damage(pipeline, instance)]
+    if shared := namesakes(instance, pipeline):
+        found.append(Problem("keys_shared", "keys_shared", shared))
     found += _of_yesterday(pipeline, state, now, may_come=bool(waiting))
     return Standing(found, complete=not (busy or unseen))
+
+
+def _suppression(pipeline: Pipeline, day: date) -> list[str]:
+    """Why the suppression file may not be used for the lists of a day; nothing when it may."""
+    try:
+        read_suppressed(pipeline.settings.suppression, day)
+    except SuppressionError as error:
+        return [str(error)]
+    return []
+
+
+def _of_damage(pipeline: Pipeline, instance: dg.DagsterInstance) -> Iterator[Problem]:
+    """What the last look at every file of the lake found."""
+    key = dg.AssetCheckKey(pipeline.key(DELIVERIES), WHOLE)
+    record = instance.get_latest_asset_check_evaluation_record(key)
+    evaluation = record.evaluation if record else None
+    if evaluation and not evaluation.passed:
+        says = evaluation.description or ""
+        page = f"/assets/{DELIVERIES}?view=checks"
+        yield Problem("lake_damaged", f"lake_damaged.{fingerprint(says)}", says, page=page)
 
 
 def _of_yesterday(pipeline: Pipeline, state: State, now: datetime, may_come: bool) -> Iterator[Problem]:

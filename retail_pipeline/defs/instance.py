@@ -18,7 +18,7 @@ import yaml
 from filelock import FileLock
 
 from retail_pipeline.defs.events import Log
-from retail_pipeline.defs.jobs import LOOKS
+from retail_pipeline.defs.jobs import MAKE_NOTHING
 from retail_pipeline.defs.requests import INTERRUPTED, SHAPED_BY
 from retail_pipeline.defs.resources import LAKE, SHOP, Pipeline
 from retail_pipeline.lake.instance_owner import Owner, claim
@@ -171,7 +171,7 @@ def _fate(record: dg.RunRecord, now: float) -> Literal["unknown", "alive", "kill
     named = run.tags.get(PROCESS, "").split("/")
     if len(named) != 5 or named[0] != run.run_id:
         waits = now - (record.start_time or now)
-        return "killed" if run.job_name != LOOKS and waits > SECONDS_TO_FIRST_STEP else "unknown"
+        return "killed" if run.job_name not in MAKE_NOTHING and waits > SECONDS_TO_FIRST_STEP else "unknown"
     host, boot, process, launcher = named[1:]
     if host != socket.gethostname():
         return "unknown"
@@ -200,7 +200,7 @@ def runs_under_way(instance: dg.DagsterInstance, pipeline: Pipeline) -> list[dg.
     report_dead_runs(instance, pipeline)
     statuses = [dg.DagsterRunStatus.QUEUED, *_BEGUN]
     runs = instance.get_runs(dg.RunsFilter(statuses=statuses, tags=pipeline.tags))
-    return [run for run in runs if run.job_name != LOOKS]
+    return [run for run in runs if run.job_name not in MAKE_NOTHING]
 
 
 def report_dead_runs(instance: dg.DagsterInstance, pipeline: Pipeline, now: float | None = None) -> list[str]:

@@ -16,10 +16,10 @@ MODEL_TABLES = ("model_candidates", "segmentation_models")
 SNAPSHOT_TABLES = planner.SNAPSHOT_TABLES
 REPORT_TABLES = tuple(name for name, table in TABLES.items() if table.layer == "reports" and table.is_checked)
 
-DELIVERIES, YESTERDAY = "deliveries", "yesterday_is_there"
+DELIVERIES, YESTERDAY, WHOLE = "deliveries", "yesterday_is_there", "lake_is_whole"
 
 LANDING, DAILY, MODELS, REPORTS = "landing_job", "daily_job", "monthly_model_job", "report_job"
-LOOKS = "yesterday_job"
+LOOKS, DAMAGE = "yesterday_job", "damage_job"
 JOB_OF = {pieces.DAYS: DAILY, pieces.MONTHS: MODELS, pieces.SNAPSHOTS: DAILY, pieces.REPORTS: REPORTS}
 _ABOUT = {
     LANDING: (("raw_transactions",), "Lands files: one partition a file."),
@@ -32,6 +32,10 @@ _ABOUT = {
         (*REPORT_TABLES, "report"),
         "The report of the last day of a range, or of every day if its config says so.",
     ),
+}
+MAKE_NOTHING = {
+    LOOKS: (YESTERDAY, "Asks whether yesterday is there: delivered, made, not held, with its lists."),
+    DAMAGE: (WHOLE, "Reads every file of the lake and asks whether it is what its manifest says."),
 }
 
 
@@ -46,10 +50,7 @@ def jobs(pipeline: Pipeline) -> dict[str, Any]:
         )
         for name, (tables, description) in _ABOUT.items()
     }
-    found[LOOKS] = dg.define_asset_job(
-        LOOKS,
-        dg.AssetSelection.checks(dg.AssetCheckKey(pipeline.key(DELIVERIES), YESTERDAY)),
-        description="Asks whether yesterday is there: delivered, made, not held, with its lists.",
-        tags=pipeline.tags,
-    )
+    for name, (check, description) in MAKE_NOTHING.items():
+        selected = dg.AssetSelection.checks(dg.AssetCheckKey(pipeline.key(DELIVERIES), check))
+        found[name] = dg.define_asset_job(name, selected, description=description, tags=pipeline.tags)
     return found

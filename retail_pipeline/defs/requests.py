@@ -2,17 +2,18 @@
 
 What a run failed by decides. A ``dagster.Failure`` is our own word that the input is bad: the same input is
 not tried again. Anything else (a killed process, a full disk, a database that went away) may pass: the same
-work is tried ``MOST_ATTEMPTS`` times in all. A run that went down together with what had launched it (a
-restart, a power cut) says nothing of its work and is no attempt, within reason. Each attempt does only what
-the ones before it left.
+work is tried again after pauses that grow to an hour, for a day. A run that went down together with what had
+launched it (a restart, a power cut) says nothing of its work and is no attempt, within reason. Each attempt
+does only what the ones before it left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from itertools import takewhile
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -47,8 +48,11 @@ SHAPED_BY = ".dagster/retail_pipeline_settings"
 PARTITIONS = "of"
 ATTEMPT = "attempt"
 INTERRUPTED = ".dagster/retail_pipeline_interrupted"
-MOST_ATTEMPTS = 3
+# some 24 hours, since after the eighth they come hourly
+MOST_ATTEMPTS = 30
+LONGEST_PAUSE = timedelta(hours=1)
 MOST_INTERRUPTIONS = 30
+MOST_IDLE_RUNS = 3
 MOST_FILES = 500
 # partitions to ask for in one tick; the next goes on from there
 MOST = {DAYS: 366, MONTHS: 24, SNAPSHOTS: 60, REPORTS: 1}
@@ -83,11 +87,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Asked:
-    """What became of a wish for runs: those to request now, whether some are under way, what is given up."""
+    """What became of a wish for runs: those to request now, and what failed so that people should know.
+
+    ``is_unfinished``: some are under way, or failed by what may pass: what rests on them waits.
+    """
 
     requests: list[dg.RunRequest] = field(default_factory=list)
-    is_under_way: bool = False
-    given_up: list[FailedWork] = field(default_factory=list)
+    is_unfinished: bool = False
+    failed: list[FailedWork] = field(default_factory=list)
 
 
 def _tags(pipeline: Pipeline, work: str | list[str]) -> dict[str, str | list[str]]:
@@ -124,6 +131,7 @@ def ask_for_files(
     state: State,
     waiting: Sequence[FileSeen],
     known: Sequence[str],
+    now: datetime,
 ) -> Asked:
     """Runs that land the waiting files that are partitions; ``known`` are these in Dagster's order."""
     position = {key: index for index, key in enumerate(known)}
@@ -132,7 +140,7 @@ def ask_for_files(
     for first, last in file_ranges(list(by_key), known):
         keys = known[position[first] : position[last] + 1]
         wanted.append(Wanted(LANDING, first, last, [_made_of(state, by_key[k]) for k in keys], len(keys)))
-    return _ask(instance, pipeline, wanted, MOST_FILES)
+    return _ask(instance, pipeline, wanted, MOST_FILES, now)
 
 
 def _made_of(state: State, file: FileSeen) -> object:
@@ -153,25 +161,27 @@ def forget_mended(instance: dg.DagsterInstance, pipeline: Pipeline, state: State
                 instance.delete_dynamic_partition(pipeline.source_files, key)
 
 
-def ask_for_days(instance: dg.DagsterInstance, pipeline: Pipeline, state: State, last: date) -> Asked:
+def ask_for_days(
+    instance: dg.DagsterInstance, pipeline: Pipeline, state: State, last: date, now: datetime
+) -> Asked:
     """The next runs so that the lake is right through a day: of the first layer that needs any.
 
     Days, months, then snapshots, the newest first, with the last one's report. A layer waits for the one
-    before it, but not for days that are given up because their input is bad.
+    before it, but not for days whose input is bad.
     """
     asked, tried = Asked(), list[Piece]()
     while pieces := next_pieces(state, pipeline.recipe, Goal(last), tried):
         layer = pieces[0].layer
         wanted = [_wanted(pipeline, state, one) for piece in pieces for one in _cut(piece)]
         newest_first = sorted(wanted, key=lambda one: one.last, reverse=layer == SNAPSHOTS)
-        of_layer = _ask(instance, pipeline, newest_first, MOST[layer])
+        of_layer = _ask(instance, pipeline, newest_first, MOST[layer], now)
         asked = Asked(
             of_layer.requests + asked.requests,
-            of_layer.is_under_way or asked.is_under_way,
-            asked.given_up + of_layer.given_up,
+            of_layer.is_unfinished or asked.is_unfinished,
+            asked.failed + of_layer.failed,
         )
         tried += pieces
-        if layer == MONTHS or (layer == DAYS and (asked.requests or asked.is_under_way)):
+        if layer == MONTHS or (layer == DAYS and (asked.requests or asked.is_unfinished)):
             break
     return asked
 
@@ -196,45 +206,79 @@ def _wanted(pipeline: Pipeline, state: State, piece: Piece) -> Wanted:
 # what is requested
 
 
-def _ask(instance: dg.DagsterInstance, pipeline: Pipeline, wanted: Sequence[Wanted], most: int) -> Asked:
+def _ask(
+    instance: dg.DagsterInstance, pipeline: Pipeline, wanted: Sequence[Wanted], most: int, now: datetime
+) -> Asked:
     """Runs for the wanted work, of at most so many partitions together, but for one larger piece alone.
 
-    What is under way, was tried too often or failed by bad input is not requested. One query, whatever the
-    number of pieces; a second for each piece whose last run failed.
+    What is under way, pauses after a failure, was tried too often or failed by bad input is not requested.
+    One query, whatever the number of pieces; a second for each piece whose last run failed.
     """
-    earlier: dict[str, list[dg.DagsterRun]] = {}  # newest first
+    earlier: dict[str, list[dg.RunRecord]] = {}  # newest first
     if works := sorted({one.work for one in wanted}):
-        for run in instance.get_runs(dg.RunsFilter(tags=_tags(pipeline, works))):
-            earlier.setdefault(run.tags[WORK], []).append(run)
-    requests, given_up = list[dg.RunRequest](), list[FailedWork]()
-    is_under_way, partitions = False, 0
+        for record in instance.get_run_records(dg.RunsFilter(tags=_tags(pipeline, works))):
+            earlier.setdefault(record.dagster_run.tags[WORK], []).append(record)
+    requests, failed = list[dg.RunRequest](), list[FailedWork]()
+    is_unfinished, partitions = False, 0
     for one in wanted:
-        runs = earlier.get(one.work, [])
-        if any(not run.is_finished for run in runs):
-            is_under_way = True
-        elif why := _hopeless(instance, pipeline, one, runs):
+        records = earlier.get(one.work, [])
+        turn = _turn(instance, pipeline, one, records, now)
+        is_unfinished |= turn.is_awaited
+        if turn.says:
             named = f"{one.job} {one.first if one.first == one.last else f'{one.first} … {one.last}'}"
-            given_up.append(FailedWork(one.work, named, why, runs[0].run_id))
-        elif not requests or partitions + one.partitions <= most:
-            requests.append(one.request(pipeline, len(runs) + 1))
+            run_id = records[0].dagster_run.run_id
+            failed.append(FailedWork(one.work, named, turn.says, run_id, turn.pauses))
+        if turn.is_now and (not requests or partitions + one.partitions <= most):
+            requests.append(one.request(pipeline, len(records) + 1))
             partitions += one.partitions
-    return Asked(requests, is_under_way, given_up)
+    return Asked(requests, is_unfinished, failed)
 
 
-def _hopeless(
-    instance: dg.DagsterInstance, pipeline: Pipeline, wanted: Wanted, runs: Sequence[dg.DagsterRun]
-) -> str:
-    """Why work should not be tried again; empty when it should."""
+class _Turn(NamedTuple):
+    """Whether work is asked for now, whether what rests on it waits for it, and why it failed.
+
+    ``pauses``: so many failures so far, and it is tried again by itself; 0: it is not.
+    """
+
+    is_now: bool
+    is_awaited: bool = False
+    says: str = ""
+    pauses: int = 0
+
+
+def _turn(
+    instance: dg.DagsterInstance,
+    pipeline: Pipeline,
+    wanted: Wanted,
+    records: Sequence[dg.RunRecord],
+    now: datetime,
+) -> _Turn:
+    """What the runs of some work so far (newest first) and the time mean for it."""
+    runs = [record.dagster_run for record in records]
     if not runs:
-        return ""
+        return _Turn(True)
+    if any(not run.is_finished for run in runs):
+        return _Turn(False, is_awaited=True)
     if runs[0].is_success:
-        return _restless(instance, pipeline, wanted, runs)
+        why = _restless(instance, pipeline, wanted, runs)
+        return _Turn(not why, says=why)
     is_bad_input, why = why_failed(instance, runs[0].run_id)
+    why = " ".join(why.splitlines())
+    if is_bad_input:
+        return _Turn(False, says=why)
     failed = list(takewhile(lambda run: not run.is_success, runs))
     # Dagster copies tags to a run that repeats another
-    interrupted = sum(run.tags.get(INTERRUPTED) == run.run_id for run in failed)
-    spent = len(failed) - interrupted >= MOST_ATTEMPTS or interrupted >= MOST_INTERRUPTIONS
-    return " ".join(why.splitlines()) if is_bad_input or spent else ""
+    interrupted = [run.tags.get(INTERRUPTED) == run.run_id for run in failed]
+    attempts = interrupted.count(False)
+    if attempts >= MOST_ATTEMPTS or interrupted.count(True) >= MOST_INTERRUPTIONS:
+        return _Turn(False, is_awaited=True, says=why)
+    if interrupted[0]:
+        return _Turn(True, is_awaited=True)
+    ended = datetime.fromtimestamp(records[0].end_time or 0, now.tzinfo)
+    # at once after the first failure
+    again = ended + min(timedelta(minutes=2 ** (attempts - 1) // 2), LONGEST_PAUSE)
+    says = f"{why} (failures so far: {attempts}; next attempt at {again:%H:%M})"
+    return _Turn(now >= again, is_awaited=True, says=says, pauses=attempts)
 
 
 def _restless(
@@ -245,13 +289,13 @@ def _restless(
     A lake that was taken away makes it so, and so would an error in the planner, which must not keep the
     machine busy for ever.
     """
-    if len(runs) < MOST_ATTEMPTS or not all(run.is_success for run in runs[:MOST_ATTEMPTS]):
+    if len(runs) < MOST_IDLE_RUNS or not all(run.is_success for run in runs[:MOST_IDLE_RUNS]):
         return ""
     of_job = dg.RunsFilter(job_name=wanted.job, tags=pipeline.tags)
-    newest = instance.get_runs(of_job, limit=MOST_ATTEMPTS)
+    newest = instance.get_runs(of_job, limit=MOST_IDLE_RUNS)
     if any(run.tags.get(WORK) != wanted.work for run in newest):
         return ""
-    return f"it ran {MOST_ATTEMPTS} times in a row without an error and is still due"
+    return f"it ran {MOST_IDLE_RUNS} times in a row without an error and is still due"
 
 
 def why_failed(instance: dg.DagsterInstance, run_id: str) -> tuple[bool, str]:

@@ -1,6 +1,7 @@
 """The schedules, in the business time zone.
 
-Yesterday every morning, and whether it is there; the models on the second of the month.
+Yesterday every morning, and whether it is there; the models on the second of the month; each night a look at
+every file of the lake.
 """
 
 from collections.abc import Callable
@@ -9,11 +10,13 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 
 from retail_pipeline.defs.assets.freshness import deadline
-from retail_pipeline.defs.jobs import DAILY, LOOKS, MODELS
+from retail_pipeline.defs.jobs import DAILY, DAMAGE, LOOKS, MODELS
 from retail_pipeline.defs.resources import Pipeline
-from retail_pipeline.planning.calendar import month_of
+from retail_pipeline.planning.calendar import close_before, month_of
+from retail_pipeline.planning.inputs import lacks_last_day, why_not_fitted
 from retail_pipeline.planning.pieces import last_day
 from retail_pipeline.planning.plan import Work, plan
+from retail_pipeline.planning.state import State
 from retail_pipeline.settings import Settings, outdated
 
 DAILY_HOUR = 6
@@ -22,11 +25,16 @@ TIME_TO_MAKE = timedelta(minutes=30)
 
 
 def schedules(pipeline: Pipeline) -> list[dg.ScheduleDefinition]:
-    """daily_schedule, monthly_model_schedule and yesterday_schedule, all on by default."""
+    """daily_schedule, monthly_model_schedule, yesterday_schedule and damage_schedule, all on by default."""
     settings = pipeline.settings
 
-    def ask(day: date, earliest: date, is_due: Callable[[Work], bool]) -> dg.RunRequest | dg.SkipReason:
-        """A partition by its first day, unless the plan knows of deliveries and that it is made.
+    def ask(
+        day: date,
+        earliest: date,
+        is_due: Callable[[Work], bool],
+        awaits: Callable[[State], str] = lambda _: "",
+    ) -> dg.RunRequest | dg.SkipReason:
+        """A partition by its first day, unless it ``awaits`` something, or the plan knows that it is made.
 
         What is made under settings that have changed since is not known to be right.
         """
@@ -36,6 +44,8 @@ def schedules(pipeline: Pipeline) -> list[dg.ScheduleDefinition]:
         known = state.first_day and state.first_day <= day and not outdated(settings)
         if known and not is_due(plan(state, pipeline.recipe, day)):
             return dg.SkipReason(f"{day} is made from all that was delivered")
+        if known and (why := awaits(state)):
+            return dg.SkipReason(why)
         return dg.RunRequest(run_key=f"{day}", partition_key=f"{day}")
 
     @dg.schedule(
@@ -55,11 +65,21 @@ def schedules(pipeline: Pipeline) -> list[dg.ScheduleDefinition]:
         execution_timezone=settings.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="On the second of the month at 5, before its first day is made: the month's models, "
-        "for which the month before has been delivered by then.",
+        "unless the last day of the month before is still to come or held.",
     )
     def monthly_model_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         first = _local(context, settings).date().replace(day=1)
-        return ask(first, settings.first_day + timedelta(days=1), lambda work: month_of(first) in work.months)
+        month = month_of(first)
+
+        def awaits(state: State) -> str:
+            if lacks_last_day(state, month):
+                return (
+                    f"the delivery of {close_before(month)} may still come; then stale_days_sensor asks for "
+                    f"the models of {month}"
+                )
+            return why_not_fitted(state, month)
+
+        return ask(first, settings.first_day + timedelta(days=1), lambda w: month in w.months, awaits)
 
     look = datetime.combine(settings.first_day, deadline(settings))
     at = min(look + TIME_TO_MAKE, look.replace(hour=23, minute=59))
@@ -74,7 +94,17 @@ def schedules(pipeline: Pipeline) -> list[dg.ScheduleDefinition]:
     def yesterday_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         return dg.RunRequest(run_key=f"{_local(context, settings).date()}")
 
-    return [daily_schedule, monthly_model_schedule, yesterday_schedule]
+    @dg.schedule(
+        job_name=DAMAGE,
+        cron_schedule="0 3 * * *",
+        execution_timezone=settings.time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Every night at 3: whether every file of the lake is what its manifest says.",
+    )
+    def damage_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        return dg.RunRequest(run_key=f"{_local(context, settings).date()}")
+
+    return [daily_schedule, monthly_model_schedule, yesterday_schedule, damage_schedule]
 
 
 def last_due(settings: Settings, delivered: date | None, now: datetime) -> date:

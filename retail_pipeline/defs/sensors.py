@@ -46,7 +46,8 @@ def sensors(pipeline: Pipeline, jobs: Mapping[str, Any]) -> list[dg.SensorDefini
         except LandingError as error:
             return dg.SkipReason(str(error))
         state = pipeline.state(tuple(listing.files))
-        return look_at_files(context.instance, pipeline, state, len(listing.waiting))
+        now = datetime.now(pipeline.settings.zone)
+        return look_at_files(context.instance, pipeline, state, len(listing.waiting), now)
 
     @dg.sensor(
         jobs=[jobs[DAILY], jobs[MODELS], jobs[REPORTS]],
@@ -92,14 +93,14 @@ def wait(instance: dg.DagsterInstance, pipeline: Pipeline) -> str:
 
 
 def look_at_files(
-    instance: dg.DagsterInstance, pipeline: Pipeline, state: State, unsettled: int
+    instance: dg.DagsterInstance, pipeline: Pipeline, state: State, unsettled: int, now: datetime
 ) -> dg.SensorResult | dg.SkipReason:
     waiting = files_to_land(state, pipeline.recipe)
     asked = Asked()
     if waiting:
         known = dict.fromkeys(instance.get_dynamic_partitions(pipeline.source_files))
         fresh = [key for file in waiting if (key := file.partition_key) not in known][:MOST_FILES]
-        asked = ask_for_files(instance, pipeline, state, waiting, [*known, *fresh])
+        asked = ask_for_files(instance, pipeline, state, waiting, [*known, *fresh], now)
         if asked.requests:
             add = [dg.AddDynamicPartitionsRequest(pipeline.source_files, fresh)] if fresh else []
             return dg.SensorResult(run_requests=asked.requests, dynamic_partitions_requests=add)
@@ -109,7 +110,7 @@ def look_at_files(
     said = [f"{unsettled:,} files are still being written, or not looked at yet"] if unsettled else []
     if state.quarantined:
         said.append(f"{len(state.quarantined):,} in quarantine (`retail-pipeline quarantine list`)")
-    said += _not_again(asked.given_up)
+    said += _failed(asked.failed)
     return dg.SkipReason("; ".join([f"{done} from {pipeline.settings.landing}", *said]))
 
 
@@ -123,15 +124,19 @@ def look_at_days(
     if state.first_day is None:
         return dg.SkipReason("nothing has landed yet")
     last = last_due(pipeline.settings, state.last_day, now)
-    asked = ask_for_days(instance, pipeline, state, last)
+    asked = ask_for_days(instance, pipeline, state, last, now)
     if asked.requests:
         return dg.SensorResult(run_requests=asked.requests)
-    return dg.SkipReason("; ".join(_not_again(asked.given_up)) or f"everything is made through {last}")
+    return dg.SkipReason("; ".join(_failed(asked.failed)) or f"everything is made through {last}")
 
 
-def _not_again(given_up: Sequence[FailedWork]) -> list[str]:
-    said = [f"{o.named} failed and is not tried again until its input changes: {o.why}" for o in given_up[:3]]
-    return [*said, f"and {len(given_up) - 3:,} more"] if len(given_up) > 3 else said
+def _failed(failed: Sequence[FailedWork]) -> list[str]:
+    said = [
+        f"{one.named} failed and is {'' if one.pauses else 'not '}tried again"
+        f"{'' if one.pauses else ' until its input changes'}: {one.why}"
+        for one in failed[:3]
+    ]
+    return [*said, f"and {len(failed) - 3:,} more"] if len(failed) > 3 else said
 
 
 def alert(instance: dg.DagsterInstance, pipeline: Pipeline, now: datetime) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -26,6 +27,10 @@ class Told(Frozen):
     to: tuple[str, ...]
 
 
+# what this process told and could not record (the disk is full, say): the next tick must not tell it again
+_UNRECORDED: dict[Path, Told] = {}
+
+
 def read_told(lake: Lake) -> Mapping[str, Told]:
     """What was told, by key; a record that cannot be read counts as none, so that it is told again."""
     found = {}
@@ -35,7 +40,8 @@ def read_told(lake: Lake) -> Mapping[str, Told]:
         except (OSError, ValidationError):
             continue
         found[told.key] = told
-    return found
+    folder = lake.root / FOLDER
+    return found | {told.key: told for path, told in _UNRECORDED.items() if path.parent == folder}
 
 
 def write_told(lake: Lake, told: Told) -> None:
@@ -45,16 +51,20 @@ def write_told(lake: Lake, told: Told) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         staged.write_text(told.model_dump_json(indent=1) + "\n", encoding="utf-8")
         staged.replace(path)
+        _UNRECORDED.pop(path, None)
     except OSError as error:
+        _UNRECORDED[path] = told
         raise LakeError(
-            f"{path} cannot be written ({error.strerror}), so that people would be told again and again: "
+            f"{path} cannot be written ({error.strerror}), so that people are told again after a restart: "
             "make room or mend the folder's permissions"
         ) from error
 
 
 def forget_told(lake: Lake, keys: Iterable[str]) -> None:
     for key in keys:
-        (lake.root / FOLDER / _name(key)).unlink(missing_ok=True)
+        path = lake.root / FOLDER / _name(key)
+        _UNRECORDED.pop(path, None)
+        path.unlink(missing_ok=True)
 
 
 def _name(key: str) -> str:

@@ -35,10 +35,11 @@ class _Look:
     lost: set[str] = field(default_factory=set)
 
 
-def damage(lake: Lake, in_landing: Collection[str]) -> list[str]:
+def damage(lake: Lake, in_landing: Collection[str], is_ours: bool = False) -> list[str]:
     """Everything that is damaged or gone, a line each, with what to do; nothing when all is sound.
 
     ``in_landing`` are the source_ids of the files in landing: only what came of these can be read again.
+    ``is_ours``: the caller holds the lake's lock, so that no run writes meanwhile.
 
     Raises:
         LakeError: a folder of the lake cannot be read.
@@ -52,7 +53,7 @@ def damage(lake: Lake, in_landing: Collection[str]) -> list[str]:
     for name in dict.fromkeys([FILES.name, *TABLES]):
         for home in (lake, apart(lake)):
             _of_table(look, home, TABLES[name])
-    if not is_held(lake):  # a run writes the rows of a file before its record
+    if is_ours or not is_held(lake):  # a run writes the rows of a file before its record
         _without_record(look)
     return look.found
 

@@ -19,6 +19,8 @@ from retail_pipeline.planning.state import Recipe, State
 
 MOST_LINES = 5
 MOST_CHARACTERS = 400
+# failures of work that is tried again by itself
+TELL_AFTER = 3
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,13 @@ KINDS: Mapping[str, Kind] = {
         "The lake cannot be read",
         "Nothing is made until it can be.",
         "Do what the message says; `retail-pipeline check` looks at every partition",
+    ),
+    "lake_damaged": Kind(
+        "failure",
+        "Files of the lake are damaged or gone",
+        "Nothing is made from them; what else there is goes on.",
+        "`retail-pipeline check` names all of them and what to do for each. It stands until damage_job, "
+        "nightly or launched in the UI, finds the lake whole",
     ),
     "landing_unreadable": Kind(
         "failure",
@@ -89,6 +98,19 @@ KINDS: Mapping[str, Kind] = {
         "Look at the run, mend what it says, then `retail-pipeline run`",
         "{count:,} pieces of work failed and are not tried again",
     ),
+    "work_failing": Kind(
+        "warning",
+        "Work fails again and again",
+        "It is tried again by itself, at most an hour later each time, for a day; what rests on it waits.",
+        "Do what the message says, or look at the run; `retail-pipeline run` tries it at once",
+        "{count:,} pieces of work fail again and again",
+    ),
+    "suppression_unusable": Kind(
+        "failure",
+        "The suppression file cannot be trusted",
+        "No list is made, since nobody knows who objected.",
+        "Do what the message says; the lists are then made by themselves, or by `retail-pipeline run`",
+    ),
     "model_waits": Kind(
         "warning",
         "A model waits for a person",
@@ -110,7 +132,6 @@ KINDS: Mapping[str, Kind] = {
     ),
     "keys_shared": Kind(
         "warning",
-        "Two lakes have the same names in Dagster",
         "Two lakes have the same names in Dagster",
         "The tables of both are right; what the UI shows of one may be the other's.",
         "Do what the message says; docs/operations.md tells more of two shops on one instance",
@@ -142,12 +163,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class FailedWork:
-    """Work that is not tried again: its lasting name, for people what it is and why, and its last run."""
+    """Work that failed: its lasting name, for people what it is and why, its last run.
+
+    ``pauses``: so many failures so far, and it is tried again by itself; 0: it is not.
+    """
 
     work: str
     named: str
     why: str
     run_id: str
+    pauses: int = 0
 
 
 @dataclass(frozen=True)
@@ -200,8 +225,10 @@ def of_ids(state: State, recipe: Recipe) -> Iterator[Problem]:
 
 def of_work(failed: Iterable[FailedWork]) -> Iterator[Problem]:
     for one in failed:
-        what = f"{one.named}: {one.why}"
-        yield Problem("work_failed", f"work_failed.{one.work}", what, one.named, f"/runs/{one.run_id}")
+        if 0 < one.pauses < TELL_AFTER:
+            continue
+        kind, what = "work_failing" if one.pauses else "work_failed", f"{one.named}: {one.why}"
+        yield Problem(kind, f"{kind}.{one.work}", what, one.named, f"/runs/{one.run_id}")
 
 
 def of_models(month: str, waiting: Mapping[str, tuple[str, str]]) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -16,9 +17,11 @@ import pytest
 
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.alerts import AlertError, Standing, targets, tell
+from retail_pipeline.defs.alerts import standing as stands_now
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.sensors import alert
 from retail_pipeline.lake.alerts_sent import read_told
+from retail_pipeline.lake.partitions import LakeError
 from retail_pipeline.planning.alerts import Problem
 from retail_pipeline.settings import ALERT_URLS, load_settings
 from retail_pipeline_tests.defs.support import land, make_days, open_pipeline
@@ -195,6 +198,68 @@ def test_a_damaged_lake_is_told_too(dry: Pipeline, instance: dg.DagsterInstance)
     assert "1 messages sent" in alert(instance, dry, MORNING)
     assert sent(dry)[0]["title"] == "The lake cannot be read"
     assert str(manifest) in sent(dry)[0]["body"]
+
+
+def test_what_cannot_be_recorded_is_told_once_all_the_same(dry: Pipeline):
+    dry.lake.root.mkdir()
+    (dry.lake.root / ".alerts").write_text("in the way of the folder")
+    to = targets(dry.settings)
+    with pytest.raises(LakeError, match="cannot be written"):
+        tell(dry, standing("a.csv"), to)
+    assert tell(dry, standing("a.csv"), to) == []
+    assert len(sent(dry)) == 1
+
+
+def test_the_nightly_look_finds_all_that_is_damaged_and_people_are_told_until_it_is_whole(
+    dry: Pipeline, instance: dg.DagsterInstance
+):
+    deliver(dry.settings.landing, DAYS)
+    land(dry, instance)
+    make_days(dry, instance, DAYS)
+
+    def look() -> None:
+        job = build_defs(dry.settings).resolve_job_def("damage_job")
+        assert job.execute_in_process(instance=instance).success
+
+    look()
+    assert "lake_damaged" not in {p.kind for p in standing_now(dry, instance)}
+    files = [dry.lake.data("customer_days", {"date": str(day)}) for day in DAYS]
+    whole = [path.read_bytes() for path in files]
+    for path in files:
+        path.write_bytes(b"torn")
+    look()
+    (problem,) = [p for p in standing_now(dry, instance) if p.kind == "lake_damaged"]
+    for path in files:
+        assert f"{path} is not what its manifest says: remove {path.parent} and run again" in problem.what
+    for path, content in zip(files, whole, strict=True):
+        path.write_bytes(content)
+    look()
+    assert "lake_damaged" not in {p.kind for p in standing_now(dry, instance)}
+
+
+@pytest.mark.parametrize("broken", ["gone", "old"])
+def test_a_suppression_file_that_holds_the_lists_back_is_told_by_what_mends_it(
+    tmp_path: Path, instance: dg.DagsterInstance, broken: str
+):
+    objected = tmp_path / "objected.csv"
+    objected.write_text("customer_id\nC1\n")
+    suppression = {"path": str(objected), "max_age_days": 7}
+    shop = open_pipeline(tmp_path, suppression=suppression, **SETTINGS)
+    deliver(shop.settings.landing, DAYS)
+    land(shop, instance)
+    assert "suppression_unusable" not in {p.kind for p in standing_now(shop, instance)}
+    if broken == "gone":
+        objected.unlink()
+    else:
+        long_ago = (MORNING - timedelta(30)).timestamp()
+        os.utime(objected, (long_ago, long_ago))
+    (problem,) = [p for p in standing_now(shop, instance) if p.kind == "suppression_unusable"]
+    assert str(objected) in problem.what
+    assert ("restore it" if broken == "gone" else "deliver a newer one") in problem.what
+
+
+def standing_now(pipeline: Pipeline, instance: dg.DagsterInstance) -> list[Problem]:
+    return stands_now(pipeline, instance, MORNING, busy=False).problems
 
 
 def test_work_that_is_not_tried_again_is_told_with_its_run(dry: Pipeline, instance: dg.DagsterInstance):

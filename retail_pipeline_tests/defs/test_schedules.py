@@ -80,6 +80,7 @@ def test_they_run_without_being_switched_on_models_once_the_month_before_was_del
         "daily_schedule": "0 6 * * *",
         "monthly_model_schedule": "0 5 2 * *",
         "yesterday_schedule": "0 8 * * *",
+        "damage_schedule": "0 3 * * *",
     }
 
 

@@ -15,16 +15,17 @@ import pytest
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs import requests as wanted
 from retail_pipeline.defs import schedules as schedules_module
-from retail_pipeline.defs.requests import INTERRUPTED, MOST_ATTEMPTS, MOST_INTERRUPTIONS
+from retail_pipeline.defs.alerts import standing
+from retail_pipeline.defs.requests import INTERRUPTED, MOST_ATTEMPTS, MOST_IDLE_RUNS, MOST_INTERRUPTIONS
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import QUIET
 from retail_pipeline.defs.schedules import last_due
-from retail_pipeline.defs.sensors import MANY_FILES, look_at_days
+from retail_pipeline.defs.sensors import MANY_FILES, look_at_days, look_at_files
 from retail_pipeline.lake.records import record
 from retail_pipeline.planning.decisions import DayRelease
 from retail_pipeline.planning.state import State
 from retail_pipeline.settings import load_settings
-from retail_pipeline_tests.defs.support import Result, open_pipeline
+from retail_pipeline_tests.defs.support import Result, land, make_days, open_pipeline
 from retail_pipeline_tests.shop import deliver, sales, settings_file, span, write
 
 # over the end of a month, and on the fourth day the shop is closed
@@ -166,6 +167,30 @@ def test_a_schedule_asks_for_what_the_plan_wants_and_for_nothing_when_it_is_made
     assert tick_at(finished) == ([partition], ""), "a plan under settings that have changed is not trusted"
 
 
+def test_the_models_schedule_waits_for_the_last_day_of_the_month_before_and_says_so(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+):
+    deliver(pipeline.settings.landing, DAYS[:2])  # 29 and 30 January
+    land(pipeline, instance)
+    repository = build_defs(pipeline.settings).get_repository_def()
+
+    def tick_of_second() -> Any:
+        when = datetime(2024, 2, 2, 5, tzinfo=UTC)
+        with dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=when, repository_def=repository
+        ) as context:
+            return repository.get_schedule_def("monthly_model_schedule").evaluate_tick(context)
+
+    assert tick_of_second().skip_message == (
+        "the delivery of 2024-01-31 may still come; then stale_days_sensor asks for the models of 2024-02"
+    )
+    deliver(pipeline.settings.landing, DAYS[2:3])
+    land(pipeline, instance)
+    assert "2024-02 rest on days that are held or not made: 2024-01-29" in tick_of_second().skip_message
+    make_days(pipeline, instance, DAYS[:3])
+    assert [request.partition_key for request in tick_of_second().run_requests] == ["2024-02-01"]
+
+
 def test_the_first_tick_on_nothing_says_so(pipeline: Pipeline, instance: dg.DagsterInstance):
     assert tick(pipeline, instance, LANDS).skip_message == (
         f"no file has landed yet from {pipeline.settings.landing}"
@@ -215,20 +240,7 @@ def test_both_wait_while_a_run_is_under_way_and_say_so(
     assert retry.run_key.removesuffix("-2") == request.run_key.removesuffix("-1")
 
 
-@pytest.mark.parametrize(
-    ("error", "attempts"),
-    [
-        (lambda: OSError(28, "No space left on device"), MOST_ATTEMPTS),
-        (lambda: dg.Failure("the file is torn", allow_retries=False), 1),
-    ],
-    ids=["what may pass", "bad input"],
-)
-def test_what_may_pass_is_tried_three_times_and_bad_input_once_until_it_changes(
-    pipeline: Pipeline, instance: dg.DagsterInstance, error: Callable[[], Exception], attempts: int
-):
-    deliver(pipeline.settings.landing, DAYS[:1])
-    keys: list[str] = []
-
+def failing(error: Callable[[], Exception]) -> dg.JobDefinition:
     @dg.op
     def fails() -> None:
         raise error()
@@ -237,15 +249,52 @@ def test_what_may_pass_is_tried_three_times_and_bad_input_once_until_it_changes(
     def job() -> None:
         fails()
 
-    while requests := tick(pipeline, instance, LANDS).run_requests:
-        keys += [request.run_key for request in requests]
-        assert len(keys) <= MOST_ATTEMPTS, "it is tried for ever"
-        job.execute_in_process(instance=instance, tags=dict(requests[0].tags), raise_on_error=False)
-    assert len(keys) == len(set(keys)) == attempts
-    said = tick(pipeline, instance, LANDS).skip_message
-    assert f"landing_job {DAYS[0]}.csv@" in said
-    assert "failed and is not tried again until its input changes: " in said
-    assert ("the file is torn" in said) == (attempts == 1)
+    return job
+
+
+def look_later(pipeline: Pipeline, instance: dg.DagsterInstance, **later: float) -> Any:
+    """A tick over files at a later time of day; the runs so far ended just now."""
+    state = pipeline.state(tuple(pipeline.listing().files))
+    now = datetime.now(pipeline.settings.zone) + timedelta(**later)
+    outcome = look_at_files(instance, pipeline, state, 0, now)
+    stands = {problem.kind for problem in standing(pipeline, instance, now, busy=False).problems}
+    return outcome, stands & {"work_failing", "work_failed"}
+
+
+def test_what_may_pass_is_tried_for_a_day_after_pauses_that_grow_to_an_hour(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+):
+    deliver(pipeline.settings.landing, DAYS[:1])
+    job = failing(lambda: OSError(28, "No space left on device"))
+    (request,) = tick(pipeline, instance, LANDS).run_requests
+    keys, pauses = {request.run_key}, [0, 1, 2, 4, 8, 16, 32, *[60] * (MOST_ATTEMPTS - 8)]
+    for failures, pause in enumerate(pauses, start=1):
+        job.execute_in_process(instance=instance, tags=dict(request.tags), raise_on_error=False)
+        if pause:
+            early, stands = look_later(pipeline, instance, minutes=pause, seconds=-10)
+            assert "failed and is tried again: the disk is full: make room" in early.skip_message
+            assert stands == ({"work_failing"} if failures >= 3 else set())
+        (request,) = look_later(pipeline, instance, minutes=pause, seconds=10)[0].run_requests
+        keys.add(request.run_key)
+    job.execute_in_process(instance=instance, tags=dict(request.tags), raise_on_error=False)
+    spent, stands = look_later(pipeline, instance, days=30)
+    assert "failed and is not tried again until its input changes: the disk is full" in spent.skip_message
+    assert stands == {"work_failed"}
+    assert len(keys) == MOST_ATTEMPTS
+    assert 20 < sum(pauses) / 60 < 28
+    write(pipeline.settings.landing / f"{DAYS[0]}.csv", [sales(DAYS[0])[0] | {"order": "mended"}])
+    assert tick(pipeline, instance, LANDS).run_requests
+
+
+def test_bad_input_is_tried_once_until_it_changes(pipeline: Pipeline, instance: dg.DagsterInstance):
+    deliver(pipeline.settings.landing, DAYS[:1])
+    (request,) = tick(pipeline, instance, LANDS).run_requests
+    job = failing(lambda: dg.Failure("the file is torn", allow_retries=False))
+    job.execute_in_process(instance=instance, tags=dict(request.tags), raise_on_error=False)
+    spent, stands = look_later(pipeline, instance, days=30)
+    assert f"landing_job {DAYS[0]}.csv@" in spent.skip_message
+    assert "failed and is not tried again until its input changes: the file is torn" in spent.skip_message
+    assert stands == {"work_failed"}
     write(pipeline.settings.landing / f"{DAYS[0]}.csv", [sales(DAYS[0])[0] | {"order": "mended"}])
     assert tick(pipeline, instance, LANDS).run_requests
 
@@ -263,7 +312,7 @@ def test_a_run_that_went_down_with_what_launched_it_is_no_attempt(
         instance.add_run_tags(run.run_id, {INTERRUPTED: run.run_id})
         instance.report_run_failed(run)
         restarts += 1
-    assert restarts == MOST_INTERRUPTIONS > 5 * MOST_ATTEMPTS
+    assert restarts == MOST_INTERRUPTIONS
 
 
 def test_work_that_succeeds_and_is_still_due_is_done_again_but_not_for_ever(
@@ -271,7 +320,7 @@ def test_work_that_succeeds_and_is_still_due_is_done_again_but_not_for_ever(
 ):
     deliver(pipeline.settings.landing, DAYS[:1])
     job = build_defs(pipeline.settings).resolve_job_def("landing_job")
-    for _ in range(MOST_ATTEMPTS):
+    for _ in range(MOST_IDLE_RUNS):
         (request,) = tick(pipeline, instance, LANDS).run_requests
         instance.create_run_for_job(job, tags=dict(request.tags), status=dg.DagsterRunStatus.SUCCESS)
     assert "ran 3 times in a row without an error and is still due" in (

@@ -1,8 +1,8 @@
-"""yesterday_is_there: whether yesterday was delivered as expected, made, not held, and has its lists.
+"""yesterday_is_there and lake_is_whole, which no run over a day turns green.
 
-It is an unpartitioned check that looks at what is there for yesterday, so that no run over other days turns
-it green. Dagster adds to every run over an asset that asset's checks, so this one stands at the deliveries,
-which no run makes: its own job alone asks.
+The one: whether yesterday was delivered as expected, made, not held, and has its lists. The other: whether
+every file of the lake is what its manifest says. Dagster adds to every run over an asset that asset's checks,
+so these stand at the deliveries, which no run makes: their own jobs alone ask.
 """
 
 from datetime import datetime, time, timedelta
@@ -10,13 +10,15 @@ from datetime import datetime, time, timedelta
 import dagster as dg
 
 from retail_pipeline.defs.events import OWNERS, said, severity
-from retail_pipeline.defs.jobs import DELIVERIES, YESTERDAY
+from retail_pipeline.defs.jobs import DELIVERIES, WHOLE, YESTERDAY
 from retail_pipeline.defs.resources import Pipeline
+from retail_pipeline.lake.damage import damage
 from retail_pipeline.lake.lock import writing
 from retail_pipeline.planning.freshness import yesterday_verdict
 from retail_pipeline.settings import Settings
 
 BY_DEFAULT = time(7, 30)
+MOST_SHOWN = 5
 
 
 def deadline(settings: Settings) -> time:
@@ -49,6 +51,25 @@ def yesterday_check(pipeline: Pipeline) -> dg.AssetChecksDefinition:
             return look_at_yesterday(pipeline, datetime.now(pipeline.settings.zone))
 
     return yesterday_is_there
+
+
+def damage_check(pipeline: Pipeline) -> dg.AssetChecksDefinition:
+    says = "Every file of the lake is there, and is what its manifest says."
+
+    @dg.asset_check(asset=pipeline.key(DELIVERIES), name=WHOLE, description=says)
+    def lake_is_whole(
+        context: dg.AssetCheckExecutionContext, pipeline: dg.ResourceParam[Pipeline]
+    ) -> dg.AssetCheckResult:
+        in_landing = {file.source_id for file in pipeline.in_landing()}
+        with writing(pipeline.lake, context.log.info):
+            found = damage(pipeline.lake, in_landing, is_ours=True)
+        return dg.AssetCheckResult(
+            passed=not found,
+            description="; ".join(found[:MOST_SHOWN]) or None,
+            metadata={"damaged": len(found)},
+        )
+
+    return lake_is_whole
 
 
 def look_at_yesterday(pipeline: Pipeline, now: datetime) -> dg.AssetCheckResult:
