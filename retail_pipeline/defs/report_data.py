@@ -16,6 +16,7 @@ from retail_pipeline.campaigns.lists import DEFAULTS, measurable_lift
 from retail_pipeline.defs.assets.snapshots import customers_of, model_of
 from retail_pipeline.defs.runner import Run
 from retail_pipeline.lake.models import judged
+from retail_pipeline.planning.accounting import days_made, places
 from retail_pipeline.planning.inputs import BOOTSTRAP, SAME_SNAPSHOT, model_source
 from retail_pipeline.planning.state import State
 from retail_pipeline.report.data import RF_GRID, ListSummary, Quality, ReportData
@@ -121,25 +122,23 @@ def quality(state: State, day: date) -> Quality:
     used = [made for d, made in days.items() if d not in held]
     files = [m for m in state.landed.values() if any(d <= day for d in m.parts) or not m.parts]
     counts = Counter[str]()
-    for made in days.values():
-        counts.update(made.counts)
+    for d, made in days_made(state).items():
+        counts.update(made.counts if d <= day else {})
     lines = sum(made.rows for made in used)
     anonymous = sum(made.counts.get("anonymous", 0) for made in used)
-    apart: dict[str, tuple[int, int]] = {}
-    for file in files:
-        for why, rows in state.apart(file.partition["file"], day).items():
-            others, so_far = apart.get(why, (0, 0))
-            apart[why] = others + 1, so_far + rows
+    healed = {path for manifest in state.counting.values() for path in manifest.arrival.names}
     warned = Counter(f.states for made in days.values() for f in made.failures if not f.blocking)
     return Quality(
         files=len(files),
         rows_read=sum(m.counts["rows_read"] for m in files),
-        transactions=lines,
-        held_lines=sum(days[d].rows for d in held),
-        refused_rows=counts["rejected"],
-        left_out=sum(m.counts.get("left_out", 0) for m in files),
-        apart=apart,
-        unreadable=sum(m.counts["unreadable"] for m in files),
+        places=places(state, day),
+        unread=sorted(
+            refusal.path
+            for source_id, refusal in state.refused.items()
+            if not state.is_rejected(source_id)
+            and source_id not in state.landed
+            and refusal.path not in healed
+        ),
         refused={
             name.removeprefix("rejected: "): n for name, n in counts.items() if name.startswith("rejected: ")
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import date
 
@@ -14,6 +15,13 @@ from retail_pipeline.planning.state import State
 BECAME = (
     "transactions", "on held days", "refused", "unreadable", "left out", "waiting in quarantine", "set aside",
     "still to clean",
+)  # fmt: skip
+# where the rows of everything that was delivered lie, as the report has it; a file stands at the first that
+# has rows of it
+HELD = "on held days"
+PLACES = (
+    "used", HELD, "in quarantine", "rejected", "replaced", "not cleaned", "refused", "unreadable",
+    "left out", "of later days",
 )  # fmt: skip
 # what is always said, be it none; the rest only where there is some
 ALWAYS = ("transactions", "refused", "unreadable")
@@ -72,6 +80,49 @@ def account(state: State) -> Account:
         value_left_out=sum(manifest.counts.get("value_left_out", 0) for manifest in state.counting.values()),
         tally=together(manifest.till for manifest in made.values()),
     )
+
+
+def places(state: State, through: date) -> dict[str, tuple[int, int]]:
+    """The files and the rows of all that was delivered up to a day, by where they lie: both add up.
+
+    Of a file of which nothing counts all rows lie where it does.
+    """
+    made, files, rows = days_made(state), Counter[str](), Counter[str]()
+    for source_id, manifest in state.landed.items():
+        if manifest.parts and min(manifest.parts) > through:
+            continue
+        found = _places(state, source_id, made, through)
+        files[next((place for place in PLACES if found[place]), "used")] += 1
+        rows.update(found)
+    for day, cleaned in made.items():
+        if day <= through:
+            rejected = cleaned.counts.get("rejected", 0)
+            rows["refused"] += rejected
+            rows[HELD if state.is_held(day) else "used"] -= rejected
+    return {place: (files[place], rows[place]) for place in PLACES if files[place] or rows[place]}
+
+
+def _places(state: State, source_id: str, made: Container[date], through: date) -> Counter[str]:
+    """Where the rows of one file lie; those that a rule refused with the others of their day."""
+    manifest, held = state.landed[source_id], state.deliveries.held.get(source_id)
+    waits = "rejected" if held and held.rejected else "in quarantine"
+    if source_id not in state.counting:
+        return Counter({waits if held else "replaced": manifest.counts["rows_read"]})
+    decision = state.file_decisions.get(source_id)
+    left_out = decision.days if decision else ()
+    found = Counter(unreadable=manifest.counts["unreadable"])
+    found["left out"] = manifest.counts.get("left_out", 0)
+    for day, part in manifest.parts.items():
+        if day > through:
+            place = "of later days"
+        elif source_id in state.raw.get(day, {}):
+            place = "not cleaned" if day not in made else HELD if state.is_held(day) else "used"
+        elif held and day in (held.days or ()):
+            place = waits
+        else:
+            place = "rejected" if day in left_out else "replaced"
+        found[place] += part.rows
+    return found
 
 
 def days_made(state: State) -> dict[date, Manifest]:

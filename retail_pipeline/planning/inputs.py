@@ -83,7 +83,8 @@ _SHAPES = {
 def _days_reported(at: _Partition) -> str:
     made, first = at.state["transactions"], at.state.first_day or at.key
     days = [(day, m.content, m.counts) for day, m in sorted(made.items()) if first <= day <= at.key]
-    return fingerprint(days, sorted(at.state.counting))
+    files = [sorted(found) for found in (at.state.landed, at.state.counting, at.state.deliveries.held)]
+    return fingerprint(days, files, sorted(at.state.refused))
 
 
 def _models_reported(at: _Partition) -> str:

@@ -152,21 +152,6 @@ class State:
         left_out = decision.days if decision and self.deliveries.counts(source_id) else ()
         return tuple(sorted({*days, *left_out}))
 
-    def apart(self, source_id: str, through: date = date.max) -> Counter[str]:
-        """The rows of a landed file, up to a day, that do not count, by why.
-
-        ``in quarantine``, ``rejected``, or ``replaced`` by another file.
-        """
-        manifest, found = self.landed[source_id], Counter[str]()
-        held, decision = self.deliveries.held.get(source_id), self.file_decisions.get(source_id)
-        for day, part in manifest.parts.items():
-            if day <= through and source_id not in self.raw.get(day, {}):
-                if held and (held.days is None or day in held.days):
-                    found["rejected" if held.rejected else "in quarantine"] += part.rows
-                else:
-                    found["rejected" if decision and day in decision.days else "replaced"] += part.rows
-        return found
-
     @cached_property
     def first_day(self) -> date | None:
         return min(self.raw, default=None)

@@ -40,19 +40,14 @@ class ListSummary:
 class Quality:
     """What arrived up to the day, what was refused and why, and what is held back.
 
-    ``transactions`` are lines of days that are not held, ``held_lines`` those of the others; ``apart`` are
-    the files and rows that do not count by why (``in quarantine``, ``rejected``, ``replaced``). The rows add
-    up: read = transactions + held + refused + unreadable + left out + apart.
+    ``places`` are the files and rows by where they lie; they add up to ``files`` and ``rows_read``. Beside
+    these are the files, by path, that could not be read at all: nobody knows how many rows they have.
     """
 
     files: int = 0
     rows_read: int = 0
-    transactions: int = 0
-    held_lines: int = 0
-    refused_rows: int = 0
-    left_out: int = 0
-    apart: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    unreadable: int = 0
+    places: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    unread: Sequence[str] = ()
     refused: Mapping[str, int] = field(default_factory=dict)
     held_days: Sequence[date] = ()
     anonymous_share: float | None = None

@@ -251,7 +251,7 @@ def _flows(data: ReportData, segmentation: str) -> Drawing | None:
 
 
 def _cohorts(data: ReportData, name: str) -> Drawing | None:
-    """A row a month of first purchase, a column a month since; the month under way is grey."""
+    """A row a month of first purchase, a column a month since; what is not whole, or not new, is grey."""
     cohorts = data.cohorts()
     if cohorts.empty:
         return None
@@ -261,10 +261,10 @@ def _cohorts(data: ReportData, name: str) -> Drawing | None:
     rows, height, left = list(sizes.index), 19.0, 80.0
     figure = sheet(22 + height * len(rows) + 4)
     axes = matrix(figure, left, 20, max(months, 1), len(rows), height)
-    under_way = words.month_under_way(data.day)
     # squared, because shades take the square root: rates are to be compared as they are
     for row, shade in zip(records(shown), shades(shown["rate"] ** 2), strict=True):
-        look = {"style": "italic", "color": MUTED} if row["month"] >= under_way else {}
+        counts = row["whole"] and not row["left_censored"]
+        look = {} if counts else {"color": MUTED, "style": "normal" if row["whole"] else "italic"}
         x, y = int(row["months_since"]) - 1, rows.index(row["cohort_month"])
         cell(axes, x, y, EMPTY if look else shade, f"{100 * row['rate']:.0f}", **look)
     for y, (month, size) in enumerate(sizes.items()):

@@ -101,6 +101,24 @@ def day(value: date) -> str:
     return f"{value.day}{NBSP}{MONTHS[value.month - 1]} {value.year}"
 
 
+def days(values: Sequence[date], most: int = 5) -> str:
+    """Days in a line, those that follow each other as one span, the last few spans alone."""
+    spans: list[tuple[date, date]] = []
+    for value in sorted(values):
+        if spans and (value - spans[-1][1]).days == 1:
+            spans[-1] = spans[-1][0], value
+        else:
+            spans.append((value, value))
+    said = [
+        day(first)
+        if first == last
+        else f"{day(first)} to {day(last)} ({plural((last - first).days + 1, 'day')})"
+        for first, last in spans
+    ]
+    earlier = sum((last - first).days + 1 for first, last in spans[:-most])
+    return listed([*([f"{plural(earlier, 'earlier day')}"] if earlier else []), *said[-most:]])
+
+
 def month(text: str) -> str:
     """December 2011, from 2011-12."""
     year, _, position = text.partition("-")

@@ -78,7 +78,7 @@ def _tiles(data: ReportData) -> list[tuple[str, str]]:
             tiles.append((formats.percent(value), label))
     if total := words.change(data, leading):
         since = formats.day(total.since)
-        tiles.append((formats.count(total.joined), f"bought for the first time since {since}"))
+        tiles.append((formats.count(total.joined), f"first seen since {since}"))
     return tiles[:TILES]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from calendar import monthrange
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from itertools import accumulate, combinations
@@ -27,6 +29,10 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "customer_revenue": ("currency", "Sum of monetary over the active customers"),
     "avg_order_value": ("currency", "Gross value of an order of a known customer"),
     "repeat_revenue_share": ("1", "Share of customer_revenue from customers with more than one order"),
+    "next_month_share": (
+        "1",
+        "Share of those who bought in a month who bought in the next, over the last 12 pairs of whole months",
+    ),
     "lost_share_of_year": (
         "1",
         "Share of the customers of the 365 days before the last 365 who bought in none of the last 365; null "
@@ -62,11 +68,17 @@ def positions() -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def months(first: date, last: date) -> pa.Table:
-    """Every month from that of ``first`` to that of ``last`` (``months`` of cohort_retention's statement)."""
+def months(first: date, last: date, counting: Collection[date]) -> pa.Table:
+    """Every month from that of ``first`` to that of ``last`` (``months`` of the statements), and if whole.
+
+    It is when each of its days counts: none is to come, before the first, held or not made.
+    """
     numbers = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
     names = [f"{number // 12:04}-{number % 12 + 1:02}" for number in numbers]
-    return pa.table({"month": pa.array(names, STRING), "number": pa.array(numbers, INTEGER)})
+    there = Counter(day.year * 12 + day.month - 1 for day in set(counting))
+    whole = [there[number] == monthrange(number // 12, number % 12 + 1)[1] for number in numbers]
+    columns = {"month": pa.array(names, STRING), "number": pa.array(numbers, INTEGER)}
+    return pa.table({**columns, "whole": pa.array(whole, pa.bool_())})
 
 
 def orders_edges() -> pa.Table:

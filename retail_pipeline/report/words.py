@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -20,6 +20,7 @@ from retail_pipeline.report.formats import (
     count,
     customers,
     day,
+    days,
     known,
     listed,
     money,
@@ -36,6 +37,8 @@ from retail_pipeline.segmentation import LAPSED
 SLIPPING = 1.2
 # two figures less than this part of the larger apart are about the same
 ABOUT = 0.1
+# a figure of fewer customers than this is no sentence
+SMALL = 20
 # flows named in one sentence
 MOST_NAMED = 3
 NO_COMPARISON = "There is no snapshot of 30 days ago to compare with."
@@ -414,6 +417,7 @@ def _slipping_words(data: ReportData, segmentation: str) -> str:
 def coming_back(data: ReportData) -> list[str]:
     said = {
         "repeat_revenue_share": "{} of revenue comes from customers with more than one order.",
+        "next_month_share": "Of those who buy in a month, {} buy in the next one, too.",
         "lost_share_of_year": "Of those who bought in the year before the last 365 days, {} have not since.",
         "one_order_share": "{} of customers have ordered once.",
     }
@@ -424,8 +428,7 @@ def coming_back(data: ReportData) -> list[str]:
 def lists_words(data: ReportData) -> str:
     filled = [one for one in data.lists if one.customers]
     if not filled and data.quality.held_days:
-        held = listed([day(one) for one in data.quality.held_days])
-        return f"No lists were made. Held back (see data quality): {held}."
+        return f"No lists were made. Held (see data quality): {days(data.quality.held_days)}."
     if not filled:
         return "No lists were made for this day."
     people, control = sum(one.customers for one in filled), sum(one.control for one in filled)
@@ -439,34 +442,51 @@ def lists_words(data: ReportData) -> str:
 # retention, trends
 
 
-def month_under_way(on: date) -> str:
-    """The month that is not over on a day; the month after where the day is its month's last."""
-    return (on + timedelta(days=1)).isoformat()[:7]
-
-
-def _complete(data: ReportData, cohorts: pd.DataFrame) -> pd.DataFrame:
-    return cohorts[(cohorts["month"] < month_under_way(data.day)) & (cohorts["months_since"] > 0)]
+def _complete(cohorts: pd.DataFrame) -> pd.DataFrame:
+    """The months after a first purchase that are whole, of customers who were new."""
+    new = ~cohorts["left_censored"].astype(bool)
+    return cohorts[new & cohorts["whole"].astype(bool) & (cohorts["months_since"] > 0)]
 
 
 def retention_words(data: ReportData) -> list[str]:
-    complete = _complete(data, data.table("cohort_retention"))
-    by_month = {months: complete[complete["months_since"] == months] for months in RETURNS}
-    said = [
-        f"{percent(rows['customers'].sum() / rows['cohort_customers'].sum())} {RETURNS[months]}"
-        for months, rows in by_month.items()
-        if len(rows)
+    table = data.table("cohort_retention")
+    complete, said = _complete(table), []
+    for months, words in RETURNS.items():
+        rows = complete[complete["months_since"] == months]
+        if (of := rows["cohort_customers"].sum()) >= SMALL:
+            said.append(f"{percent(rows['customers'].sum() / of)} (of {count(of)}) {words}")
+    first = [f"Of a month's new customers, {listed(said)}."] if said else []
+    return first + _left_out(table) or ["No month after a first purchase is complete yet."]
+
+
+def _left_out(table: pd.DataFrame) -> list[str]:
+    """Which months have no new customers to follow, because the data begin too late to know them."""
+    cohorts = table.drop_duplicates("cohort_month").sort_values("cohort_month")
+    old = cohorts[cohorts["left_censored"].astype(bool)]
+    told = [percent(share) for share in old["old_share"].dropna()]
+    part = told[0] if len(told) == 1 else f"{told[0]} down to {told[-1]}" if told else ""
+    had = (
+        f"as the gaps between purchases say, {part} of those first seen then had bought before the data begin"
+    )
+    if old.empty:
+        return []
+    if not told:
+        return ["The data are too young to tell new customers from those who had bought before they begin."]
+    if len(old) == len(cohorts):
+        return [f"No month counts as one of new customers: {had}."]
+    months = "first month is" if len(old) == 1 else f"first {len(old)} months are"
+    return [
+        f"The {months} left out: {had} (in the month after: {percent(cohorts['old_share'].iloc[len(old)])})."
     ]
-    if not said:
-        return ["No month after a first purchase is complete yet."]
-    return [f"Of a month's new customers, {listed(said)}."]
 
 
 def retention_title(data: ReportData) -> str:
-    """The largest month of new customers, and how many of them bought in its last complete month."""
-    complete = _complete(data, data.cohorts())
+    """The largest month of new customers, and how many of them bought in its last whole month."""
+    complete = _complete(data.cohorts())
+    complete = complete[complete["cohort_customers"] >= SMALL]
     if complete.empty:
         first = data.cohorts().iloc[0]
-        return f"{customers(first['cohort_customers'])} bought first in {month(first['cohort_month'])}"
+        return f"{customers(first['cohort_customers'])} were first seen in {month(first['cohort_month'])}"
     order = ["cohort_customers", "cohort_month", "month"]
     last = complete.sort_values(order, ascending=[False, True, False]).iloc[0]
     return (
@@ -598,35 +618,45 @@ def outliers(data: ReportData) -> list[Point]:
 # the state of the data, the models
 
 
+# what is said of where rows lie (planning/accounting.py says which there are)
+_PLACES = {
+    "used": "in these figures",
+    "on held days": "not in these figures until other rows are delivered or somebody releases them",
+    "in quarantine": "waits until somebody accepts or rejects it, or a better file comes",
+    "rejected": "by a person",
+    "replaced": "by a later file",
+    "not cleaned": "of days outside first_day to last_day, or not made yet",
+    "refused": "by a cleaning rule",
+    "unreadable": "no value, type or date that could be read",
+    "left out": "by keep_rows or as totals",
+    "of later days": "after the day of this page",
+}
+
+
+def quality_rows(data: ReportData) -> list[tuple[str, str, str, str]]:
+    """Where all that was delivered lies: place, files, rows, what that means; the last row is the sum."""
+    quality, found = data.quality, dict(data.quality.places)
+    files, rows = (sum(place[i] for place in found.values()) for i in (0, 1))
+    if (files, rows) != (quality.files, quality.rows_read):
+        found["unaccounted for"] = quality.files - files, quality.rows_read - rows
+    meaning = {**_PLACES, "unaccounted for": "the lake may be damaged: retail-pipeline check says more"}
+    last = f"the last of {day(quality.last_delivered)}" if quality.last_delivered else ""
+    said = [(sentence(at)[:-1], count(n), count(rows), meaning[at]) for at, (n, rows) in found.items()]
+    return [*said, ("Delivered", count(quality.files), count(quality.rows_read), last)]
+
+
 def quality_words(data: ReportData) -> list[Point]:
-    quality = data.quality
-    last = f", the last for {day(quality.last_delivered)}" if quality.last_delivered else ""
-    rows = f"{plural(quality.files, 'file')} with {plural(quality.rows_read, 'row')}{last}."
-    refused = unreadable = "None."
+    quality, points = data.quality, []
     if quality.refused:
         most_first = sorted(quality.refused.items(), key=lambda rule: (-rule[1], rule[0]))
         rules = "; ".join(f"{rule.replace('_', ' ')} {count(rows)}" for rule, rows in most_first)
-        refused = f"{plural(quality.refused_rows, 'row')}. By rule: {rules}. "
-        refused += "A row that breaks two rules counts under both."
-    if quality.unreadable:
-        unreadable = f"{plural(quality.unreadable, 'row')}."
-    points = [
-        Point("Delivered", rows),
-        Point("Used", f"{plural(quality.transactions, 'transaction line')}."),
-        Point("Refused", refused),
-        Point("Unreadable", unreadable),
-    ]
-    if quality.left_out:
-        points.append(Point("Left out", f"{plural(quality.left_out, 'row')}, by keep_rows or as totals."))
+        points.append(Point("Refused by", f"{rules}. A row that breaks two rules counts under both."))
     if quality.held_days:
-        held, lines = listed([day(one) for one in quality.held_days]), plural(quality.held_lines, "line")
-        text = f"{held}, {lines}: not in these figures until somebody releases them."
-        points.append(Point("Held back", text))
-    titles = {"in quarantine": "Held in quarantine", "rejected": "Rejected", "replaced": "Replaced"}
-    for why, title in titles.items():
-        if why in quality.apart:
-            files, apart = quality.apart[why]
-            points.append(Point(title, f"{plural(files, 'file')}, {plural(apart, 'row')}."))
+        points.append(Point("Held days", f"{days(quality.held_days)}."))
+    if quality.unread:
+        files, named = plural(len(quality.unread), "more file"), listed(quality.unread[:MOST_NAMED])
+        text = f"{files} could not be read, so nobody knows their rows: {named}."
+        points.append(Point("Not read at all", text))
     if quality.anonymous_share is not None:
         sales = data.figure("anonymous_revenue_share")
         worth = "" if sales is None else f", {percent(sales)} of sales"

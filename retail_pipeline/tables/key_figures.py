@@ -11,6 +11,7 @@ TABLE = Table(
     key=("figure",),
     reads=(Reads("rfm_features"), Reads("customer_days", UP_TO), Reads("sales_hours", UP_TO)),
     planned=False,
+    code_version="2",
     columns=(
         Column("figure", STRING, "Name of the figure"),
         Column("value", FRACTION, "Null when there is nothing to measure", "", True),

@@ -1,7 +1,7 @@
 -- The single figures of one day, one column a figure. rfm_features: today's; sales_hours: those of the feature window;
--- customer_days: all history; year_from, year_before_from: the first days of the last 365 and of the 365 before. A share
--- of nothing is null. The tenth with the most are those with fewer than a tenth of the others before them; equal
--- customers stand together.
+-- customer_days: all history; months: as cohort_retention reads them; year_from, year_before_from: the first days of the
+-- last 365 and of the 365 before. A share of nothing is null. The tenth with the most are those with fewer than a tenth
+-- of the others before them; equal customers stand together.
 with active as (
     select
         frequency,
@@ -57,6 +57,29 @@ years as (
     where orders > 0
     group by customer_id
 ),
+followed as (
+    select b.number, b.next_number
+    from (
+        select customer_id, number, lead(number) over (partition by customer_id order by number) as next_number
+        from (
+            select distinct customer_id, extract(year from date) * 12 + extract(month from date) - 1 as number
+            from customer_days
+            where orders > 0
+        ) as active
+    ) as b
+    inner join (
+        select m.number
+        from months as m
+        inner join months as n on n.number = m.number + 1
+        where m.whole and n.whole
+        order by m.number desc
+        limit 12
+    ) as pairs on pairs.number = b.number
+),
+repeated as (
+    select cast(count(case when next_number = number + 1 then 1 end) as double) / nullif(count(*), 0) as share
+    from followed
+),
 kept as (
     select
         min(first_day) as first_day,
@@ -73,6 +96,7 @@ select
     coalesce(s.monetary, 0) as customer_revenue,
     s.gross / nullif(s.orders, 0) as avg_order_value,
     s.repeat_monetary / nullif(s.monetary, 0) as repeat_revenue_share,
+    r.share as next_month_share,
     case when y.first_day <= $year_before_from then y.lost / nullif(y.before, 0) end as lost_share_of_year,
     s.once / nullif(s.customers, 0) as one_order_share,
     s.big_once / nullif(s.big, 0) as big_spenders_one_order_share,
@@ -86,3 +110,4 @@ from known as k
 cross join spent as s
 cross join sold as t
 cross join kept as y
+cross join repeated as r

@@ -37,4 +37,5 @@ TABLE = Table(
     },
     columns=(),
     file="index.html",
+    code_version="2",
 )

@@ -15,7 +15,7 @@ from rich.console import Console
 from retail_pipeline.cli import status as show
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.lake.records import record
-from retail_pipeline.planning.accounting import Account, account
+from retail_pipeline.planning.accounting import Account, account, places
 from retail_pipeline.planning.decisions import FileDecision
 from retail_pipeline_tests.defs.support import land, make_days, open_pipeline
 from retail_pipeline_tests.shop import FIRST, PROFILE, Line, deliver, sales, span, write
@@ -35,8 +35,13 @@ def line(day: date, **given: str) -> Line:
 
 
 def accounted(pipeline: Pipeline) -> Account:
-    found = account(pipeline.state(tuple(pipeline.listing().files)))
+    state = pipeline.state(tuple(pipeline.listing().files))
+    found, placed = account(state), places(state, date.max)
     assert found.unaccounted == 0
+    assert sum(files for files, _ in placed.values()) == len(state.landed)
+    assert sum(rows for _, rows in placed.values()) == sum(
+        m.counts["rows_read"] for m in state.landed.values()
+    )
     return found
 
 
@@ -62,6 +67,27 @@ def test_rows_are_followed_from_landing_to_where_they_count(pipeline: Pipeline, 
         f"files 5, rows read {rows + 4}: transactions {rows + 1}, refused 1, unreadable 0, "
         "waiting in quarantine 2"
     )
+
+
+def test_the_report_says_where_each_file_and_row_lies_as_of_its_day(
+    pipeline: Pipeline, instance: dg.DagsterInstance
+):
+    landing, rows = pipeline.settings.landing, [len(sales(day)) for day in DAYS]
+    write(landing / "first.csv", [*sales(DAYS[0]), line(DAYS[0], price="0")])
+    write(landing / "next.csv", [*sales(DAYS[1]), line(DAYS[2], currency="USD")])
+    write(landing / "twice.csv", sales(DAYS[1]))
+    land(pipeline, instance)
+    make_days(pipeline, instance, DAYS)
+    state = pipeline.state()
+    first = {"used": (1, rows[0]), "refused": (0, 1)}
+    assert places(state, DAYS[0]) == first
+    waiting = {"in quarantine": (1, rows[1])}
+    assert places(state, DAYS[1]) == first | waiting | {
+        "used": (2, rows[0] + rows[1]), "of later days": (0, 1)
+    }  # fmt: skip
+    assert places(state, DAYS[2]) == first | waiting | {
+        "used": (2, rows[0] + rows[1]), "on held days": (0, 1)
+    }  # fmt: skip
 
 
 def test_a_file_that_somebody_accepts_is_read_and_its_rest_unreadable(

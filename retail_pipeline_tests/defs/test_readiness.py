@@ -236,9 +236,10 @@ def test_the_rows_of_the_report_add_up(pipeline: Pipeline, instance: dg.DagsterI
     make_days(pipeline, instance, days)
     found = quality(pipeline.state(), days[3])
     lines = [len(sales(day)) for day in days]
-    assert found.apart == {"in quarantine": (2, lines[0] + lines[1] + lines[3] - 1)}
-    assert (found.transactions, found.held_lines) == (sum(lines[:3]) + 1, lines[3])
-    assert (found.refused_rows, found.unreadable) == (1, 1)
-    apart = sum(rows for _, rows in found.apart.values())
-    rest = found.held_lines + found.refused_rows + found.unreadable + apart
-    assert found.rows_read == found.transactions + rest
+    assert found.places == {
+        "used": (5, sum(lines[:3]) + 1),
+        "on held days": (1, lines[3]),
+        "in quarantine": (1, lines[0] + lines[1] + lines[3]),
+        "refused": (0, 1),
+    }
+    assert (found.files, found.rows_read) == tuple(map(sum, zip(*found.places.values(), strict=True)))

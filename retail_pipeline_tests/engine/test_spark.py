@@ -275,7 +275,9 @@ def reported(duckdb: Engine, made: Mapping[str, Any]) -> dict[str, Any]:
         "sold": sold,
         **{name: duckdb.run(name, sold, **summing) for name in SUMS},
         "assigned_under_two": pa.concat_tables(two),
-        "months": tables.months(date(2010, 12, 1), date(2011, 3, 1)),
+        "months": tables.months(
+            date(2010, 12, 1), date(2011, 3, 1), [date(2011, 1, 1) + timedelta(n) for n in range(59)]
+        ),
         "positions": tables.positions(),
         "orders_edges": tables.orders_edges(),
         "spend_edges": tables.spend_edges(**reach),
@@ -419,7 +421,7 @@ def report_calls(made: Mapping[str, Any]) -> dict[str, Call]:
         "fit_features": Call(features),
         "spend_distribution": Call(features | edges),
         "product_rankings": Call(sums["product_days"]),
-        "key_figures": Call(features | sums["sales_hours"] | days, years),
+        "key_figures": Call(features | sums["sales_hours"] | days | {"months": made["months"]}, years),
     }
 
 

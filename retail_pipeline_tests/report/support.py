@@ -64,8 +64,10 @@ def migration(segmentation: str, *moves: tuple[str, str, int, int, int]) -> pd.D
 
 
 def cohorts() -> pd.DataFrame:
-    """Three months of new customers; March is under way."""
+    """Three months of new customers; March is under way. In December nobody knows who is new."""
     rows = [
+        ("2020-12", "2020-12", 0, 90, 90),
+        ("2020-12", "2021-01", 1, 90, 80),
         ("2021-01", "2021-01", 0, 40, 40),
         ("2021-01", "2021-02", 1, 40, 10),
         ("2021-01", "2021-03", 2, 40, 4),
@@ -75,7 +77,13 @@ def cohorts() -> pd.DataFrame:
     ]
     columns = ["cohort_month", "month", "months_since", "cohort_customers", "customers"]
     frame = pd.DataFrame(rows, columns=columns)
-    return frame.assign(rate=frame["customers"] / frame["cohort_customers"])
+    old = frame["cohort_month"] == "2020-12"
+    return frame.assign(
+        rate=frame["customers"] / frame["cohort_customers"],
+        whole=frame["month"] < "2021-03",
+        old_share=old.map({True: 0.8, False: 0.1}),
+        left_censored=old,
+    )
 
 
 def trends() -> pd.DataFrame:
@@ -186,9 +194,7 @@ def tables() -> dict[str, pd.DataFrame]:
 QUALITY = Quality(
     files=3,
     rows_read=1200,
-    transactions=1190,
-    refused_rows=8,
-    unreadable=2,
+    places={"used": (3, 1190), "refused": (0, 8), "unreadable": (0, 2)},
     refused={"zero_price": 8},
     anonymous_share=0.125,
     last_delivered=DAY,

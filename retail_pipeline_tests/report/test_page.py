@@ -157,12 +157,12 @@ NOBODY = {"segment_profiles": profiles("behaviour", BEHAVIOUR).head(0), "key_fig
         (bare(NOBODY, lists=[]), "Nobody has bought anything up to 10 March 2021."),
         (
             bare(lists=[], quality=replace(QUALITY, held_days=[date(2021, 3, 9)])),
-            "No lists were made. Held back (see data quality): 9 March 2021.",
+            "No lists were made. Held (see data quality): 9 March 2021.",
         ),
         (bare(lists=[campaign("win_back", "Lapsed", 0, 0)]), "No lists were made for this day."),
         (bare(behaviour(Lapsed=(9, 0.0, 900.0, 0.0, float("nan")))), "Nobody bought in the window"),
         (bare(behaviour(DELIGHT=(2, -5.0, 5.0, 1.0, 3.0))), f"{MINUS}€5 each"),
-        (bare(strategies={}, quality=replace(QUALITY, last_delivered=None)), "3 files with 1,200 rows."),
+        (bare(strategies={}, quality=replace(QUALITY, last_delivered=None)), "Delivered 3 1,200"),
     ],
     ids=[
         "first day", "no cohorts", "nothing sold", "one customer", "empty shop", "held", "nobody on a list",

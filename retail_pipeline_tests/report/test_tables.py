@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from itertools import combinations, product
 
@@ -31,15 +31,18 @@ def edges(*reach: float | None) -> list[Decimal]:
     return [Decimal(edge).normalize() + 0 for edge in spend_edges(*reach)["spend_from"].to_pylist()]
 
 
-def test_months_follow_one_another_across_a_year():
-    found = months(date(2010, 11, 30), date(2011, 2, 1))
+def test_months_follow_one_another_across_a_year_and_are_whole_when_all_their_days_count():
+    counting = [date(2010, 11, 30) + timedelta(days=n) for n in range(64)]
+    counting.remove(date(2011, 1, 20))
+    found = months(date(2010, 11, 30), date(2011, 2, 1), counting)
+    assert found["whole"].to_pylist() == [False, True, False, False]
     assert found["month"].to_pylist() == ["2010-11", "2010-12", "2011-01", "2011-02"]
     numbers = found["number"].to_pylist()
     assert numbers == [2010 * 12 + 10 + n for n in range(4)]
 
 
 def test_one_day_is_one_month():
-    assert months(date(2011, 1, 31), date(2011, 1, 31))["month"].to_pylist() == ["2011-01"]
+    assert months(date(2011, 1, 31), date(2011, 1, 31), ())["month"].to_pylist() == ["2011-01"]
 
 
 def test_every_position_has_one_label():

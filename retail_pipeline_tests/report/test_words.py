@@ -218,7 +218,9 @@ def test_the_page_in_a_few_sentences() -> None:
         "average, against 40 days ago over all.",
         "Since 8 February 2021": "15 customers joined, 11 changed segment (10 by their behaviour, 1 by a "
         "newer model).",
-        "Coming back": "Of a month's new customers, 25 % buy again in the first month after it.",
+        "Coming back": "Of a month's new customers, 25 % (of 40) buy again in the first month after it. The "
+        "first month is left out: as the gaps between purchases say, 80 % of those first seen then had "
+        "bought before the data begin (in the month after: 10 %).",
         "Lists": "2 lists with 40 customers are ready, 4 of them held out as control.",
     }
     assert [plain(line) for line in words.coming_back(shop())] == [
@@ -235,7 +237,7 @@ def test_the_lists_that_are_ready_and_what_holds_them() -> None:
     assert plain(words.lists_words(nobody)).endswith("held out as control. Nobody is on win_back.")
     held = replace(QUALITY, held_days=[date(2021, 3, 8), date(2021, 3, 9)])
     text = plain(words.lists_words(shop(lists=[], quality=held)))
-    assert text == "No lists were made. Held back (see data quality): 8 March 2021 and 9 March 2021."
+    assert text == "No lists were made. Held (see data quality): 8 March 2021 to 9 March 2021 (2 days)."
 
 
 def test_the_segmentation_behind_the_lists_leads() -> None:
@@ -246,20 +248,37 @@ def test_the_segmentation_behind_the_lists_leads() -> None:
 # retention, trends, rankings, distribution, outliers
 
 
-def test_the_month_under_way_counts_as_retention_on_its_last_day_alone() -> None:
-    # of the 40 of January 10 bought in February; at the end of March also 5 of the 50 of February
-    for day, share in ((DAY, "25 %"), (date(2021, 3, 31), "17 %")):
-        (text,) = words.retention_words(shop(day=day))
+def test_only_whole_months_after_new_customers_are_retention() -> None:
+    # of the 40 of January 10 bought in February, which is whole; once March is, also 5 of the 50 of February
+    for whole, share in (("2021-03", "25 % (of 40)"), ("2021-04", "17 % (of 90)")):
+        rows = cohorts()
+        rows["whole"] = rows["month"] < whole
+        text = words.retention_words(shop({"cohort_retention": rows}))[0]
         assert plain(text) == f"Of a month's new customers, {share} buy again in the first month after it."
     first_month = shop({"cohort_retention": cohorts().tail(1)})
     assert words.retention_words(first_month) == ["No month after a first purchase is complete yet."]
+
+
+def test_months_of_old_customers_are_left_out_of_retention_and_it_is_said() -> None:
+    old = cohorts().assign(left_censored=True, old_share=[0.9] * 5 + [0.6] * 3)
+    (text,) = words.retention_words(shop({"cohort_retention": old}))
+    assert plain(text) == (
+        "No month counts as one of new customers: as the gaps between purchases say, 90 % down to 60 % of "
+        "those first seen then had bought before the data begin."
+    )
+    assert (
+        words.retention_title(shop({"cohort_retention": old}))
+        == "90 customers were first seen in December 2020"
+    )
+    young = old.assign(old_share=None)
+    assert "too young" in words.retention_words(shop({"cohort_retention": young}))[0]
 
 
 @pytest.mark.parametrize(
     ("day", "window", "months"),
     [
         (DAY, 730, ""),
-        (date(2022, 2, 10), None, "The window has January and February twice"),
+        (date(2022, 2, 10), None, "The window has January, February and December twice"),
         (date(2022, 2, 10), 365, "The window has February twice"),
     ],
 )
@@ -289,7 +308,7 @@ def test_every_title_says_what_its_figure_shows() -> None:
         "NURTURE are the largest segment, DELIGHT the most recent buyers",
         "NURTURE are the largest segment, DELIGHT the most frequent buyers",
         "Of 40 customers who first bought in January 2021, 25 % bought in February 2021",
-        "10 customers bought first in March 2021",
+        "10 customers were first seen in March 2021",
         "Tuesday is the busiest: 40 invoices, 40 % of all",
         "January is the busiest: 50 invoices, 50 % of all",
         "Winter is the busiest: 80 invoices, 80 % of all",
@@ -330,31 +349,35 @@ def test_the_state_of_the_data_and_what_does_not_count_so_that_the_rows_add_up()
         QUALITY,
         last_delivered=date(2021, 3, 7),
         warnings=["duplicates were kept"],
-        held_days=[date(2021, 3, 7)],
-        held_lines=17,
-        left_out=4,
-        apart={"replaced": (1, 30), "in quarantine": (2, 240)},
+        held_days=[date(2021, 3, day) for day in (1, 6, 7, 9)],
+        places={"used": (1, 1000), "on held days": (1, 17), "in quarantine": (1, 140), "refused": (0, 8)},
+        unread=["x.csv"],
     )
+    assert [tuple(map(plain, row[:3])) for row in words.quality_rows(shop(quality=late))] == [
+        ("Used", "1", "1,000"),
+        ("On held days", "1", "17"),
+        ("In quarantine", "1", "140"),
+        ("Refused", "0", "8"),
+        ("Unaccounted for", "0", "35"),
+        ("Delivered", "3", "1,200"),
+    ]
     assert said(words.quality_words(shop(quality=late))) == {
-        "Delivered": "3 files with 1,200 rows, the last for 7 March 2021.",
-        "Used": "1,190 transaction lines.",
-        "Refused": "8 rows. By rule: zero price 8. A row that breaks two rules counts under both.",
-        "Unreadable": "2 rows.",
-        "Left out": "4 rows, by keep_rows or as totals.",
-        "Held back": "7 March 2021, 17 lines: not in these figures until somebody releases them.",
-        "Held in quarantine": "2 files, 240 rows.",
-        "Replaced": "1 file, 30 rows.",
+        "Refused by": "zero price 8. A row that breaks two rules counts under both.",
+        "Held days": "1 March 2021, 6 March 2021 to 7 March 2021 (2 days) and 9 March 2021.",
+        "Not read at all": "1 more file could not be read, so nobody knows their rows: x.csv.",
         "Without a customer": "12 % of lines, 9 % of sales: in the trends, in no segment.",
         "Late": "Nothing was delivered for the last 3 days.",
         "Warning": "Duplicates were kept.",
     }
+    assert [row[0] for row in words.quality_rows(shop())] == ["Used", "Refused", "Unreadable", "Delivered"]
 
 
 def test_a_long_history_shows_its_last_year() -> None:
     months = pd.period_range("2018-01", "2021-03", freq="M").strftime("%Y-%m")
     pairs = [(a, b, i, 900 - j) for j, a in enumerate(months) for i, b in enumerate(months[j:])]
     rows = pd.DataFrame(pairs, columns=["cohort_month", "month", "months_since", "cohort_customers"])
-    data = shop({"cohort_retention": rows.assign(customers=90, rate=0.1)})
+    more = {"customers": 90, "rate": 0.1, "whole": True, "left_censored": False, "old_share": 0.0}
+    data = shop({"cohort_retention": rows.assign(**more)})
     assert sorted(set(data.cohorts()["cohort_month"])) == list(months[-13:])
     assert data.cohorts()["months_since"].max() == 12
     # the largest of the thirteen, not of all

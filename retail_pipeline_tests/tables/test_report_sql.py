@@ -281,9 +281,13 @@ def test_a_cohort_is_followed_through_every_month(engine: DuckDB):
         (date(2010, 11, 5), "3", 0),
         (date(2011, 2, 7), "3", 1),
     )
-    inputs = {"customer_days": bought, "months": months(date(2010, 10, 15), date(2011, 3, 1))}
-    found = [tuple(row.values()) for row in made(engine, "cohort_retention", inputs)]
-    assert found == [
+    counting = [date(2010, 12, 1) + timedelta(days=n) for n in range(62)]
+    inputs = {"customer_days": bought, "months": months(date(2010, 10, 15), date(2011, 3, 1), counting)}
+    rows = made(engine, "cohort_retention", inputs)
+    assert {row["month"] for row in rows if row["whole"]} == {"2010-12", "2011-01"}
+    # three customers tell nobody who was new
+    assert {(row["old_share"], row["left_censored"]) for row in rows} == {(None, True)}
+    assert [tuple(row.values())[:6] for row in rows] == [
         ("2010-11", "2010-11", 0, 2, 2, 1.0),
         ("2010-11", "2010-12", 1, 2, 1, 0.5),
         ("2010-11", "2011-01", 2, 2, 0, 0.0),
@@ -292,6 +296,30 @@ def test_a_cohort_is_followed_through_every_month(engine: DuckDB):
         ("2011-02", "2011-02", 0, 1, 1, 1.0),
         ("2011-02", "2011-03", 1, 1, 0, 0.0),
     ]
+
+
+def test_those_seen_from_the_first_day_are_no_new_customers(engine: DuckDB):
+    """Regulars who buy every second month were there before the data; ten customers a month are new."""
+    firsts = [date(2020 + n // 12, n % 12 + 1, 5) for n in range(12)]
+    regulars = [(day, f"old {n}", 1) for k, day in enumerate(firsts) for n in range(60) if n % 2 == k % 2]
+    new = [
+        (day, f"new {k} {n}", 1)
+        for k, first in enumerate(firsts)
+        for n in range(10)
+        for day in firsts[k : k + 2 - n % 2]
+    ]
+    inputs = {
+        "customer_days": customer_days(*regulars, *new),
+        "months": months(firsts[0], firsts[-1], firsts),
+    }
+    rows = made(engine, "cohort_retention", inputs)
+    told = {row["cohort_month"]: (row["old_share"], row["left_censored"]) for row in rows}
+    # 30 regulars and 5 of the month before against 10 who are new, in the second month 5; then 30 alone
+    assert told["2020-01"] == (pytest.approx((5 + 10 * 35) / (11 * 45)), True)
+    assert told["2020-02"] == (pytest.approx(30 / 40), True)
+    assert told["2020-03"] == (0, False)
+    # so far back no month can be told, but what comes after the first that is new is new
+    assert told["2020-07"] == (None, False)
 
 
 # segment_migration
@@ -546,13 +574,15 @@ def test_without_customers_the_distribution_is_empty_and_nothing_is_densest(engi
 
 
 def figures(
-    engine: DuckDB, known: pa.Table, sold: pa.Table, days: pa.Table | None = None
+    engine: DuckDB, known: pa.Table, sold: pa.Table, days: pa.Table | None = None, last: date = DAY
 ) -> dict[str, float | None]:
+    whole = [last - timedelta(days=n) for n in range(800)]
     found = engine.run(
         "key_figures",
         {
             "rfm_features": known,
             "customer_days": days or customer_days(),
+            "months": months(whole[-1], last, whole),
             **summed(engine, "sales_hours", sold),
         },
         year_from=DAY - timedelta(days=364),
@@ -586,6 +616,7 @@ def test_the_key_figures_by_hand(engine: DuckDB):
         "customer_revenue": 1000,
         "avg_order_value": pytest.approx((80 + 700 + 250) / 29),
         "repeat_revenue_share": 0.22,
+        "next_month_share": None,
         "lost_share_of_year": None,
         "one_order_share": 0.9,
         "big_spenders_one_order_share": 1,
@@ -611,6 +642,14 @@ def test_customers_are_lost_who_bought_the_year_before_and_not_in_the_last(engin
     assert found["lost_share_of_year"] == pytest.approx(2 / 3)
     short = customer_days((DAY - timedelta(days=728), "a", 1), (DAY, "b", 1))
     assert figures(engine, features({}), transactions(), short)["lost_share_of_year"] is None
+
+
+def test_who_buys_again_next_month_is_told_of_months_that_are_whole(engine: DuckDB):
+    bought = [(1, "a"), (1, "b"), (2, "a"), (2, "b"), (3, "b"), (4, "a")]
+    days = customer_days(*((date(2011, month, 9), customer, 1) for month, customer in bought))
+    for last, share in ((date(2011, 3, 31), 3 / 4), (date(2011, 3, 30), 1), (date(2011, 4, 30), 3 / 5)):
+        found = figures(engine, features({}), transactions(), days, last)
+        assert found["next_month_share"] == pytest.approx(share)
 
 
 def test_a_shop_without_sales_has_no_shares(engine: DuckDB):

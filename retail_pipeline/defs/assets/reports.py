@@ -127,7 +127,7 @@ def make_tables(run: Run, day: date, names: Sequence[str]) -> dict[str, pa.Table
         "segment_assignments": [assigned_file(run, day, name) for name in run.state[ASSIGNMENTS.name][day]],
         "customer_days": _rows(run, TABLES["customer_days"], bought),
         **{table.name: sums(run, table, sold) for table in SUMS if table.name in reads},
-        "months": small.months(run.state.first_day or day, day),
+        "months": small.months(run.state.first_day or day, day, history),
         "positions": small.positions(),
         "orders_edges": small.orders_edges(),
         "spend_edges": small.spend_edges(**reach),
