@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import sqlglot
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
@@ -24,7 +24,7 @@ _EXPRESSIONS = (
 )  # fmt: skip
 
 
-def _ranking(text: str) -> str:
+def _expression(text: str) -> str:
     try:
         parsed = sqlglot.parse_one(text, read="duckdb")
     except SqlglotError as error:
@@ -39,12 +39,25 @@ def _ranking(text: str) -> str:
     return text
 
 
+def _condition(text: str | None) -> str | None:
+    parsed = sqlglot.parse_one(_expression(text), read="duckdb").unnest() if text else None
+    if text and not isinstance(parsed, exp.Predicate | exp.Connector | exp.Not):
+        raise ValueError(f"{text!r} is no condition; write one such as frequency = 1")
+    return text
+
+
 class Campaign(Frozen):
     """One campaign: who, what, how, and how many are held out to measure it."""
 
     segmentation: str = Field("behaviour", description="The segmentation whose segments it uses")
     segments: tuple[str, ...] = Field(min_length=1, description="The segments it goes to")
     offer: str = Field(min_length=1, description="The offer, as the CRM system names it")
+    offer_if: Annotated[str | None, AfterValidator(_condition)] = Field(
+        None, description="Whom the offer fits: a condition in SQL, as `rank_by`; null: everybody"
+    )
+    other_offer: str | None = Field(
+        None, min_length=1, description="The offer to the others; null: they are not on the list"
+    )
     channel: str = Field("email", description="The channel")
     strategy: str = Field("", description="What the campaign is for, in a sentence")
     holdout: float = Field(
@@ -53,10 +66,21 @@ class Campaign(Frozen):
         lt=1,
         description="Share in the control arm, below 1",
     )
-    rank_by: Annotated[str, AfterValidator(_ranking)] = Field(
+    rank_by: Annotated[str, AfterValidator(_expression)] = Field(
         "monetary",
         description="SQL over the columns of `rfm_features` and `score`; the highest is rank 1",
     )
+
+    @model_validator(mode="after")
+    def _others_are_told(self) -> Campaign:
+        if self.other_offer and not self.offer_if:
+            raise ValueError("other_offer is for those whom offer_if leaves out: say whom the offer fits")
+        return self
+
+    @property
+    def offers(self) -> str:
+        """What it offers, in words."""
+        return f"{self.offer}, else {self.other_offer}" if self.other_offer else self.offer
 
 
 def control_below(holdout: float) -> str:
@@ -73,14 +97,20 @@ def candidates_sql(campaign: Campaign) -> str:
     """The select that gives a campaign's candidates: assignments joined to features, with ``rank_value``.
 
     Reads ``segment_assignments`` and ``rfm_features`` of some days, with their snapshot_date; gives
-    snapshot_date, customer_id, segment, reason, rank_value.
+    snapshot_date, customer_id, segment, reason, offer, rank_value. Whom the offer does not fit gets the other
+    one, or is none where there is none.
     """
+    fits = sqlglot.parse_one(campaign.offer_if or "true", read="duckdb")
+    offer = exp.Case().when(fits, exp.Literal.string(campaign.offer))
+    if campaign.other_offer:
+        offer, fits = offer.else_(exp.Literal.string(campaign.other_offer)), exp.true()
     text: str = (
         exp.select("snapshot_date", "customer_id", "segment", "reason")
+        .select(offer.as_("offer"))
         .select(exp.cast(sqlglot.parse_one(campaign.rank_by, read="duckdb"), "double").as_("rank_value"))
         .from_("segment_assignments")
         .join("rfm_features", using=["snapshot_date", "customer_id"], join_type="inner")
-        .where(exp.column("segment").isin(*campaign.segments))
+        .where(exp.column("segment").isin(*campaign.segments), fits.copy())
         .sql(dialect="duckdb")
     )
     return text
@@ -103,12 +133,16 @@ def _defaults(segmentation: str, *rows: tuple[str, str, str, str, str, str]) -> 
     return {
         name: Campaign(
             segmentation=segmentation, segments=(segment,), offer=offer, channel=channel, strategy=strategy,
-            rank_by=rank_by,
+            rank_by=rank_by, **(_FOR_THE_FIRST_ORDER if offer == _SECOND_ORDER else {}),
         )
         for name, segment, offer, channel, strategy, rank_by in (*rows, _WIN_BACK)
     }  # fmt: skip
 
 
+_SECOND_ORDER = "second_order_discount"
+_FOR_THE_FIRST_ORDER = {
+    "offer_if": "frequency = 1 and tenure_days = recency_days", "other_offer": "next_order_discount",
+}  # fmt: skip
 _WIN_BACK = (
     "win_back", LAPSED, "comeback_gift", "email",
     "Nothing bought in the window: one lucrative offer, then leave them in peace.", "-recency_days",
@@ -121,17 +155,19 @@ DEFAULTS: Mapping[str, Mapping[str, Campaign]] = {
          "Most valuable and most frequent: exclusive deals, early access, a person who knows them.",
          "monetary"),
         ("pamper", "PAMPER", "personal_offer", "phone",
-         "Spend very much in few orders: look after them personally, so that the next comes.", "monetary"),
+         "Spend very much, without ordering unusually often: look after them personally.", "monetary"),
         ("upsell", "UPSELL", "bundles_and_cross_sell", "email",
-         "Order very often for small sums: bundles, cross-selling, membership.", "frequency"),
+         "Order more often than almost all, but spend no more: bundles, cross-selling, membership.",
+         "frequency"),
         ("reward", "REWARD", "loyalty_points", "email",
          "Valuable and recent: loyalty programme, ask for feedback, thank them.", "monetary"),
         ("retain", "RETAIN", "related_products", "email",
          "Steady middle: related products and membership, to help them up.", "monetary"),
         ("nurture", "NURTURE", "second_order_discount", "email",
-         "Many, recent and small: onboarding and a discount on the next order.", "-recency_days"),
+         "Spend the least: onboarding and a discount on the second order, or the next.", "-recency_days"),
         ("re_engage", "RE-ENGAGE", "reactivation_offer", "email",
-         "Have not bought for long: reactivation, with an offer close to what they bought.", "monetary"),
+         "Silent for longer than they used to be: reactivation, with an offer close to what they bought.",
+         "monetary"),
     ),
     "spend_profile": _defaults(
         "spend_profile",
@@ -150,39 +186,40 @@ DEFAULTS: Mapping[str, Mapping[str, Campaign]] = {
     "value_score": _defaults(
         "value_score",
         ("high_value", "High Value", "personal_offer_and_feedback", "phone",
-         "Recent, frequent and of high revenue: ask for feedback and preferences, keep them for years.",
+         "Highest in recency, orders and spend taken together: ask for feedback, keep them for years.",
          "monetary"),
         ("mid_value", "Mid Value", "incentive_for_the_next_order", "email",
-         "Fairly recent or fairly frequent, new customers among them: an incentive for the next order.",
+         "In between: an incentive for the next order.",
          "monetary"),
-        ("low_value", "Low Value", "personal_reactivation", "email",
-         "Long gone, seldom and little: a lucrative offer to return, near what they once bought.",
+        ("low_value", "Low Value", "personal_offer", "email",
+         "Lowest in recency, orders and spend taken together: an offer near what they once bought.",
          "monetary"),
     ),
     "rfm_grid": _defaults(
         "rfm_grid",
         ("champions", "Champions", "early_access", "email",
-         "Bought last, most often and most: reward them, they try new products and speak for the shop.",
+         "Among the most recent, with the most orders and spend: reward them, they speak for the shop.",
          "monetary"),
         ("loyal_customers", "Loyal Customers", "loyalty_points", "email",
-         "Buy often: upsell, ask for reviews, keep them engaged.", "monetary"),
+         "Came back, and are high in orders and spend: upsell, ask for reviews.", "monetary"),
         ("potential_loyalists", "Potential Loyalists", "membership", "email",
-         "Recent with some orders: offer membership and related products.", "monetary"),
+         "On their way up: offer membership and related products.", "monetary"),
         ("new_customers", "New Customers", "welcome_series", "email",
          "Bought lately for the first time: onboarding support and an offer for the second visit.",
          "-recency_days"),
         ("promising", "Promising", "second_order_discount", "email",
-         "Fairly recent, few orders: build the relationship.", "-recency_days"),
+         "Few orders so far: build the relationship.", "-recency_days"),
         ("need_attention", "Need Attention", "limited_time_offer", "email",
          "Middling in everything: a limited offer based on past purchases.", "monetary"),
         ("about_to_sleep", "About To Sleep", "popular_products", "email",
-         "Below average and cooling: recommend what is popular, reconnect.", "monetary"),
+         "Silent for longer than they used to be: recommend what is popular, reconnect.", "monetary"),
         ("at_risk", "At Risk", "personal_reactivation", "email",
-         "Spent much and often, but long ago: personal reactivation and helpful products.", "monetary"),
+         "Spent more than others, and are overdue: personal reactivation and helpful products.", "monetary"),
         ("cant_lose_them", "Can't Lose Them", "personal_call", "phone",
-         "Used to buy very often and stopped: win them back before the competition does.", "monetary"),
+         "Bought most, and silent for far longer than they used to be: win them back by a call.", "monetary"),
         ("hibernating", "Hibernating", "reactivation_offer", "email",
-         "Long ago, seldom and little: standard offers of relevant products.", "monetary"),
+         "Silent for far longer than they used to be, and small: standard offers of relevant products.",
+         "monetary"),
     ),
     "spend_tiers": _defaults(
         "spend_tiers",

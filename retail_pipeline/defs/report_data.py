@@ -104,7 +104,7 @@ def lists(run: Run, day: date) -> Sequence[ListSummary]:
             segments=campaigns[name].segments,
             customers=made.rows,
             control=made.counts["control"],
-            offer=campaigns[name].offer,
+            offer=campaigns[name].offers,
             channel=campaigns[name].channel,
             path=lake.data(made.table, made.partition).relative_to(lake.root).as_posix(),
             measurable_lift=measurable_lift(made.rows - made.counts["control"], made.counts["control"]),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field, TypeAdapter
 
+from retail_pipeline.segmentation import guards
 from retail_pipeline.segmentation.behaviour import BehaviourParameters, FittedBehaviour
 from retail_pipeline.segmentation.clusters import ClusterParameters
 from retail_pipeline.segmentation.compile import (
@@ -24,10 +25,12 @@ from retail_pipeline.segmentation.compile import (
 from retail_pipeline.segmentation.fitted import (
     SCHEMA_VERSION,
     Card,
+    Guards,
     Names,
     Snapshot,
     sealed,
     snapshot,
+    too_few,
     unsealed,
 )
 from retail_pipeline.segmentation.rfm_grid import FittedRfmGrid, RfmGridParameters, Scale
@@ -41,9 +44,9 @@ if TYPE_CHECKING:
 __all__ = [
     "DIALECT", "DIALECTS", "EXECUTED", "LAPSED", "SCHEMA_VERSION", "BehaviourParameters", "Card",
     "FittedBehaviour", "FittedRfmGrid", "FittedSegmentation", "FittedSpendProfile", "FittedSpendTiers",
-    "FittedValueScore", "Parameters", "RfmGridParameters", "Scale", "Snapshot", "SpendProfileParameters",
-    "SpendTiersParameters", "ValueScoreParameters", "assign", "fit", "fit_snapshot", "from_json",
-    "of_each_day", "segments", "snapshot", "to_json", "to_sql",
+    "FittedValueScore", "Guards", "Parameters", "RfmGridParameters", "Scale", "Snapshot",
+    "SpendProfileParameters", "SpendTiersParameters", "ValueScoreParameters", "assign", "fit",
+    "fit_snapshot", "from_json", "of_each_day", "segments", "snapshot", "to_json", "to_sql",
 ]  # fmt: skip
 
 Parameters = Annotated[
@@ -58,6 +61,11 @@ FittedSegmentation = Annotated[
     FittedBehaviour | FittedSpendProfile | FittedValueScore | FittedRfmGrid | FittedSpendTiers,
     Field(discriminator="method"),
 ]
+NOBODY = "no customer has an order in the window"
+TOO_FEW = (
+    "{} customers are too few to draw lines between (`guards.fewest` is {}): names follow from each one's "
+    "own figures, and nobody is compared with others"
+)
 _FITTED: TypeAdapter[FittedSegmentation] = TypeAdapter(FittedSegmentation)
 
 
@@ -83,12 +91,18 @@ def fit_snapshot(
     curve: bool = True,
 ) -> FittedSegmentation:
     """As ``fit``, of customers already read; without ``curve``, which takes time, the card lacks it."""
-    if not len(customers.values):
-        model = {"method": parameters.method, "parameters": parameters}
+    count, rhythm = len(customers.values), guards.rhythm(customers, parameters.guards)
+    if not count or too_few(parameters, count):
+        model = {"method": parameters.method, "parameters": parameters, "rhythm": rhythm}
         seeded = {"seed": seed} if isinstance(parameters, ClusterParameters) else {}
-        card = customers.card((), ("no customer has an order in the window",))
-        return _FITTED.validate_python(model | seeded | {"card": card})
-    fitted: FittedSegmentation = parameters.fit(customers, seed, champion, curve)
+        why = TOO_FEW.format(count, parameters.guards.fewest) if count and parameters.guards else NOBODY
+        card = customers.card(parameters.segments if count else (), (why,))
+        fitted = _FITTED.validate_python(model | seeded | {"card": card})
+        if not count:
+            return fitted
+    else:
+        fitted = parameters.fit(customers, seed, champion, curve)
+        fitted = fitted.model_copy(update={"rhythm": rhythm})
     sizes = fitted.card.segments | Counter(assign(fitted, customers))
     return fitted.model_copy(update={"card": fitted.card.model_copy(update={"segments": sizes})})
 
@@ -100,7 +114,10 @@ def assign(fitted: FittedSegmentation, customers: Snapshot) -> Names:
     """
     if not fitted.card.customers:
         return np.full(len(customers.values), "", dtype=object)
-    stages, segment = fitted.columns()
+    if fitted.knows_too_few:
+        stages, segment, *_ = guards.without_lines(fitted)
+    else:
+        stages, segment = fitted.columns()
     return evaluated(stages, customers)(segment).astype(object)
 
 
@@ -116,6 +133,8 @@ def to_sql(fitted: FittedSegmentation, dialect: str = DIALECT) -> str:
     """
     if not fitted.card.customers:
         return in_dialect(nobody(), dialect)
+    if fitted.knows_too_few:
+        return in_dialect(statement(*guards.without_lines(fitted)), dialect)
     (stages, segment), (further, score, reason) = fitted.columns(), fitted.words()
     return in_dialect(statement({**stages, **further}, segment, score, reason), dialect)
 

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 from sqlglot import exp
 
-from retail_pipeline.segmentation import cluster_sql, clusters
+from retail_pipeline.segmentation import cluster_sql, clusters, guards
 from retail_pipeline.segmentation.clusters import Centre, ClusterParameters, FittedClusters
 from retail_pipeline.segmentation.compile import (
     Sql,
@@ -28,7 +28,7 @@ from retail_pipeline.segmentation.compile import (
     stage,
     text,
 )
-from retail_pipeline.segmentation.fitted import RFM, Array, Fitted, Frozen, Snapshot, rounded
+from retail_pipeline.segmentation.fitted import RFM, Array, Fact, Fitted, Frozen, Snapshot, rounded
 
 DELIGHT, PAMPER, UPSELL = "DELIGHT", "PAMPER", "UPSELL"
 REWARD, RETAIN, NURTURE, RE_ENGAGE = "REWARD", "RETAIN", "NURTURE", "RE-ENGAGE"
@@ -53,11 +53,20 @@ class BehaviourParameters(ClusterParameters):
         most = self.most if self.most < 3 else max(4, self.most)
         return (DELIGHT, PAMPER, UPSELL, *cluster_names(most))
 
+    @property
+    def without_lines(self) -> tuple[tuple[tuple[Fact, ...], str], ...]:
+        named: tuple[tuple[tuple[Fact, ...], str], ...] = (
+            (("late",), RE_ENGAGE),
+            (("few_orders",), NURTURE),
+            ((), RETAIN),
+        )
+        return tuple(one for one in named if one[1] in self.segments)
+
     def fit(self, customers: Snapshot, seed: int, champion: Fitted | None, curve: bool) -> FittedBehaviour:
         """Fences over all active customers, then clusters of those inside, named after the champion's."""
         orders, spend = (self._fence(customers.feature(name)) for name in ("frequency", "monetary"))
         fences = Fences(frequency=orders, monetary=spend)
-        outlier = evaluated({"fenced": _fenced(fences)}, customers)(exp.or_(*_much_and_often()))
+        outlier = evaluated({"fenced": _fenced(fences, "active")}, customers)(exp.or_(*_much_and_often()))
         clustering, figures = clusters.fit(customers, ~outlier, RFM, self, seed, curve, _named, champion)
         card = customers.card((DELIGHT, PAMPER, UPSELL, *clustering.names), **figures)
         return FittedBehaviour(parameters=self, seed=seed, fences=fences, clustering=clustering, card=card)
@@ -96,7 +105,9 @@ class FittedBehaviour(FittedClusters):
             [(exp.and_(much, often), text(DELIGHT)), (much, text(PAMPER)), (often, text(UPSELL))],
             exp.column("own"),
         )
-        return {"fenced": _fenced(self.fences), **cluster_sql.stages(self.clusters, "fenced")}, segment
+        known, source = guards.known(self)
+        fenced = {"fenced": _fenced(self.fences, source)}
+        return known | fenced | cluster_sql.stages(self.clusters, "fenced", self.claims), segment
 
     def words(self) -> tuple[Stages, Sql, Sql]:
         assert self.fences
@@ -134,7 +145,7 @@ def _much_and_often() -> tuple[Sql, Sql]:
     return sql("monetary_excess > 0"), sql("frequency_excess > 0")
 
 
-def _fenced(fences: Fences) -> exp.Select:
+def _fenced(fences: Fences, source: str) -> exp.Select:
     """The stage that gives value / limit of customers outside a fence, else 0."""
 
     def excess(feature: str, fence: Fence) -> Sql:
@@ -146,7 +157,7 @@ def _fenced(fences: Fences) -> exp.Select:
         return choose(branches, double(0))
 
     return stage(
-        "active",
+        source,
         {
             "monetary_excess": excess("monetary", fences.monetary),
             "frequency_excess": excess("frequency", fences.frequency),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from itertools import combinations, product
 
@@ -24,9 +24,14 @@ from retail_pipeline.segmentation.compile import (
 )
 from retail_pipeline.segmentation.fitted import FEATURES
 
+TOO_FAR = 1e308  # the distance to a cluster whose name is not true of a customer
 
-def stages(fitted: Clustering, source: str) -> dict[str, exp.Select]:
-    """Stages giving the distance to each centre, the least, and ``own``, the nearest cluster's name."""
+
+def stages(fitted: Clustering, source: str, claims: Mapping[str, Sql] | None = None) -> dict[str, exp.Select]:
+    """Stages giving the distance to each centre, the least, and ``own``, the nearest cluster's name.
+
+    A cluster whose name ``claims`` what is not true of a customer is out of their reach.
+    """
     distances = {
         f"distance_{i}": reduce(
             lambda total, term: exp.Add(this=total, expression=term),
@@ -34,6 +39,9 @@ def stages(fitted: Clustering, source: str) -> dict[str, exp.Select]:
         )
         for i, cluster in enumerate(fitted.clusters, 1)
     }
+    for i, name in enumerate(fitted.names, 1):
+        if claims and name in claims:
+            distances[f"distance_{i}"] = choose([(claims[name], distances[f"distance_{i}"])], double(TOO_FAR))
     own = [(column.eq(exp.column("own_distance")), text(name)) for name, column in _distances(fitted).items()]
     return {
         "distances": stage(source, distances),

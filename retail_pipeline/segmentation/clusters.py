@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from retail_pipeline.segmentation import kmeans
+from retail_pipeline.segmentation import guards, kmeans
+from retail_pipeline.segmentation.compile import Sql
 from retail_pipeline.segmentation.fitted import (
     FEATURES,
     Array,
@@ -21,6 +22,7 @@ from retail_pipeline.segmentation.fitted import (
     Fitted,
     Frozen,
     Match,
+    MethodParameters,
     Snapshot,
     rounded,
 )
@@ -44,7 +46,7 @@ def _number_of_clusters(value: object) -> object:
     raise ValueError(f"give a number from {FEWEST} to {MOST}, or auto; not {value!r}")
 
 
-class ClusterParameters(Frozen):
+class ClusterParameters(MethodParameters):
     """Settings of every method built on k-means."""
 
     clusters: Annotated[int | Literal["auto"], BeforeValidator(_number_of_clusters)] = Field(
@@ -128,6 +130,13 @@ class FittedClusters(Fitted):
         assert self.clustering
         return self.clustering
 
+    @property
+    def claims(self) -> dict[str, Sql]:
+        """What must hold for the names that claim something; nothing if no name is left for the others."""
+        claims = {name: guards.claimed(self, name) for name in self.clusters.names}
+        found = {name: claim for name, claim in claims.items() if claim is not None}
+        return found if len(found) < len(claims) else {}
+
 
 def fit(
     customers: Snapshot,
@@ -160,7 +169,7 @@ def fit(
     if not isinstance(champion, FittedClusters) or type(champion.parameters) is not type(parameters):
         figures["notes"].append("names are by figures: the champion is of another method")
     elif champion.clustering is None:
-        figures["notes"].append("names are by figures: the champion was fitted on nobody")
+        figures["notes"].append("names are by figures: the champion knew too few customers")
     else:
         clustering, figures["matches"], notes = follow(
             clustering, champion.clustering, parameters.identity_bound, parameters.segments

@@ -30,7 +30,7 @@ Stages: TypeAlias = Mapping[str, exp.Select]
 _OPERATORS: Mapping[type[Sql], np.ufunc] = {
     exp.Add: np.add, exp.Sub: np.subtract, exp.Mul: np.multiply, exp.Div: np.divide,
     exp.EQ: np.equal, exp.NEQ: np.not_equal, exp.GT: np.greater, exp.GTE: np.greater_equal, exp.LT: np.less,
-    exp.And: np.logical_and, exp.Or: np.logical_or,
+    exp.LTE: np.less_equal, exp.And: np.logical_and, exp.Or: np.logical_or,
 }  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def statement(stages: Stages, segment: Sql, score: Sql, reason: Sql) -> str:
         reason=reason,
     ).from_(list(stages)[-1], copy=False)
     active = sql(
-        """select customer_id, recency_days, frequency, monetary, avg_order_value
+        """select customer_id, recency_days, frequency, monetary, avg_order_value, tenure_days, active_days
            from rfm_features where frequency > 0""",
     )
     query = exp.union(scored, _lapsed(), distinct=False, copy=False)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 RFM = ("recency_days", "frequency", "monetary")
 FEATURES = (*RFM, "avg_order_value")
+READ = (*FEATURES, "tenure_days", "active_days")  # what a fit knows of a customer
 NUMERIC_ID = "^[0-9]{1,18}$"
 SCHEMA_VERSION = 2
 
@@ -36,6 +37,75 @@ class Frozen(BaseModel):
     """Plain data that refuses unknown fields, infinities and changes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+Fact = Literal["new", "few_orders", "once", "repeat", "seldom", "overdue", "late"]
+
+_WORDS: Mapping[Fact, str] = {
+    "new": "new newcomers first first-time",
+    "few_orders": "promising",
+    "once": "one-time",
+    "repeat": "loyal champions regular regulars frequent",
+    "seldom": "infrequent occasional",
+    "overdue": "sleep risk slipping",
+    "late": "re-engage hibernating sleeping dormant inactive lose lost gone churned",
+}
+# what a word in a segment's name claims
+CLAIMS: Mapping[str, Fact] = {word: fact for fact, words in _WORDS.items() for word in words.split()}
+
+
+class Guards(Frozen):
+    """What must be true of a customer, whatever the others do, before a segment's name may say it."""
+
+    few_orders: int = Field(default=2, ge=1, description="Few orders are so many at most")
+    new_days: int = Field(
+        default=90, ge=1, description="New is who has few orders, the first at most so many days ago"
+    )
+    seldom_days: int = Field(
+        default=30, ge=1, description="Seldom is few orders, or so many days or more between two"
+    )
+    late_by: float = Field(
+        default=2.0,
+        ge=1,
+        description="Late is who has been silent for more than so many of their own gaps between two orders; "
+        "who bought once is held against the median of the shop's",
+    )
+    fewest: int = Field(
+        default=200,
+        ge=1,
+        description="With fewer customers the method draws no lines: names follow from these facts alone",
+    )
+    words: dict[str, Fact] = Field(
+        default=dict(CLAIMS),
+        description="What a word in a segment's name claims: `new`, `few_orders`, `once` (a single order "
+        "ever), `repeat` (came back), `seldom`, `overdue` (silent for longer than the own gap), `late`",
+    )
+
+    def claims(self, name: str) -> tuple[Fact, ...]:
+        """What the words of a segment's name claim of its customers."""
+        words = re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", name.lower())
+        return tuple(dict.fromkeys(self.words[word] for word in words if word in self.words))
+
+
+class Rhythm(Frozen):
+    """What customers' gaps between orders are measured by."""
+
+    window_days: int | None = Field(default=None, description="The window of the features; null: all history")
+    usual_gap: float = Field(default=90.0, gt=0, description="Days between two orders, the shop's median")
+
+
+class MethodParameters(Frozen):
+    """Settings that every method has."""
+
+    guards: Guards | None = Field(
+        default=Guards(),
+        description="What a name must be true of; null: names are relative only",
+    )
+
+    @property
+    def without_lines(self) -> tuple[tuple[tuple[Fact, ...], str], ...]:
+        """Names by facts alone, for a shop of too few customers: the first whose facts are true."""
+        return ()
 
 
 class CurvePoint(Frozen):
@@ -88,7 +158,19 @@ class Fitted(Frozen):
     """
 
     schema_version: Literal[2] = 2
+    parameters: MethodParameters
+    rhythm: Rhythm = Rhythm()
     card: Card
+
+    @property
+    def knows_too_few(self) -> bool:
+        """Whether it was fitted on fewer customers than lines can be drawn between."""
+        return too_few(self.parameters, self.card.customers)
+
+
+def too_few(parameters: MethodParameters, customers: int) -> bool:
+    guards = parameters.guards
+    return bool(guards and customers < guards.fewest and parameters.without_lines)
 
 
 @dataclass(frozen=True)
@@ -98,14 +180,15 @@ class Snapshot:
     values: Array
     lapsed: int
     ids: npt.NDArray[np.object_]
+    window_days: int | None = None
 
     def feature(self, name: str) -> Array:
-        column: Array = self.values[:, FEATURES.index(name)]
+        column: Array = self.values[:, READ.index(name)]
         return column
 
     def matrix(self, names: Sequence[str]) -> Array:
         """Some features of the active customers: one row a customer, one column a feature."""
-        return self.values[:, [FEATURES.index(name) for name in names]]
+        return self.values[:, [READ.index(name) for name in names]]
 
     def card(self, segments: Iterable[str], notes: Iterable[str] = (), **figures: Any) -> Card:
         """The card of a fit on these customers that gives these names, none of them counted yet."""
@@ -120,21 +203,21 @@ class Snapshot:
         )  # fmt: skip
 
 
-def snapshot(features: Mapping[str, Any] | pd.DataFrame) -> Snapshot:
-    """The active customers of ONE ``rfm_features`` snapshot: its columns by name.
+def snapshot(features: Mapping[str, Any] | pd.DataFrame, window_days: int | None = None) -> Snapshot:
+    """The active customers of ONE ``rfm_features`` snapshot: its columns by name; and the features' window.
 
     Raises ValueError naming the column when one is absent or holds missing or infinite values, or when a
     customer stands in more than one row.
     """
-    needed = ["customer_id", *FEATURES]
+    needed = ["customer_id", *READ]
     if absent := [name for name in needed if name not in features]:
         raise ValueError(f"rfm_features lacks the columns {absent}; a fit needs {needed}")
     ids = np.asarray(features["customer_id"], dtype=object)
-    values = np.stack([np.asarray(features[name], dtype=np.float64) for name in FEATURES], axis=1)
-    active = values[:, FEATURES.index("frequency")] > 0
+    values = np.stack([np.asarray(features[name], dtype=np.float64) for name in READ], axis=1)
+    active = values[:, READ.index("frequency")] > 0
     unknown = ~np.isfinite(values)
     # who ordered nothing in the window has no average order
-    unknown[:, FEATURES.index("avg_order_value")] &= active
+    unknown[:, READ.index("avg_order_value")] &= active
     nobody = np.fromiter((name is None or name != name for name in ids), bool, len(ids))
     broken = [int(nobody.sum()), *unknown.sum(axis=0)]
     for name, count in zip(needed, broken, strict=True):
@@ -150,7 +233,7 @@ def snapshot(features: Mapping[str, Any] | pd.DataFrame) -> Snapshot:
         )
     names = ids[active].astype(str).astype(object)
     order = sorted(range(len(names)), key=lambda position: _by_customer(str(names[position])))
-    return Snapshot(values=values[active][order], lapsed=int((~active).sum()), ids=names[order])
+    return Snapshot(values[active][order], int((~active).sum()), names[order], window_days)
 
 
 def _by_customer(name: str) -> tuple[bool, int, str]:

@@ -178,7 +178,7 @@ def assess(
         own = assign(candidate, customers)
         figures.append(("silhouette", "", candidate.card.silhouette))
         figures.append(("smallest_share", "", _smallest_share(candidate, champion)))
-        if gates.stability:
+        if gates.stability and not candidate.knows_too_few:
             refits = _agreement_of_refits(candidate, customers)
             figures.append(("stability", "", float(np.mean(refits))))
             notes.append(f"{REFITS} refits on resampled customers agree with it by {min(refits):.3g} or more")
@@ -217,6 +217,8 @@ def verdict(candidate: Candidate, decision: ModelDecision | None) -> Verdict:
     fails = f"{'fails ' if failed else ''}{', '.join(most)}{' and ' if most else ''}{last}"
     if not candidate.model.card.customers:
         fails = "was fitted on nobody and passes no gate"
+    elif candidate.model.knows_too_few:
+        fails = f"was fitted on {candidate.model.card.customers} customers, too few to draw lines between"
     stays = f"the model of {candidate.champion_month} stays in force"
     elsewhere, waits = "", False
     if decision and decision.content != candidate.content:
@@ -231,6 +233,8 @@ def verdict(candidate: Candidate, decision: ModelDecision | None) -> Verdict:
         why = f"{decision.by} rejected it ({decision.why}); {stays}"
     elif not candidate.model.card.customers:
         why = f"it was fitted on nobody; {stays}"
+    elif candidate.model.knows_too_few:
+        why = f"it {fails}; {stays}"
     elif any(m.blocks for m in failed):
         why, waits = f"it {fails}; {stays} until a person decides", True
     else:
@@ -288,6 +292,8 @@ def _obstacle(champion: FittedSegmentation, candidate: FittedSegmentation) -> st
     """Why a champion could not stay in force in the candidate's stead."""
     if not champion.card.customers:
         return "it was fitted on nobody"
+    if champion.knows_too_few:
+        return f"it knew {champion.card.customers} customers, too few to draw lines between"
     if champion.method != candidate.method:
         return f"its method is {champion.method}, that of the settings {candidate.method}"
     if foreign := set(champion.card.segments) - set(candidate.parameters.segments):
@@ -324,6 +330,7 @@ def _agreement_of_refits(candidate: FittedSegmentation, customers: Snapshot) -> 
     for refit in range(REFITS):
         drawn = np.sort(np.random.default_rng([0, refit]).integers(count, size=size))
         again = parameters.fit(_rows(customers, drawn), 0, None, False)  # whose card nobody reads
+        again = again.model_copy(update={"rhythm": candidate.rhythm})
         found.append(_agreement(own, assign(again, judged)))
     return found
 

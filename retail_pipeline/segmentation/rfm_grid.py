@@ -18,6 +18,7 @@ import numpy.typing as npt
 from pydantic import Field, field_validator, model_validator
 from sqlglot import exp
 
+from retail_pipeline.segmentation import guards
 from retail_pipeline.segmentation.compile import (
     LAPSED,
     Sql,
@@ -34,7 +35,16 @@ from retail_pipeline.segmentation.compile import (
     stepped,
     text,
 )
-from retail_pipeline.segmentation.fitted import RFM, Array, Fitted, Frozen, Snapshot, rounded
+from retail_pipeline.segmentation.fitted import (
+    RFM,
+    Array,
+    Fact,
+    Fitted,
+    Frozen,
+    MethodParameters,
+    Snapshot,
+    rounded,
+)
 
 Scores = npt.NDArray[np.int64]
 
@@ -52,6 +62,13 @@ RULES = (
     ("51", "New Customers"),
     ("[45][23]", "Potential Loyalists"),
     ("5[45]", "Champions"),
+)
+WITHOUT_LINES: tuple[tuple[tuple[Fact, ...], str], ...] = (
+    (("late", "few_orders"), "Hibernating"),
+    (("late",), "At Risk"),
+    (("new",), "New Customers"),
+    (("few_orders",), "Promising"),
+    ((), "Loyal Customers"),
 )
 
 
@@ -119,7 +136,7 @@ class Scale(Frozen):
         return 1 + len(self.shares or self.cuts or ())
 
 
-class RfmGridParameters(Frozen):
+class RfmGridParameters(MethodParameters):
     """Settings of the method `rfm_grid`."""
 
     method: Literal["rfm_grid"] = "rfm_grid"
@@ -178,6 +195,11 @@ class RfmGridParameters(Frozen):
                     f"no rule matches the score {shown} ({meaning}); add a rule for it, or end the rules "
                     f"with ['{'.' * len(digits)}', <segment>] for all that is left"
                 )
+        if self.guards and all(map(self.guards.claims, self.segments)):
+            raise ValueError(
+                f"every name claims something ({', '.join(self.segments)}), and a customer of whom none is "
+                "true has no segment; add a rule with a name that claims nothing, or set `guards: null`"
+            )
         return self
 
     @property
@@ -210,6 +232,37 @@ class RfmGridParameters(Frozen):
     def segments(self) -> tuple[str, ...]:
         """Every name the rules can give, in their order."""
         return tuple(dict.fromkeys(name for _, name in self.live_rules))
+
+    @property
+    def without_lines(self) -> tuple[tuple[tuple[Fact, ...], str], ...]:
+        """None under names of one's own, nor where no bin depends on how many customers there are."""
+        drawn = any(scale.shares for scale in self.scales.values())
+        return WITHOUT_LINES if drawn and {name for _, name in WITHOUT_LINES} <= set(self.segments) else ()
+
+    def true_names(self, digits: tuple[int, ...]) -> tuple[str, ...]:
+        """The name of a place in the grid, and if it claims something those to take where that is not true.
+
+        They are those of the nearest places (by steps, then by the longest of them, then along recency, then
+        upwards), to the first that claims nothing; a name is left out that claims what one before it claimed
+        in vain.
+        """
+        assert self.guards
+        names, in_vain = list[str](), list[set[Fact]]()
+
+        def away(other: tuple[int, ...]) -> tuple[Any, ...]:
+            steps = [there - here for here, there in zip(digits, other, strict=True)]
+            far = [abs(step) for step in steps]
+            return sum(far), max(far), sum(far[1:]), [-step for step in steps]
+
+        for other in sorted(self.outcomes, key=away):
+            _, name = self.outcomes[other] or ("", "")
+            claims = set(self.guards.claims(name))
+            if not any(vain <= claims for vain in in_vain):
+                names.append(name)
+                in_vain.append(claims)
+            if not claims:
+                break
+        return tuple(names)
 
     def fit(self, customers: Snapshot, *_: Any) -> FittedRfmGrid:
         """Edges of the bins over all active customers."""
@@ -252,8 +305,28 @@ class FittedRfmGrid(Fitted):
     def columns(self) -> tuple[Stages, Sql]:
         stages = self.stages()
         digits = [column.alias for column in stages["digits"].expressions if column.alias]
-        rules = [(_matches(pattern, digits), text(name)) for pattern, name in self.parameters.live_rules]
+        rules = [(_matches(rule[0], digits), self._name(rule, digits)) for rule in self.parameters.live_rules]
         return stages, choose(rules)
+
+    def _name(self, rule: tuple[str, str], digits: Sequence[str]) -> Sql:
+        """The rule's name where it is true, else by the place in the grid the next one that is."""
+        if guards.claimed(self, rule[1]) is None:
+            return text(rule[1])
+        places = dict[tuple[str, ...], list[Sql]]()
+        for place, decided in self.parameters.outcomes.items():
+            if decided == rule:
+                here = [exp.column(d).eq(integer(i)) for d, i in zip(digits, place, strict=True)]
+                places.setdefault(self.parameters.true_names(place), []).append(exp.and_(*here, copy=False))
+        *most, (_, last) = [
+            (exp.or_(*those, copy=False), self._first_true(names)) for names, those in places.items()
+        ]
+        return choose(most, last)
+
+    def _first_true(self, names: Sequence[str]) -> Sql:
+        *claiming, last = names
+        return choose(
+            [(guards.claimed(self, name) or exp.true(), text(name)) for name in claiming], text(last)
+        )
 
     def stages(self) -> Stages:
         """The columns with the scores, and with the digits that the rules read."""
@@ -263,10 +336,12 @@ class FittedRfmGrid(Fitted):
         rfm = self.parameters.pattern_on == "rfm"
         others = ("frequency", "monetary") if rfm else (self.parameters.other,)
         digits = {f"digit_{i}": _score(name) for i, name in enumerate(("recency_days", *others), 1)}
-        ranked = {"ranked": stage("active", {**ranks, "customers": sql("count(*) over ()")})} if ranks else {}
+        known, source = guards.known(self)
+        ranked = {"ranked": stage(source, {**ranks, "customers": sql("count(*) over ()")})} if ranks else {}
         return {
+            **known,
             **ranked,
-            "scored": stage("ranked" if ranks else "active", scores),
+            "scored": stage("ranked" if ranks else source, scores),
             "digits": stage("scored", digits),
         }
 

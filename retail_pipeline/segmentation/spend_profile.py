@@ -12,10 +12,10 @@ import numpy as np
 from pydantic import Field
 from sqlglot import exp
 
-from retail_pipeline.segmentation import cluster_sql, clusters
+from retail_pipeline.segmentation import cluster_sql, clusters, guards
 from retail_pipeline.segmentation.clusters import IDENTITY_BOUND, Centre, ClusterParameters, FittedClusters
 from retail_pipeline.segmentation.compile import Sql, Stages
-from retail_pipeline.segmentation.fitted import Fitted, Snapshot
+from retail_pipeline.segmentation.fitted import Fact, Fitted, Snapshot
 
 FEATURES = ("frequency", "monetary", "avg_order_value")
 VIP, REGULAR = "VIP", "Regular, Mid-Spending"
@@ -34,6 +34,11 @@ class SpendProfileParameters(ClusterParameters):
         """Every name the method can give, also when it makes fewer clusters than asked."""
         return cluster_names(self.most)
 
+    @property
+    def without_lines(self) -> tuple[tuple[tuple[Fact, ...], str], ...]:
+        named: tuple[tuple[tuple[Fact, ...], str], ...] = ((("seldom",), INFREQUENT), ((), REGULAR))
+        return tuple(one for one in named if one[1] in self.segments)
+
     def fit(self, customers: Snapshot, seed: int, champion: Fitted | None, curve: bool) -> FittedSpendProfile:
         """Clusters of all active customers, named after the champion's."""
         everybody = np.full(len(customers.values), True)
@@ -51,7 +56,8 @@ class FittedSpendProfile(FittedClusters):
     parameters: SpendProfileParameters
 
     def columns(self) -> tuple[Stages, Sql]:
-        return cluster_sql.stages(self.clusters, "active"), exp.column("own")
+        known, source = guards.known(self)
+        return known | cluster_sql.stages(self.clusters, source, self.claims), exp.column("own")
 
     def words(self) -> tuple[Stages, Sql, Sql]:
         return cluster_sql.explained(self.clusters)

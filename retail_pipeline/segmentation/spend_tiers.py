@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import Field, model_validator
 from sqlglot import exp
 
+from retail_pipeline.segmentation import guards
 from retail_pipeline.segmentation.compile import (
     Sql,
     Stages,
@@ -29,12 +30,20 @@ from retail_pipeline.segmentation.compile import (
     stage,
     text,
 )
-from retail_pipeline.segmentation.fitted import Array, Fitted, Frozen, Snapshot, rounded
+from retail_pipeline.segmentation.fitted import (
+    Array,
+    Fact,
+    Fitted,
+    Frozen,
+    MethodParameters,
+    Snapshot,
+    rounded,
+)
 
 HIGH, ONE_TIME, MID, LOW = "High-value", "One-time Big Buyer", "Mid-tier", "Low-spending"
 
 
-class SpendTiersParameters(Frozen):
+class SpendTiersParameters(MethodParameters):
     """Settings of the method `spend_tiers`."""
 
     method: Literal["spend_tiers"] = "spend_tiers"
@@ -60,6 +69,10 @@ class SpendTiersParameters(Frozen):
     @property
     def segments(self) -> tuple[str, ...]:
         return (HIGH, ONE_TIME, MID, LOW)
+
+    @property
+    def without_lines(self) -> tuple[tuple[tuple[Fact, ...], str], ...]:
+        return (((), MID),)
 
     def fit(self, customers: Snapshot, *_: Any) -> FittedSpendTiers:
         """The limits over all active customers."""
@@ -106,7 +119,8 @@ class FittedSpendTiers(Fitted):
             "average": sql("cast(avg_order_value as double)"),
         }
         tiers = [(condition, text(name)) for condition, name, _ in self._tiers()]
-        return {"measured": stage("active", measured)}, choose(tiers, text(MID))
+        known, source = guards.known(self)
+        return known | {"measured": stage(source, measured)}, choose(tiers, text(MID))
 
     def words(self) -> tuple[Stages, Sql, Sql]:
         """Score and reason of each customer; a limit of zero or less measures nothing."""
@@ -139,7 +153,8 @@ class FittedSpendTiers(Fitted):
             much = sql("total > :limit", limit=double(limit))
             orders = counted("frequency", "order")
             words = joined(_total(), f" above {limit:.2f}, the top {top}, in ", orders)
-            by_total.append((exp.and_(much, sql("frequency = 1")), ONE_TIME, words))
+            once = guards.claimed(self, ONE_TIME) or sql("frequency = 1")
+            by_total.append((exp.and_(much, once), ONE_TIME, words))
             by_total.append((much, HIGH, joined(words, also)))
         if (limit := self.limits.low_total) is not None:
             little = sql("total < :limit", limit=double(limit))

@@ -28,12 +28,21 @@ from retail_pipeline.segmentation.compile import (
     text,
     whole,
 )
-from retail_pipeline.segmentation.fitted import RFM, Array, Fitted, Frozen, Snapshot, rounded
+from retail_pipeline.segmentation.fitted import (
+    RFM,
+    Array,
+    Fact,
+    Fitted,
+    Frozen,
+    MethodParameters,
+    Snapshot,
+    rounded,
+)
 
 LOW, MID, HIGH = "Low Value", "Mid Value", "High Value"
 
 
-class ValueScoreParameters(Frozen):
+class ValueScoreParameters(MethodParameters):
     """Settings of the method `value_score`."""
 
     method: Literal["value_score"] = "value_score"
@@ -64,6 +73,10 @@ class ValueScoreParameters(Frozen):
     @property
     def segments(self) -> tuple[str, ...]:
         return (HIGH, MID, LOW)
+
+    @property
+    def without_lines(self) -> tuple[tuple[tuple[Fact, ...], str], ...]:
+        return ((("late",), LOW), ((), MID))
 
     def fit(self, customers: Snapshot, *_: Any) -> FittedValueScore:
         groups, notes, inertia = dict[str, Groups](), list[str](), 0.0

@@ -35,4 +35,5 @@ TABLE = Table(
         ),
     ),
     cost=Cost(1e-05, 22.0),
+    code_version="2",
 )

@@ -31,5 +31,5 @@ TABLE = Table(
             blocking=False,
         ),
     ),
-    code_version="2",
+    code_version="3",
 )

@@ -33,5 +33,5 @@ TABLE = Table(
             blocking=False,
         ),
     ),
-    code_version="2",
+    code_version="3",
 )

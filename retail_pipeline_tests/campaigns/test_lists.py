@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import duckdb
 import pytest
 import sqlglot
 from hypothesis import given, settings
@@ -66,3 +67,43 @@ def test_segments_enter_the_statement_as_literals_however_they_are_written():
     tree = sqlglot.parse_one(candidates_sql(Campaign(segments=(evil, "b"), offer="o")), read="duckdb")
     assert isinstance(tree, exp.Select)
     assert evil in {literal.this for literal in tree.find_all(exp.Literal)}
+
+
+def test_an_offer_for_the_second_order_reaches_only_who_has_one_order():
+    for name in ("nurture", "promising"):
+        (campaign,) = [defaults[name] for defaults in DEFAULTS.values() if name in defaults]
+        found = duckdb.execute(
+            f"""with rfm_features as (
+                  select *, date '2024-01-01' as snapshot_date
+                  from (values ('one', 1, 9, 9), ('two', 2, 9, 9), ('one in the window', 1, 800, 9))
+                    as t(customer_id, frequency, tenure_days, recency_days)
+                ),
+                segment_assignments as (
+                  select snapshot_date, customer_id, '' as reason, '{campaign.segments[0]}' as segment
+                  from rfm_features
+                )
+                select customer_id, offer
+                from ({candidates_sql(campaign.model_copy(update={"rank_by": "frequency"}))})"""
+        ).fetchall()
+        assert dict(found) == {
+            "one": "second_order_discount",
+            "two": "next_order_discount",
+            "one in the window": "next_order_discount",
+        }
+        without = candidates_sql(campaign.model_copy(update={"other_offer": None}))
+        assert "frequency = 1" in without.split("WHERE")[1], (
+            "whom the only offer does not fit is not on the list"
+        )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"offer_if": "frequency"}, "is no condition; write one such as frequency = 1"),
+        ({"offer_if": "orders = 1"}, "names orders; it may use"),
+        ({"other_offer": "tea"}, "say whom the offer fits"),
+    ],
+)
+def test_a_condition_that_is_none_is_refused(given: dict[str, str], message: str):
+    with pytest.raises(ValueError, match=message):
+        Campaign.model_validate({"segments": ["A"], "offer": "tea", **given})

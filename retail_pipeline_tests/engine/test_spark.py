@@ -34,6 +34,7 @@ from retail_pipeline.report import small_tables as tables
 from retail_pipeline.segmentation import (
     BehaviourParameters,
     FittedSegmentation,
+    Guards,
     Parameters,
     RfmGridParameters,
     Scale,
@@ -232,7 +233,7 @@ def made(duckdb: Engine, lake: Path) -> dict[str, Any]:
     features = duckdb.run("rfm_features", made, net_of_returns=True, returns_are_visits=False)
     last = features.filter(pa.compute.equal(features["snapshot_date"], pa.scalar(LAST)))
     made["rfm_features"] = last.drop_columns(["snapshot_date"]).cast(FEATURES.arrow)
-    model = fit(frame(made["rfm_features"]), BehaviourParameters())
+    model = fit(frame(made["rfm_features"]), BehaviourParameters(guards=None))
     made["assigned"] = of_day(LAST, duckdb.run(to_sql(model), made))
     made["none_before"] = ASSIGNMENTS.arrow.empty_table()
     close = {"month_close": LAST, "model_month": "2011-01"}
@@ -316,7 +317,11 @@ STRICT = {
 }
 CAMPAIGNS = {
     "ties": Campaign(
-        segments=("REWARD", "RETAIN", "NURTURE", "RE-ENGAGE"), offer="it's :free", rank_by="frequency"
+        segments=("REWARD", "RETAIN", "NURTURE", "RE-ENGAGE"),
+        offer="it's :free",
+        rank_by="frequency",
+        offer_if="frequency = 1 and tenure_days = recency_days",
+        other_offer="its 'other'",
     ),
     "money": Campaign(segments=("REWARD", "DELIGHT", "Can't"), offer="x", rank_by="-avg_order_value"),
     "all": Campaign(
@@ -333,7 +338,7 @@ def calls(made: Mapping[str, Any]) -> dict[str, Call]:
 
     closing = [{"month_close": close, "model_month": "2011-02"} for close in (LAST, LAST + timedelta(1))]
     recent = {"recent_days": made["customer_days"]}
-    listing = {"campaign": "ties", "salt": "", "offer": "it's :free", "channel": "email"}
+    listing = {"campaign": "ties", "salt": "", "channel": "email"}
     return {
         "judged_rows": Call(
             reading("raw_transactions"),
@@ -429,9 +434,16 @@ def segmentations(made: Mapping[str, Any]) -> dict[str, FittedSegmentation]:
     """A model of every method, with the variants that write other SQL."""
     top, ranked, cut = Scale(quantiles=(0.5, 0.9)), Scale(bins=4, ties="rank"), Scale(cuts=(1, 2.5, 10))
     variants: dict[str, Parameters] = {
-        **methods(),
-        "behaviour, both fences": BehaviourParameters(lower_fence=True, clusters=5, outlier_iqr=0.2),
+        **{f"{name}, of few": parameters for name, parameters in methods().items()},
+        **{
+            name: parameters.model_copy(update={"guards": Guards(fewest=1)})
+            for name, parameters in methods().items()
+        },
+        "behaviour, both fences": BehaviourParameters(
+            guards=None, lower_fence=True, clusters=5, outlier_iqr=0.2
+        ),
         "rfm_grid, quantiles": RfmGridParameters(
+            guards=None,
             recency=top,
             frequency=top,
             monetary=top,
@@ -439,6 +451,7 @@ def segmentations(made: Mapping[str, Any]) -> dict[str, FittedSegmentation]:
             rules=(("[2-3]..", "Good"), ("...", "Ça va")),
         ),
         "rfm_grid, ranked": RfmGridParameters(
+            guards=None,
             recency=ranked,
             frequency=ranked,
             monetary=ranked,
@@ -446,7 +459,12 @@ def segmentations(made: Mapping[str, Any]) -> dict[str, FittedSegmentation]:
             rules=(("4[^1]", "A"), ("..", "B")),
         ),
         "rfm_grid, cuts": RfmGridParameters(
-            recency=cut, frequency=cut, monetary=cut, other="frequency", rules=(("[12].", "O'A"), ("..", "B"))
+            guards=None,
+            recency=cut,
+            frequency=cut,
+            monetary=cut,
+            other="frequency",
+            rules=(("[12].", "O'A"), ("..", "B")),
         ),
     }
     customers = frame(made["rfm_features"])

@@ -29,6 +29,9 @@ def snapshot(rows: Sequence[tuple[object, ...]], names: list[str] | None = None)
     full = [row if len(row) == 4 else (*row, _average(*row)) for row in rows]
     frame = pd.DataFrame(full, columns=[*FEATURES, "avg_order_value"])
     frame["avg_order_value"] = frame["avg_order_value"].where(frame["frequency"] > 0, None)
+    # one order a week
+    frame["active_days"] = frame["frequency"]
+    frame["tenure_days"] = frame["recency_days"] + 7 * (frame["frequency"] - 1).clip(lower=0)
     frame.insert(0, "customer_id", names or [str(101 + i) for i in range(len(rows))])
     return frame
 
@@ -56,14 +59,14 @@ def assign(fitted: FittedSegmentation, features: pd.DataFrame) -> pd.DataFrame:
     connection = _engine()
     connection.execute(
         "create or replace table rfm_features (customer_id varchar, recency_days bigint, frequency bigint,"
-        " monetary decimal(18, 4), avg_order_value decimal(18, 4))"
+        " monetary decimal(18, 4), avg_order_value decimal(18, 4), tenure_days bigint, active_days bigint)"
     )
     if len(features):
         written = {"customer_id": str, "monetary": str, "avg_order_value": str}
         connection.register("given", features.astype(written))
         connection.execute(
             "insert into rfm_features select customer_id, recency_days, frequency, monetary,"
-            " case when frequency > 0 then avg_order_value end from given"
+            " case when frequency > 0 then avg_order_value end, tenure_days, active_days from given"
         )
     found: pd.DataFrame = connection.execute(to_sql(fitted)).df()
     assert list(found.columns) == ["customer_id", "segment", "score", "reason"]
@@ -96,6 +99,7 @@ def _uci_lines(files: str) -> duckdb.DuckDBPyConnection:
 def uci(uci_dir: object, keep: str) -> pd.DataFrame:
     """RFM of UCI Online Retail as of 2011-12-09 over the lines that the condition keeps."""
     query = f"""select customer_id, date_diff('day', max(day), date '2011-12-09') as recency_days,
+          date_diff('day', min(day), date '2011-12-09') as tenure_days, count(distinct day) as active_days,
           count(distinct invoice) as frequency,
           cast(sum(quantity * price) as decimal(18, 4)) as monetary,
           cast(sum(quantity * price) filter (quantity > 0) / nullif(count(distinct invoice)

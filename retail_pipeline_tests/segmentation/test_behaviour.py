@@ -20,7 +20,7 @@ BY_METHODS_MD = """regexp_matches(invoice, '^[0-9]{6}$') and price > 0
 
 
 def behaviour(features: pd.DataFrame, seed: int = 0, **parameters: object) -> FittedBehaviour:
-    fitted = fit(features, BehaviourParameters.model_validate(parameters), seed)
+    fitted = fit(features, BehaviourParameters.model_validate({"guards": None, **parameters}), seed)
     assert isinstance(fitted, FittedBehaviour)
     return fitted
 
@@ -123,7 +123,7 @@ def test_any_number_of_clusters_has_names_by_falling_value(clusters: int, names:
     assert spend == sorted(spend, reverse=True)
     recency = [c.centre["recency_days"] for c in fitted.clustering.clusters]
     assert recency[-1] == max(recency)
-    assert set(names) <= set(segments(BehaviourParameters(clusters=clusters)))
+    assert set(names) <= set(segments(BehaviourParameters(guards=None, clusters=clusters)))
 
 
 def test_fewer_kinds_of_customers_than_clusters_make_fewer_clusters() -> None:

@@ -34,7 +34,7 @@ both = pytest.mark.parametrize("method", METHODS)
 def fitted(
     features: pd.DataFrame, method: Parameters, **given: object
 ) -> FittedBehaviour | FittedSpendProfile:
-    model = fit(features, method.model_validate(given))
+    model = fit(features, method.model_validate({"guards": None, **given}))
     assert isinstance(model, FittedBehaviour | FittedSpendProfile)
     return model
 
@@ -52,6 +52,8 @@ def shop(customers: int, seed: int = 0) -> pd.DataFrame:
             "frequency": orders,
             "monetary": (orders * average * random.uniform(0.8, 1.02, customers)).round(2),
             "avg_order_value": average,
+            "tenure_days": days,
+            "active_days": 1,
         }
     )
 
@@ -123,7 +125,7 @@ def test_the_curve_is_near_the_best_for_every_number() -> None:
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 30)), min_size=4, max_size=6))
 def test_no_way_to_part_a_few_customers_is_better(rows: list[tuple[int, int]]) -> None:
     features = frame([(5, orders, spend, 10) for orders, spend in rows])
-    found = fit_snapshot(snapshot(features), SpendProfileParameters(clusters=3), curve=False)
+    found = fit_snapshot(snapshot(features), SpendProfileParameters(guards=None, clusters=3), curve=False)
     values = np.array(rows, dtype=float)
     spread = np.where(np.ptp(values, axis=0) > 0, values.std(axis=0), 1)
 
@@ -155,14 +157,16 @@ def test_no_order_of_clusters_changes_names_or_assignments(
 def _chain(months: list[pd.DataFrame], method: Parameters) -> list[tuple[str, list[str]]]:
     found, champion = [], None
     for features in months:
-        champion = fit(features, method(cluster_range=(4, 5)), champion=champion)
+        champion = fit(features, method(guards=None, cluster_range=(4, 5)), champion=champion)
         found.append((to_json(champion), list(assign(champion, snapshot(features)))))
     return found
 
 
 @both
 def test_a_fit_without_the_curve_ends_its_search_early_and_close_to_the_best(method: Parameters) -> None:
-    whole, bare = (fit_snapshot(snapshot(shop(300)), method(), curve=curve).card for curve in (True, False))
+    whole, bare = (
+        fit_snapshot(snapshot(shop(300)), method(guards=None), curve=curve).card for curve in (True, False)
+    )
     assert bare.segments.keys() == whole.segments.keys()
     assert whole.inertia
     assert bare.inertia

@@ -27,6 +27,7 @@ from retail_pipeline.segmentation import (
     of_each_day,
     to_sql,
 )
+from retail_pipeline.segmentation.fitted import READ
 from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.benchmarks.segments import customers, disagreements, frame, methods
 from retail_pipeline_tests.segmentation.support import uci
@@ -89,7 +90,7 @@ def test_query_and_model_agree_on_every_customer(
 
 
 def test_query_and_model_agree_on_every_customer_of_uci(duckdb: Engine, uci_dir: Path) -> None:
-    columns = ["customer_id", "recency_days", "frequency", "monetary", "avg_order_value"]
+    columns = ["customer_id", *READ]
     schema = pa.schema([TABLES["rfm_features"].arrow.field(name) for name in columns])
     features = pa.Table.from_pandas(uci(uci_dir, "price > 0 and quantity > 0")[columns]).cast(schema)
     known = segmentation.snapshot(frame(features))

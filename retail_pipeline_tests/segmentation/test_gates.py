@@ -27,7 +27,7 @@ from retail_pipeline.segmentation import (
     to_json,
 )
 from retail_pipeline.segmentation import gates as promotion
-from retail_pipeline.segmentation.fitted import FEATURES, Array
+from retail_pipeline.segmentation.fitted import FEATURES, READ, Array
 from retail_pipeline.segmentation.gates import (
     Candidate,
     Gate,
@@ -63,8 +63,10 @@ def customers(count: int, seed: int = 0) -> Snapshot:
             "frequency": orders,
             "monetary": spend,
             "avg_order_value": spend / orders,
+            "active_days": orders,
         }
     )
+    frame["tenure_days"] = frame["recency_days"] + 30 * (orders - 1)
     return snapshot(frame)
 
 
@@ -72,7 +74,7 @@ def changed(shop: Snapshot, **columns: Callable[[Array], Array]) -> Snapshot:
     """The shop with some features made anew from what they were."""
     values = shop.values.copy()
     for name, made in columns.items():
-        i = FEATURES.index(name)
+        i = READ.index(name)
         values[:, i] = made(values[:, i])
     return replace(shop, values=values)
 
@@ -173,7 +175,7 @@ def test_a_segment_that_lost_all_its_customers_has_a_share_of_nothing() -> None:
 
 def test_a_segment_that_nobody_ever_had_is_no_loss() -> None:
     few = customers(40, seed=5)
-    fitted = fit_snapshot(few, GRID)
+    fitted = fit_snapshot(few, RfmGridParameters(guards=None))
     assert 0 in fitted.card.segments.values()
     assert figures(measure(fitted, few, fitted))["smallest_share"] == 1 / 40
 
@@ -185,7 +187,8 @@ def test_changed_counts_the_customers_whom_the_candidate_would_move() -> None:
     }  # fmt: skip
     shop = changed(MARCH, recency_days=lambda days: np.arange(len(days), dtype=float))
     champion, candidate = (
-        fit_snapshot(shop, parameters("rfm_grid", recency={"cuts": [edge]}, **cuts)) for edge in (60, 135)
+        fit_snapshot(shop, parameters("rfm_grid", guards=None, recency={"cuts": [edge]}, **cuts))
+        for edge in (60, 135)
     )
     found = measure(candidate, shop, champion)
     assert figures(found)["changed"] == 75 / 300
@@ -216,7 +219,7 @@ def test_figures_do_not_depend_on_threads_or_on_being_measured_again(monkeypatch
 
 def test_a_large_shop_is_measured_on_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(promotion, "SAMPLE", 150)
-    fitted, drawn, fit = fit_snapshot(MARCH, GRID), [], RfmGridParameters.fit
+    fitted, drawn, fit = fit_snapshot(MARCH, RfmGridParameters(guards=None)), [], RfmGridParameters.fit
 
     def counted(parameters: RfmGridParameters, shop: Snapshot, *rest: Any) -> FittedSegmentation:
         drawn.append(len(shop.values))
@@ -403,7 +406,7 @@ def test_a_candidate_of_nobody_never_replaces_a_champion(method: str) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_one_customer_can_be_measured(method: str) -> None:
     one = replace(MARCH, values=MARCH.values[:1])
-    fitted = fit_snapshot(one, parameters(method))
+    fitted = fit_snapshot(one, parameters(method, guards=None))
     found = measure(fitted, one, fitted)
     assert figures(found)["stability"] == 1
     assert figures(found)["smallest_share"] == 1

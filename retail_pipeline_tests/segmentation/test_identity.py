@@ -156,10 +156,10 @@ def test_the_order_of_the_clusters_plays_no_part(one: random.Random, other: rand
 
 
 def test_customers_keep_their_segment_when_the_figures_alone_would_swap_the_names() -> None:
-    champion = fit(snapshot(SHOP * 5), BehaviourParameters())
+    champion = fit(snapshot(SHOP * 5), BehaviourParameters(guards=None))
     features = snapshot([(10, 5, 600), (10, 3, 610), (10, 1, 40), (300, 1, 50)] * 5)
-    alone = fit(features, BehaviourParameters())
-    following = fit(features, BehaviourParameters(identity_bound=1), champion=champion)
+    alone = fit(features, BehaviourParameters(guards=None))
+    following = fit(features, BehaviourParameters(guards=None, identity_bound=1), champion=champion)
     assert list(assign(alone, customers(features))[:2]) == ["RETAIN", "REWARD"]
     assert list(assign(following, customers(features))[:2]) == ["REWARD", "RETAIN"]
     assert [m.by_figures for m in following.card.matches if m.name == "REWARD"] == ["RETAIN"]
@@ -168,24 +168,26 @@ def test_customers_keep_their_segment_when_the_figures_alone_would_swap_the_name
 
 def test_a_champion_of_another_method_is_ignored_and_the_card_says_so() -> None:
     features = snapshot(SHOP * 5)
-    alone = fit(features, SpendProfileParameters())
-    for other in (RfmGridParameters(), BehaviourParameters()):
-        following = fit(features, SpendProfileParameters(), champion=fit(features, other))
+    alone = fit(features, SpendProfileParameters(guards=None))
+    for other in (RfmGridParameters(guards=None), BehaviourParameters(guards=None)):
+        following = fit(features, SpendProfileParameters(guards=None), champion=fit(features, other))
         assert following.card.notes == ("names are by figures: the champion is of another method",)
         assert list(assign(following, customers(features))) == list(assign(alone, customers(features)))
 
 
 def test_a_champion_of_nobody_is_ignored_and_the_card_says_so() -> None:
     following = fit(
-        snapshot(SHOP), BehaviourParameters(), champion=fit(snapshot([(800, 0, 0)]), BehaviourParameters())
+        snapshot(SHOP),
+        BehaviourParameters(guards=None),
+        champion=fit(snapshot([(800, 0, 0)]), BehaviourParameters(guards=None)),
     )
-    assert "names are by figures: the champion was fitted on nobody" in following.card.notes
+    assert "names are by figures: the champion knew too few customers" in following.card.notes
 
 
 def test_a_champion_of_more_clusters_hands_on_what_the_settings_know() -> None:
     features = snapshot([(d, o, 100 * o) for o in range(1, 9) for d in (5, 10, 200)])
-    champion = fit(features, BehaviourParameters(clusters=6))
-    parameters = BehaviourParameters(clusters=3)
+    champion = fit(features, BehaviourParameters(guards=None, clusters=6))
+    parameters = BehaviourParameters(guards=None, clusters=3)
     following = fit(features, parameters, champion=champion)
     assert isinstance(following, FittedBehaviour)
     assert following.clustering is not None

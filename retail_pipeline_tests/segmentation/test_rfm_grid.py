@@ -34,7 +34,7 @@ scales = st.tuples(kinds, sides).map(
 
 
 def grid(features: pd.DataFrame, **parameters: object) -> FittedRfmGrid:
-    fitted = fit(features, RfmGridParameters.model_validate(parameters))
+    fitted = fit(features, RfmGridParameters.model_validate({"guards": None, **parameters}))
     assert isinstance(fitted, FittedRfmGrid)
     return fitted
 
@@ -182,8 +182,8 @@ def test_rules_that_leave_a_score_out_are_refused_and_the_first_is_named(
 
 
 def test_a_name_no_score_can_reach_is_not_promised() -> None:
-    assert segments(RfmGridParameters(rules=(("..", "all"), ("55", "never")))) == ("all",)
-    assert segments(RfmGridParameters()) == tuple(name for _, name in RULES)
+    assert segments(RfmGridParameters(guards=None, rules=(("..", "all"), ("55", "never")))) == ("all",)
+    assert segments(RfmGridParameters(guards=None)) == tuple(name for _, name in RULES)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from retail_pipeline.segmentation import (
     LAPSED,
     BehaviourParameters,
     FittedSegmentation,
+    Guards,
     Parameters,
     RfmGridParameters,
     Scale,
@@ -34,23 +35,28 @@ from retail_pipeline.segmentation import assign as assign_in_memory
 from retail_pipeline.segmentation import snapshot as read
 from retail_pipeline_tests.segmentation.support import assign, in_order, snapshot, snapshots
 
-BY_RANK = RfmGridParameters(frequency=Scale(bins=5, ties="rank"), other="frequency")
+BY_RANK = RfmGridParameters(guards=None, frequency=Scale(bins=5, ties="rank"), other="frequency")
 METHODS = [
-    BehaviourParameters(starts=2),
-    BehaviourParameters(clusters=3, starts=2, lower_fence=True),
-    BehaviourParameters(clusters=2, starts=2, outlier_iqr=0),
-    BehaviourParameters(clusters=6, starts=2),
-    SpendProfileParameters(starts=2),
-    SpendProfileParameters(clusters=6, starts=2),
-    ValueScoreParameters(),
-    ValueScoreParameters(clusters=2, mid_from=1, high_from=3),
-    RfmGridParameters(),
+    BehaviourParameters(guards=None, starts=2),
+    BehaviourParameters(guards=None, clusters=3, starts=2, lower_fence=True),
+    BehaviourParameters(guards=None, clusters=2, starts=2, outlier_iqr=0),
+    BehaviourParameters(guards=None, clusters=6, starts=2),
+    SpendProfileParameters(guards=None, starts=2),
+    SpendProfileParameters(guards=None, clusters=6, starts=2),
+    ValueScoreParameters(guards=None),
+    ValueScoreParameters(guards=None, clusters=2, mid_from=1, high_from=3),
+    RfmGridParameters(guards=None),
     RfmGridParameters(
         recency=Scale(bins=5, on_edge="above"), monetary=Scale(quantiles=(0.5,), on_edge="above")
     ),
     BY_RANK,
-    SpendTiersParameters(),
-    SpendTiersParameters(high_share=0.5, low_share=0.5),
+    SpendTiersParameters(guards=None),
+    SpendTiersParameters(guards=None, high_share=0.5, low_share=0.5),
+    *(
+        method(guards=guards)
+        for method in (BehaviourParameters, SpendProfileParameters, RfmGridParameters, SpendTiersParameters)
+        for guards in (Guards(fewest=1), Guards())
+    ),
 ]
 SHOP = [
     (d, o, m) for d, o, m in zip(range(0, 300, 10), [1, 2, 3, 9, 40] * 6, range(10, 3010, 100), strict=True)
@@ -120,7 +126,7 @@ def test_neither_the_order_of_the_rows_nor_lapsed_customers_move_the_fit(paramet
 
 def test_lapsed_customers_are_told_how_long_ago_they_bought() -> None:
     features = snapshot([*SHOP, (812, 0, 0), (1, 0, -5)])
-    found = assign(fit(features, BehaviourParameters()), features)
+    found = assign(fit(features, BehaviourParameters(guards=None)), features)
     assert found["reason"].iloc[-2] == "no order in the window; last seen 812 days ago"
     assert found["reason"].iloc[-1] == "no order in the window; last seen 1 day ago"
 
@@ -153,24 +159,24 @@ def test_missing_values_are_refused_with_column_and_count(column: str, value: fl
     features["avg_order_value"] = features["avg_order_value"].astype(float)
     features.loc[[1, 4], column] = value
     with pytest.raises(ValueError, match=rf"rfm_features\.{column} is missing or infinite in 2 of 30 rows"):
-        fit(features, BehaviourParameters())
+        fit(features, BehaviourParameters(guards=None))
 
 
 def test_an_absent_column_is_named() -> None:
     with pytest.raises(ValueError, match=r"lacks the columns \['monetary'\]"):
-        fit(snapshot(SHOP).drop(columns="monetary"), RfmGridParameters())
+        fit(snapshot(SHOP).drop(columns="monetary"), RfmGridParameters(guards=None))
 
 
 def test_two_snapshots_at_once_are_refused_without_telling_ids() -> None:
     with pytest.raises(
         ValueError, match="customer_id repeats in 30 of 60 rows; fit one snapshot_date"
     ) as error:
-        fit(pd.concat([snapshot(SHOP)] * 2), RfmGridParameters())
+        fit(pd.concat([snapshot(SHOP)] * 2), RfmGridParameters(guards=None))
     assert "101" not in str(error.value)
 
 
 def _altered(change: dict[str, object]) -> str:
-    return json.dumps(json.loads(to_json(fit(snapshot(SHOP), BehaviourParameters()))) | change)
+    return json.dumps(json.loads(to_json(fit(snapshot(SHOP), BehaviourParameters(guards=None)))) | change)
 
 
 @pytest.mark.parametrize(
@@ -191,13 +197,14 @@ def test_a_model_that_is_not_as_written_is_refused(text: str, message: str) -> N
 
 
 def test_json_may_be_laid_out_anew_but_not_changed() -> None:
-    fitted = fit(snapshot(SHOP), RfmGridParameters())
+    fitted = fit(snapshot(SHOP), RfmGridParameters(guards=None))
     assert from_json(json.dumps(json.loads(to_json(fitted)))) == fitted
 
 
 def test_settings_choose_the_method_and_refuse_what_they_do_not_know() -> None:
     given_to = TypeAdapter[Parameters](Parameters).validate_python
-    assert {given_to(p.model_dump(include={"method"})) for p in METHODS} == {type(p)() for p in METHODS}
+    methods = {type(p) for p in METHODS}
+    assert [type(given_to({"method": m.model_fields["method"].default})) for m in methods] == [*methods]
     assert given_to({"method": "behaviour", "clusters": 5}) == BehaviourParameters(clusters=5)
     with pytest.raises(ValidationError, match=r"(?s)behaviour.custers.*Extra inputs"):
         given_to({"method": "behaviour", "custers": 5})
@@ -207,7 +214,9 @@ def test_ids_that_are_no_numbers_rank_after_numbers() -> None:
     names = ["9", "10", "b", "100", "a", "09"]
     random.Random(1).shuffle(names)
     rules = tuple((f".{score}", f"place {score}") for score in range(1, 7))
-    parameters = RfmGridParameters(frequency=Scale(bins=6, ties="rank"), other="frequency", rules=rules)
+    parameters = RfmGridParameters(
+        guards=None, frequency=Scale(bins=6, ties="rank"), other="frequency", rules=rules
+    )
     features = snapshot([(5, 1, 10)] * 6, names)
     found = assign(fit(features, parameters), features)["segment"]
     assert sorted(names, key=lambda n: (found[n], n)) == ["09", "9", "10", "100", "a", "b"]

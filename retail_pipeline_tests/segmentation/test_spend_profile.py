@@ -18,7 +18,7 @@ SHOP = [(9, 96, 5000), (9, 20, 1068), (9, 2, 74), (9, 2, 149)]
 
 
 def spend_profile(features: pd.DataFrame, seed: int = 0, **parameters: object) -> FittedSpendProfile:
-    fitted = fit(features, SpendProfileParameters.model_validate(parameters), seed)
+    fitted = fit(features, SpendProfileParameters.model_validate({"guards": None, **parameters}), seed)
     assert isinstance(fitted, FittedSpendProfile)
     return fitted
 
@@ -70,7 +70,7 @@ def test_any_number_of_clusters_has_names_by_falling_spend(clusters: int, names:
     spend = [cluster.centre["monetary"] for cluster in fitted.clustering.clusters]
     assert spend[:-2] == sorted(spend[:-2], reverse=True)
     assert min(spend[:-2], default=spend[0]) >= max(spend[-2:]) or clusters < 4
-    assert set(names) <= set(segments(SpendProfileParameters(clusters=clusters)))
+    assert set(names) <= set(segments(SpendProfileParameters(guards=None, clusters=clusters)))
 
 
 def test_what_a_fall_back_calls_its_clusters_is_among_the_names_of_more() -> None:

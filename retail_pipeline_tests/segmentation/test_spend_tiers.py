@@ -21,7 +21,7 @@ shares = st.sampled_from([0.05, 0.1, 0.2, 0.3, 0.5])
 
 
 def tiers(features: pd.DataFrame, **parameters: object) -> FittedSpendTiers:
-    fitted = fit(features, SpendTiersParameters.model_validate(parameters))
+    fitted = fit(features, SpendTiersParameters.model_validate({"guards": None, **parameters}))
     assert isinstance(fitted, FittedSpendTiers)
     return fitted
 

@@ -24,7 +24,7 @@ weighted = st.dictionaries(st.integers(-5000, 5000), st.integers(1, 20), min_siz
 
 
 def score(features: pd.DataFrame, **parameters: object) -> FittedValueScore:
-    fitted = fit(features, ValueScoreParameters.model_validate(parameters))
+    fitted = fit(features, ValueScoreParameters.model_validate({"guards": None, **parameters}))
     assert isinstance(fitted, FittedValueScore)
     return fitted
 
@@ -70,7 +70,7 @@ def test_a_grid_of_cells_is_as_good_for_a_crowd_with_a_heavy_tail(monkeypatch: p
 
 
 def test_the_card_says_when_a_grid_was_used() -> None:
-    parameters = ValueScoreParameters().model_copy(update={"grid_above": 50})
+    parameters = ValueScoreParameters(guards=None).model_copy(update={"grid_above": 50})
     features = snapshot([(d % 7, 1 + d % 3, d * d) for d in range(100)])
     notes = fit(features, parameters).card.notes
     assert "monetary was fitted on a weighted grid of 100 cells for 100 values" in notes

@@ -609,7 +609,6 @@ def listed(
         campaign=campaign,
         salt=salt,
         control_below=below or control_below(holdout),
-        offer="gift",
         channel="phone",
     )
     found.drop_columns(["snapshot_date"]).cast(TABLES["campaign_lists"].arrow)
@@ -625,6 +624,7 @@ def of_segment(days: list[date], customers: list[str], values: list[float | None
             "customer_id": pa.array(customers, pa.string()),
             "segment": pa.array(["DELIGHT"] * len(days), pa.string()),
             "reason": pa.array(["because"] * len(days), pa.string()),
+            "offer": pa.array(["gift"] * len(days), pa.string()),
             "rank_value": pa.array(values, pa.float64()),
         }
     )

@@ -210,6 +210,9 @@ def log_gates(run: Run, month: str, candidates: Mapping[str, Candidate], decided
                 found += counted(f"{name}: {m.words}", 1, m.blocks and name not in decided, of="candidates")
         if not candidate.model.card.customers:
             found += counted(f"{name}: it was fitted on customers", 1, name not in decided, of="candidates")
+        elif candidate.model.knows_too_few:
+            enough = "it knows enough customers to draw lines between (`guards.fewest`)"
+            found += counted(f"{name}: {enough}", 1, False, of="candidates")
     table = dg.MetadataValue.md("\n".join(lines))
     log_made(run.log, CANDIDATES.name, f"{month}-01", len(candidates), gates=table)
     log_check(run.log, CANDIDATES.name, "candidates_pass_their_gates", f"{month}-01", found, {"gates": table})

@@ -337,7 +337,8 @@ def customers_of(run: Run, features: date | str) -> Snapshot:
     """The customers of a made day, or of what the engine keeps, as a fit takes them."""
     rows = features_files(run, [features]) if isinstance(features, date) else features
     answer = run.engine.ask("fit_features", {"rfm_features": rows}, most=MOST_CUSTOMERS)
-    return snapshot({column: answer[column].to_numpy() for column in answer.column_names})
+    columns = {column: answer[column].to_numpy() for column in answer.column_names}
+    return snapshot(columns, run.pipeline.settings.features.window_days)
 
 
 def make_lists(run: Run, days: Sequence[date]) -> Bad[date]:
@@ -432,7 +433,6 @@ def _keep_lists(run: Run, days: Sequence[date], objected: pa.Table) -> dict[str,
             campaign=name,
             salt=run.pipeline.settings.campaign_salt,
             control_below=control_below(campaign.holdout),
-            offer=campaign.offer,
             channel=campaign.channel,
         )
     return kept

@@ -1,0 +1,103 @@
+"""What is true of a customer by their own figures alone, as SQL: what a segment's name may claim.
+
+A customer's own gap is the mean of the days between two days with an order, within the window. Who bought on
+one day has none and is held against the shop's usual one, the median of all who came back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from sqlglot import exp
+
+from retail_pipeline.segmentation.compile import (
+    Sql,
+    Stages,
+    choose,
+    counted,
+    double,
+    evaluated,
+    integer,
+    joined,
+    sql,
+    stage,
+    text,
+)
+from retail_pipeline.segmentation.fitted import Fact, Fitted, Guards, Rhythm, Snapshot, rounded
+
+ENOUGH_GAPS = 30  # customers who came back, from which on their median is the shop's
+
+
+def rhythm(customers: Snapshot, guards: Guards | None) -> Rhythm:
+    """The shop's usual gap; of too few who came back, the days for which a customer is new stand for it."""
+    if guards is None:
+        return Rhythm(window_days=customers.window_days)
+    alone = {"paced": stage("active", {"gap": _gap(customers.window_days, 0)})}
+    gaps = evaluated(alone, customers)(exp.column("gap"))
+    gaps = gaps[gaps > 0]
+    usual = rounded(float(np.median(gaps))) if len(gaps) >= ENOUGH_GAPS else guards.new_days
+    return Rhythm(window_days=customers.window_days, usual_gap=usual)
+
+
+def known(fitted: Fitted) -> tuple[dict[str, exp.Select], str]:
+    """The stages that tell a model's facts, none without guards, and the stage that the next one reads."""
+    if (guards := fitted.parameters.guards) is None:
+        return {}, "active"
+    few, gap = integer(guards.few_orders), exp.column("gap")
+    facts: dict[Fact, Sql] = {
+        "new": sql("frequency <= :few and tenure_days <= :days", few=few, days=integer(guards.new_days)),
+        "few_orders": sql("frequency <= :few", few=few),
+        "once": sql("frequency = 1 and tenure_days = recency_days"),
+        "repeat": sql("frequency > 1 or tenure_days > recency_days"),
+        "seldom": sql("frequency <= :few or gap >= :days", few=few, days=integer(guards.seldom_days)),
+        "overdue": sql("recency_days > :gap", gap=gap),
+        "late": sql("recency_days > :by * :gap", by=double(guards.late_by), gap=gap),
+    }
+    gaps = _gap(fitted.rhythm.window_days, fitted.rhythm.usual_gap)
+    return {
+        "paced": stage("active", {"gap": gaps}),
+        "known": stage("paced", {f"is_{fact}": condition for fact, condition in facts.items()}),
+    }, "known"
+
+
+def are_true(facts: Iterable[Fact]) -> Sql:
+    """The condition that all of the facts, at least one, hold."""
+    return exp.and_(*(exp.column(f"is_{fact}") for fact in facts), copy=False)
+
+
+def claimed(fitted: Fitted, name: str) -> Sql | None:
+    """The condition for a name to be true of a customer; None where it claims nothing."""
+    claims = fitted.parameters.guards.claims(name) if fitted.parameters.guards else ()
+    return are_true(claims) if claims else None
+
+
+def without_lines(fitted: Fitted) -> tuple[Stages, Sql, Sql, Sql]:
+    """Stages, segment, score and reason where there are too few customers to draw lines between."""
+    assert fitted.parameters.guards
+    stages, _ = known(fitted)
+    *named, (_, last) = fitted.parameters.without_lines
+    segment = choose([(are_true(facts), text(name)) for facts, name in named], text(last))
+    said = f"too few customers to compare ({fitted.card.customers} of {fitted.parameters.guards.fewest}): "
+    reason = joined(
+        said, counted("frequency", "order"), ", the last ", counted("recency_days", "day"), " ago"
+    )
+    return stages, segment, double(0), reason
+
+
+def _gap(window_days: int | None, usual: float) -> Sql:
+    """Days between two days with an order.
+
+    Of a customer older than the window the order before its first one is not known: as many gaps as orders.
+    """
+    seen, gaps = sql("tenure_days - recency_days"), sql("active_days - 1")
+    if window_days is not None:
+        inside = sql("tenure_days < :window", window=integer(window_days))
+        seen = choose([(inside, seen)], sql(":window - recency_days", window=integer(window_days)))
+        gaps = choose([(inside.copy(), gaps)], exp.column("active_days"))
+    mean = sql(
+        "cast(:seen as double) / cast(case when :gaps > 1 then :gaps else 1 end as double)",
+        seen=exp.Paren(this=seen),
+        gaps=exp.Paren(this=gaps),
+    )
+    return choose([(sql(":seen > 0", seen=exp.Paren(this=seen.copy())), mean)], double(usual))
