@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DAGSTER_HOME := $(CURDIR)/data/dagster_home
+PORT ?= 3000
 
 .PHONY: demo ui test slow lint benchmark clean
 
@@ -21,13 +22,14 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 
 demo: $(VENV)/.installed
 	$(BIN)/retail-pipeline datasets fetch complete-journey
-	$(BIN)/retail-pipeline run
+	# the command above wrote whole files: nothing to wait for
+	RETAIL_PIPELINE_ARRIVAL__COMPLETE_WHEN=renamed $(BIN)/retail-pipeline run
 	@echo "make ui shows how all of this came about"
 
 ui: $(VENV)/.installed
-	@echo "The Dagster UI comes up on http://127.0.0.1:3000 (Ctrl-C ends it)"
+	@echo "The Dagster UI comes up on http://127.0.0.1:$(PORT) (Ctrl-C ends it); make ui PORT=… takes another port"
 	mkdir -p "$(DAGSTER_HOME)" && cp -n retail_pipeline/dagster.yaml "$(DAGSTER_HOME)/"
-	DAGSTER_HOME="$(DAGSTER_HOME)" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg dev -w workspace.yaml --host 127.0.0.1 --port 3000
+	DAGSTER_HOME="$(DAGSTER_HOME)" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dg dev -w workspace.yaml --host 127.0.0.1 --port $(PORT)
 
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"

@@ -454,7 +454,7 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path} must hold settings as `name: value` lines, not a {type(content).__name__}"
         )
     if wrong := [name for name in content if not isinstance(name, str)]:
-        raise SettingsError(f"{path}: {wrong[0]!r} is no setting; docs/settings.md lists them all")
+        raise SettingsError(f"{path}: {wrong[0]!r} is no setting; `retail-pipeline settings list` has all")
     for *where, name in PATHS:
         # by identity: an anchor of YAML is one dictionary in several places
         for holder in {id(found): found for found in _at(content, where)}.values():
@@ -479,7 +479,9 @@ def _refuse_unknown_variables() -> None:
     for variable in sorted(os.environ):
         if variable.startswith(PREFIX) and variable.split("__")[0] not in known:
             near = _did_you_mean(variable, known)
-            raise SettingsError(f"{variable} is no setting{near}: unset it, or see docs/settings.md")
+            raise SettingsError(
+                f"{variable} is no setting{near}: unset it; `retail-pipeline settings list` has all"
+            )
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -497,7 +499,7 @@ def _explain(error: Any, file: str) -> str:
     source = variable if variable in os.environ else file
     if error["type"] == "extra_forbidden":
         near = _did_you_mean(where[-1], _names_at(where[:-1]))
-        return f"{source}: {name} is no setting{near}; docs/settings.md lists them all"
+        return f"{source}: {name} is no setting{near}; `retail-pipeline settings list` has all"
     if error["type"] == "union_tag_invalid":
         methods = re.findall(r"\w+", error["ctx"]["expected_tags"])
         tag = error["ctx"]["tag"]

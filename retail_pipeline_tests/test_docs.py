@@ -10,7 +10,6 @@ last command), and a line ``…`` in its output stands for lines left out.
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import shutil
@@ -18,25 +17,22 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args, get_origin
+from typing import Any, NamedTuple
 
 import dagster as dg
 import pyarrow as pa
 import pytest
 import yaml
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
 from retail_pipeline.cli.main import app
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.jobs import REPORT_TABLES
-from retail_pipeline.ingest.profiles.cleaning import CleaningRules
 from retail_pipeline.ingest.profiles.shipped import SHIPPED
 from retail_pipeline.planning.alerts import KINDS
-from retail_pipeline.segmentation import BehaviourParameters, RfmGridParameters, Scale
-from retail_pipeline.segmentation.gates import Gate
+from retail_pipeline.segmentation import BehaviourParameters, RfmGridParameters
 from retail_pipeline.settings import Settings, load_settings
+from retail_pipeline.settings_reference import setting_rows
 from retail_pipeline.tables import TABLES
 from retail_pipeline.tables.table import Column, Table
 from retail_pipeline_tests.command import retail_pipeline
@@ -162,67 +158,6 @@ def with_settings(page: str) -> str:
         ),
         page,
     )
-
-
-def setting_rows(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str]]:
-    """Every setting below ``model`` as its full name (``<name>``: one of yours) and its line of a list.
-
-    Those that several methods, or all gates or scales, have alike stand once.
-    """
-    for name, field in model.model_fields.items():
-        full = f"{path}{name}"
-        default = field.get_default(call_default_factory=True, validated_data={})
-        inside = [
-            found
-            for found in _models(field.annotation)
-            if found[0] is not CleaningRules or full == "cleaning"
-        ]
-        if name == "segmentations":
-            yield full, _setting_row(full, default, field.description)
-            yield from _methods([inner for inner, _ in inside])
-            continue
-        part = any(inner in (Gate, Scale) for inner, _ in inside)
-        if part or not isinstance(default, BaseModel):
-            yield full, _setting_row(full, default, field.description)
-        for inner, key in inside:
-            yield from setting_rows(inner, f"{path}<{inner.__name__.lower()}>." if part else f"{full}.{key}")
-
-
-def _methods(models: list[type[BaseModel]]) -> Iterator[tuple[str, str]]:
-    of: dict[tuple[str, str], dict[str, None]] = {}
-    for model in models:
-        for found in setting_rows(model, "segmentations.<name>."):
-            of.setdefault(found, {})[model.model_fields["method"].default] = None
-    for (name, row), methods in of.items():
-        if not name.endswith(".method"):
-            yield f"{name} {list(methods)}", f"{row} ({', '.join(methods)})"
-
-
-def _setting_row(name: str, default: Any, description: str | None) -> str:
-    assert description or name.endswith(".method"), f"{name} says nothing of what it means"
-    return f"- `{name}`{shown(default)}: {' '.join((description or '').split())}"
-
-
-def _models(annotation: Any) -> Iterator[tuple[type[BaseModel], str]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation, ""
-    elif get_origin(annotation) is dict:
-        yield from ((model, "<name>.") for model, _ in _models(get_args(annotation)[1]))
-    elif get_origin(annotation) is Annotated:
-        yield from _models(get_args(annotation)[0])
-    else:
-        yield from (found for argument in get_args(annotation) for found in _models(argument))
-
-
-def shown(default: Any) -> str:
-    """A default as the docs write it, in parentheses; empty where it is null or long."""
-    if default is None or default is PydanticUndefined:
-        return ""
-    if isinstance(default, BaseModel):
-        default = default.model_dump(exclude_unset=True)
-    plain = json.loads(json.dumps(default, default=str))
-    written = plain if isinstance(plain, str) else json.dumps(plain)
-    return f" (`{written}`)" if written and len(written) < 60 else ""
 
 
 def test_the_settings_in_the_docs_are_those_of_the_code() -> None:

@@ -60,7 +60,7 @@ def test_the_shipped_file_and_those_of_the_acceptance_runs_load(path: Path):
 
 # every line: what stands in the file, and what the refusal must say: the name, the value, what would be right
 WRONG: list[tuple[dict[str, Any], list[str]]] = [
-    ({"landin": "x"}, ["landin is no setting", "did you mean landing?", "docs/settings.md"]),
+    ({"landin": "x"}, ["landin is no setting", "did you mean landing?", "`retail-pipeline settings list`"]),
     ({"features": {"window": 5}}, ["features.window is no setting", "did you mean window_days?"]),
     ({"cleaning": {"duplicate": "keep"}}, ["cleaning.duplicate is no setting", "did you mean duplicates?"]),
     (campaign(hold_out=0.1), ["campaigns.x.hold_out is no", "did you mean holdout?"]),

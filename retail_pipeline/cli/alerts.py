@@ -8,12 +8,14 @@ import typer
 from rich.markup import escape
 
 from retail_pipeline.cli.console import (
+    Json,
     LakeFolder,
     Landing,
     SettingsFile,
     err,
     out,
     pipeline_of,
+    print_json,
     read_settings,
     refuse,
 )
@@ -41,7 +43,9 @@ def try_out(settings: SettingsFile = None) -> None:
 
 
 @app.command("list")
-def list_standing(landing: Landing = None, lake: LakeFolder = None, settings: SettingsFile = None) -> None:
+def list_standing(
+    landing: Landing = None, lake: LakeFolder = None, json: Json = False, settings: SettingsFile = None
+) -> None:
     """List the problems that stand, what to do, and whether people were told. Code 1 when there is one."""
     from retail_pipeline.defs.alerts import standing
     from retail_pipeline.defs.instance import open_instance, runs_under_way
@@ -53,14 +57,32 @@ def list_standing(landing: Landing = None, lake: LakeFolder = None, settings: Se
         now = datetime.now(pipeline.settings.zone)
         stands = standing(pipeline, instance, now, busy=bool(runs_under_way(instance, pipeline)))
     told, found = read_told(pipeline.lake), stands.problems
+    # what cannot be looked for just now, or a run may be mending, is not gone yet
+    gone = {} if stands.complete else {k: t for k, t in told.items() if k not in {p.key for p in found}}
+    if json:
+        print_json(
+            [
+                {
+                    "problem": problem.kind,
+                    "severity": KINDS[problem.kind].severity,
+                    "what": problem.what,
+                    "to_do": problem.remedy,
+                    "is_told": problem.key in told,
+                }
+                for problem in found
+            ]
+            + [
+                {"problem": "not known to be gone", "what": one.what, "is_told": True}
+                for one in gone.values()
+            ]
+        )
+        raise typer.Exit(1 if found or gone else 0)
     for problem in found:
         kind = KINDS[problem.kind]
         colour = "red" if kind.severity == "failure" else "yellow"
         known = "told" if problem.key in told else "not told yet"
         out.print(f"[{colour}]{kind.one}[/{colour}] ({known}): {escape(problem.what)}")
         out.print(f"  {escape(problem.remedy)}")
-    # what cannot be looked for just now, or a run may be mending, is not gone yet
-    gone = {} if stands.complete else {k: t for k, t in told.items() if k not in {p.key for p in found}}
     for one in gone.values():
         out.print(f"[yellow]Told, and not known to be gone[/yellow]: {escape(one.what)}")
     if not (found or gone):

@@ -10,11 +10,13 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from retail_pipeline.cli.console import (
+    Json,
     LakeFolder,
     SettingsFile,
     err,
     expected_errors,
     out,
+    print_json,
     read_settings,
     refuse,
 )
@@ -36,6 +38,7 @@ def list_lists(
         datetime | None,
         typer.Argument(formats=["%Y-%m-%d"], help="The day. Default: the last with lists."),
     ] = None,
+    json: Json = False,
     lake: LakeFolder = None,
     settings: SettingsFile = None,
 ) -> None:
@@ -57,6 +60,28 @@ def list_lists(
         _refuse_without_lists(state, wanted)
         said = {(r.day, r.campaign): f" by {r.by}: {r.why}" for r in records(pipeline.lake, ListRelease)}
     notes = release_notes(state, wanted)
+    restated_lists = sorted(state["restated_lists"].get(wanted, {}).items())
+    if json:
+        print_json(
+            {
+                "day": str(wanted),
+                "lists": [
+                    {
+                        "campaign": name,
+                        "customers": made.rows,
+                        "control": made.counts["control"],
+                        "note": notes.get(name, ""),
+                        "file": str(pipeline.lake.data("campaign_lists", made.partition)),
+                    }
+                    for name, made in sorted(state["campaign_lists"][wanted].items())
+                ],
+                "restated": {
+                    name: str(pipeline.lake.data("restated_lists", made.partition))
+                    for name, made in restated_lists
+                },
+            }
+        )
+        return
     grid = Grid("list", "customers", "control", "", title=f"lists of {wanted}")
     for name, made in sorted(state["campaign_lists"][wanted].items()):
         head, _, beside = notes.get(name, "").partition("; ")
@@ -64,7 +89,7 @@ def list_lists(
         note = f"{head}{who}" + (f"\n{beside}" if beside else "")
         grid.add_row(escape(name), f"{made.rows:,}", f"{made.counts['control']:,}", escape(note))
     out.print(grid)
-    for name, restated in sorted(state["restated_lists"].get(wanted, {}).items()):
+    for name, restated in restated_lists:
         out.print(f"{name} now: {pipeline.lake.data('restated_lists', restated.partition)}", markup=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -42,6 +43,7 @@ Through = Annotated[
     datetime | None, typer.Option("--through", formats=DAY, help="Last day to make. Default: yesterday.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and its cost; do nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="Print it as JSON, for other programs.")]
 By = Annotated[str, typer.Option(envvar="USER", help="Who decides.")]
 
 
@@ -70,6 +72,7 @@ class Command(TyperGroup):
 @contextmanager
 def expected_errors() -> Iterator[None]:
     """Print the errors that a user can mend without a traceback; let everything else through."""
+    from retail_pipeline.defs.database import database_errors, why_database
     from retail_pipeline.engine import EngineError
     from retail_pipeline.ingest.listing import LandingError
     from retail_pipeline.lake.partitions import LakeError
@@ -82,6 +85,18 @@ def expected_errors() -> Iterator[None]:
     except (LandingError, LakeError, EngineError) as error:
         err.print(f"[red]error[/red] {escape(str(error))}")
         raise typer.Exit(1) from error
+    except database_errors() as error:
+        err.print(f"[red]error[/red] {escape(why_database(error))}")
+        raise typer.Exit(1) from error
+
+
+def plain_text(line: str) -> str:
+    """A line of markup as it reads."""
+    return Text.from_markup(line).plain.strip()
+
+
+def print_json(found: object) -> None:
+    typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
 
 
 def print_failures(failures: Iterable[str]) -> None:

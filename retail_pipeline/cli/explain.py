@@ -138,8 +138,8 @@ def _looked_up(settings: Settings, state: State, customer: str, day: date) -> Ex
                 return found
     raise ExplainError(
         f"nothing up to {day} is of a customer {customer!r}; the snapshot of {day} has "
-        f"{state['rfm_features'][day].rows:,} customers. Ids are matched as the lake writes them "
-        "(docs/tables.md); anonymous sales belong to nobody"
+        f"{state['rfm_features'][day].rows:,} customers. Ids are matched as the lake writes "
+        "them; anonymous sales belong to nobody"
     )
 
 

@@ -6,8 +6,10 @@ somebody interrupted it.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import date, datetime
+from importlib import metadata
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +23,7 @@ from retail_pipeline.cli.console import (
     DAY,
     Command,
     DryRun,
+    Json,
     LakeFolder,
     Landing,
     SettingsFile,
@@ -29,12 +32,15 @@ from retail_pipeline.cli.console import (
     out,
     pipeline_of,
     print_failures,
+    print_json,
     read_settings,
     refuse,
 )
 from retail_pipeline.cli.days import app as days
 from retail_pipeline.cli.models import app as models
 from retail_pipeline.cli.quarantine import app as quarantine
+from retail_pipeline.cli.settings import app as settings_app
+from retail_pipeline.cli.settings import init
 from retail_pipeline.cli.sources import app as sources
 from retail_pipeline.datasets.commands import app as datasets
 
@@ -48,8 +54,10 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(backfill)
+app.command()(init)
 for name, nouns in {
     "datasets": datasets,
     "days": days,
@@ -59,6 +67,7 @@ for name, nouns in {
     "campaigns": campaigns,
     "quarantine": quarantine,
     "sources": sources,
+    "settings": settings_app,
 }.items():
     app.add_typer(nouns, name=name)
 
@@ -66,7 +75,25 @@ for name, nouns in {
 INTERRUPTED = 130
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"retail-pipeline {metadata.version('retail-pipeline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
+
+
 def main() -> None:
+    # which comes before the sentence that says the same
+    logging.getLogger().addFilter(
+        lambda record: not record.getMessage().startswith("Retrying failed database")
+    )
     try:
         app()
     except SystemExit as end:  # which Typer makes of Ctrl-C
@@ -141,26 +168,46 @@ def report(
 
 @app.command()
 def status(
-    landing: Landing = None, lake: LakeFolder = None, through: Through = None, settings: SettingsFile = None
+    landing: Landing = None,
+    lake: LakeFolder = None,
+    through: Through = None,
+    everything: Annotated[bool, typer.Option("--all", help="Print every line, however many.")] = False,
+    json: Json = False,
+    settings: SettingsFile = None,
 ) -> None:
-    """Say what there is, what is stale, what failed and why."""
-    from retail_pipeline.cli.status import print_damage, print_status
+    """Say what there is, what is stale, what failed and why. Code 1 when anything is amiss."""
+    from retail_pipeline.cli.status import damaged_lines, print_status, status_as_json, status_of
     from retail_pipeline.defs.instance import open_instance
+    from retail_pipeline.lake.partitions import LakeError
 
     pipeline = pipeline_of(settings, landing=landing, lake=lake)
-    # before the manifests are read as a whole, which ends at the first that is none
-    damaged = print_damage(out, pipeline)
-    with open_instance(pipeline.settings) as instance:
-        well = print_status(out, pipeline, instance, _last_day(pipeline, through))
-    raise typer.Exit(0 if well and not damaged else 1)
+    damaged = damaged_lines(pipeline)
+    try:
+        with open_instance(pipeline.settings) as instance:
+            found = status_of(pipeline, instance, lambda: _last_day(pipeline, through), damaged)
+    except LakeError:
+        # the first manifest that is none ends it, and all that are stand here
+        for line in damaged:
+            out.print(line)
+        raise
+    if json:
+        print_json(status_as_json(found))
+    else:
+        print_status(out, pipeline, found, everything)
+    raise typer.Exit(0 if found.is_well else 1)
 
 
 @app.command()
-def check(landing: Landing = None, lake: LakeFolder = None, settings: SettingsFile = None) -> None:
+def check(
+    landing: Landing = None, lake: LakeFolder = None, json: Json = False, settings: SettingsFile = None
+) -> None:
     """Examine settings, folders and every partition of the lake: what is wrong and what to do."""
     from retail_pipeline.cli.check import problems
 
     found = list(problems(read_settings(settings, landing=landing, lake=lake)))
+    if json:
+        print_json(found)
+        raise typer.Exit(1 if found else 0)
     for problem in found:
         out.print(f"[red]✗[/red] {escape(problem)}")
     if not found:

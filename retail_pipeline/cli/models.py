@@ -10,11 +10,13 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from retail_pipeline.cli.console import (
+    Json,
     LakeFolder,
     SettingsFile,
     err,
     expected_errors,
     out,
+    print_json,
     read_settings,
     refuse,
 )
@@ -38,6 +40,7 @@ By = Annotated[str, typer.Option(envvar="USER", help="Who decides.")]
 @app.command("list")
 def list_models(
     segmentation: Annotated[str | None, typer.Option(help="Only this one.", show_default=False)] = None,
+    json: Json = False,
     lake: LakeFolder = None,
     settings: SettingsFile = None,
 ) -> None:
@@ -48,7 +51,7 @@ def list_models(
     with expected_errors():
         pipeline = _pipeline(settings, lake)
         state = pipeline.state()
-        grid = Grid()
+        grid, found = Grid(), []
         for column in ("month", "segmentation", "in force", "segments", "gates", "match", "ARI"):
             grid.add_column(column, no_wrap=column not in ("segments", "gates"))
         for month in sorted(state["model_candidates"]):
@@ -57,6 +60,17 @@ def list_models(
                 if name != (segmentation or name):
                     continue
                 card = candidate.model.card
+                found.append(
+                    {
+                        "month": month,
+                        "segmentation": name,
+                        "in_force": verdict.in_force,
+                        "needs_person": verdict.needs_person,
+                        "segments": card.segments,
+                        "failed_gates": [m.words for m in candidate.measured if not m.passed],
+                        "rests_on_other_data": bool(changed),
+                    }
+                )
                 costs = [m.cost for m in card.matches if m.cost is not None]
                 grid.add_row(
                     month,
@@ -73,6 +87,9 @@ def list_models(
                 "trains them from the second month on; until then, or under model_timing: same_snapshot, a "
                 "day is fitted on itself"
             )
+        if json:
+            print_json(found)
+            return
         out.print(grid)
         out.print("match: farthest way of a cluster from the champion's, in spreads; ARI: agreement with the")
         out.print("champion on the same customers, 1 is complete")

@@ -11,12 +11,14 @@ from rich.table import Table as Grid
 
 from retail_pipeline.cli.console import (
     By,
+    Json,
     LakeFolder,
     Landing,
     SettingsFile,
     err,
     out,
     pipeline_of,
+    print_json,
     refuse,
 )
 
@@ -34,9 +36,14 @@ Why = Annotated[str, typer.Option(help="Why; kept with the lake.")]
 
 
 @app.command("list")
-def list_waiting(landing: Landing = None, lake: LakeFolder = None, settings: SettingsFile = None) -> None:
+def list_waiting(
+    landing: Landing = None, lake: LakeFolder = None, json: Json = False, settings: SettingsFile = None
+) -> None:
     """List the files that wait, and why."""
     state = _state(pipeline_of(settings, landing=landing, lake=lake))
+    if json:
+        print_json([{"id": s, "file": _path(state, s), "why": why} for s, why in state.quarantined.items()])
+        return
     if not state.quarantined:
         out.print("no file is in quarantine")
         return

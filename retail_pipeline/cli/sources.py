@@ -14,7 +14,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from retail_pipeline.cli.console import Landing, SettingsFile, out, read_settings, refuse
+from retail_pipeline.cli.console import (
+    Json,
+    Landing,
+    SettingsFile,
+    out,
+    print_json,
+    read_settings,
+    refuse,
+)
 from retail_pipeline.planning.reconciliation import REFUSED, counted, refused_lines, spans, till_lines
 
 if TYPE_CHECKING:
@@ -31,9 +39,15 @@ WIDEST = 28
 
 
 @app.command("list")
-def list_sources(settings: SettingsFile = None) -> None:
+def list_sources(json: Json = False, settings: SettingsFile = None) -> None:
     """List the profiles in force: the columns that a file must have, and how it is written."""
     chosen = read_settings(settings)
+    if json:
+        profiles = sorted(chosen.profiles.items())
+        print_json(
+            {name: profile.model_dump(mode="json", exclude_defaults=True) for name, profile in profiles}
+        )
+        return
     grid = Grid("profile", "source system", "columns needed", "how it is written")
     for name, profile in sorted(chosen.profiles.items()):
         own = name if name in chosen.sources else f"{name} (shipped)"

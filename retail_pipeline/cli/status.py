@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
+from retail_pipeline.cli.console import plain_text
 from retail_pipeline.defs.instance import namesakes
 from retail_pipeline.defs.jobs import LANDING, jobs
 from retail_pipeline.defs.partitions import days
@@ -223,48 +225,110 @@ def _till_rows(pipeline: Pipeline, used: Mapping[date, Manifest]) -> list[tuple[
         return rows
 
 
-def print_damage(console: Console, pipeline: Pipeline) -> bool:
-    """Every file of the lake that is damaged or gone, and what to do; True when there is one."""
-    found = damage(pipeline.lake, {file.source_id for file in pipeline.listing().files})
-    _print(console, (f"[red]damaged[/red] {escape(line)}" for line in found))
-    return bool(found)
+@dataclass(frozen=True)
+class Status:
+    """What there is, and lines of markup by what they are about: damaged, ignored, held, failed and so on.
+
+    ``is_well``: nothing is amiss.
+    """
+
+    state: State
+    work: Work
+    through: date
+    lines: Mapping[str, Sequence[str]]
+    is_well: bool
 
 
-def print_status(console: Console, pipeline: Pipeline, instance: dg.DagsterInstance, through: date) -> bool:
-    """What there is, what is stale, what failed and why; True when nothing is amiss."""
+def status_of(
+    pipeline: Pipeline, instance: dg.DagsterInstance, through: Callable[[], date], damaged: Sequence[str]
+) -> Status:
+    """What there is, what is stale, what failed and why; ``damaged`` as ``damaged_lines`` has it."""
     listing, recipe = pipeline.listing(), pipeline.recipe
-    state = pipeline.state(tuple(listing.files))
+    state, day = pipeline.state(tuple(listing.files)), through()
+    work = plan(state, recipe, day)
+    changed = [month for month in sorted(state["model_candidates"]) if rests_on_other_data(state, month)]
+    # what a landing run could not take is in quarantine, and as long as it stands there, said there
+    of_jobs = _standing_failures(instance, pipeline, () if work.files else (LANDING,))
+    failed = [*of_jobs, *failed_days(pipeline, instance, state)]
+    shared = namesakes(instance, pipeline)
+    lines = {
+        "damaged": damaged,
+        "ignored": [f"  ignored {escape(name)}: {escape(why)}" for name, why in listing.ignored.items()],
+        "waiting": [f"  waiting {escape(name)}: {escape(why)}" for name, why in listing.waiting.items()],
+        "held": held_days(state),
+        "no profile": without_profile(state, recipe),
+        "in quarantine": in_quarantine(state),
+        "with unreadable rows": unreadable(pipeline, state),
+        "remarks": remarks(state),
+        "odd ids": strange_ids(state, recipe, day),
+        "waiting models": waiting(pipeline, state, day),
+        "changed": [
+            f"[yellow]changed[/yellow] data under the models of {_ends(changed)}: they stay as fitted until "
+            "`retail-pipeline model retrain --changed --why …`"
+        ][: len(changed)],
+        "late": late(state, recipe, day, work.snapshots),
+        "failed": [f"[red]failed[/red] {escape(line)}" for line in failed],
+        "shared": [f"[yellow]shared[/yellow] {escape(shared)}"] if shared else [],
+    }
+    stands = ("damaged", "held", "no profile", "in quarantine", "waiting models", "failed")
+    amiss = work or odd_ids_that_hold(state, recipe, day) or any(lines[name] for name in stands)
+    return Status(state, work, day, lines, not amiss)
+
+
+def damaged_lines(pipeline: Pipeline) -> list[str]:
+    """A line for every file of the lake that is damaged or gone, with what to do."""
+    found = damage(pipeline.lake, {file.source_id for file in pipeline.in_landing()})
+    return [f"[red]damaged[/red] {escape(line)}" for line in found]
+
+
+def print_status(console: Console, pipeline: Pipeline, found: Status, everything: bool = False) -> None:
+    """Print a status; of lines about the same only the first, unless ``everything`` is wanted."""
+    state, lines = found.state, dict(found.lines)
+    most = None if everything else MOST_LINES
+
+    def say(name: str) -> None:
+        of_it = lines.pop(name)
+        _print(console, of_it[:most])
+        if more := len(of_it) - len(of_it[:most]):
+            console.print(f"  and {more:,} more {name}; `status --all` shows all")
+
+    say("damaged")
     print_deliveries(console, pipeline, state)
     if state.first_day:
         lake = escape(str(pipeline.lake.root))
         console.print(f"delivered {state.first_day} to {state.last_day}; lake {lake}")
     print_till(console, pipeline, state)
-    for what, files in (("ignored", listing.ignored), ("waiting", listing.waiting)):
-        _print(console, (f"  {what} {escape(name)}: {escape(why)}" for name, why in files.items()))
-    work = plan(state, recipe, through)
-    if work:
-        console.print(f"[yellow]stale[/yellow] as of {through}; `retail-pipeline run` would do this:")
-        print_plan(console, work, cost_of(state, recipe, work))
+    say("ignored")
+    say("waiting")
+    if found.work:
+        console.print(f"[yellow]stale[/yellow] as of {found.through}; `retail-pipeline run` would do this:")
+        print_plan(console, found.work, cost_of(state, pipeline.recipe, found.work))
     else:
-        console.print(f"[green]up to date[/green] through {through}")
-    _print(console, held := held_days(state))
-    orphans, waits = without_profile(state, recipe), waiting(pipeline, state, through)
-    _print(console, [*orphans, *in_quarantine(state), *unreadable(pipeline, state), *remarks(state)])
-    _print(console, [*strange_ids(state, recipe, through), *waits])
-    if changed := [month for month in sorted(state["model_candidates"]) if rests_on_other_data(state, month)]:
-        console.print(
-            f"[yellow]changed[/yellow] data under the models of {_ends(changed)}: they stay as fitted until "
-            "`retail-pipeline model retrain --changed --why …`"
-        )
-    _print(console, late(state, recipe, through, work.snapshots))
-    # what a landing run could not take is in quarantine, and as long as it stands there, said above
-    of_jobs = _standing_failures(instance, pipeline, () if work.files else (LANDING,))
-    failed = [*of_jobs, *failed_days(pipeline, instance, state)]
-    _print(console, (f"[red]failed[/red] {escape(line)}" for line in failed))
-    if shared := namesakes(instance, pipeline):
-        console.print(f"[yellow]shared[/yellow] {escape(shared)}")
-    held_back = held or odd_ids_that_hold(state, recipe, through)
-    return not (work or held_back or waits or failed or orphans or state.quarantined)
+        console.print(f"[green]up to date[/green] through {found.through}")
+    for name in list(lines):
+        say(name)
+
+
+def status_as_json(found: Status) -> dict[str, object]:
+    """A status for other programs: counts, partitions, and the lines by what they are about."""
+    rows, work = account(found.state), found.work
+    return {
+        "is_well": found.is_well,
+        "through": str(found.through),
+        "delivered": [str(found.state.first_day), str(found.state.last_day)] if found.state.first_day else [],
+        "files": rows.files,
+        "rows_read": rows.rows_read,
+        "rows": rows.became,
+        "stale": {
+            "files": [file.path for file in work.files],
+            **{
+                layer: [str(key) for key in getattr(work, layer)]
+                for layer in ("days", "months", "snapshots", "reports")
+            },
+        },
+        "held_days": [str(day) for day in found.state.held_days(date.min, date.max)],
+        "lines": {name: [plain_text(line) for line in of_it] for name, of_it in found.lines.items()},
+    }
 
 
 def held_days(state: State) -> list[str]:

@@ -225,8 +225,8 @@ def targets(settings: Settings) -> list[Target]:
         server: Any = apprise.Apprise.instantiate(url)
         if not server:
             raise AlertError(
-                f"address {number} of {len(urls)} in {ALERT_URLS} is none that apprise knows: see "
-                "docs/settings.md, and try it with `retail-pipeline alerts test`"
+                f"address {number} of {len(urls)} in {ALERT_URLS} is none that apprise knows; try it "
+                "with `retail-pipeline alerts test`"
             )
         # by what is no secret; two addresses that are alike but for their secrets by their order
         private = fingerprint(server.url(privacy=True))

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import dagster as dg
 
+from retail_pipeline.defs.database import database_errors
 from retail_pipeline.defs.jobs import JOB_OF, LANDING
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.ingest.listing import LandingError
@@ -37,6 +38,7 @@ from retail_pipeline.planning.pieces import (
 )
 from retail_pipeline.planning.state import State
 
+_AGAIN = "it is then tried again, or by `retail-pipeline run`"
 # errors whose message says what to do; others are bugs and show their traceback
 SAID_BY_THEMSELVES = {LakeError.__name__, LandingError.__name__}
 PARTITION = "dagster/partition"
@@ -322,8 +324,10 @@ def said_by_itself(event: dg.DagsterEvent) -> str:
     kind, message = root_of(event)
     if kind in SAID_BY_THEMSELVES:
         return message.partition(": ")[2].strip()
+    if kind in (one.__name__ for one in database_errors()):
+        return f"Dagster's database did not answer: start it; {_AGAIN}"
     if "No space left on device" in message:
-        return "the disk is full: make room; it is then tried again, or by `retail-pipeline run`"
+        return f"the disk is full: make room; {_AGAIN}"
     return ""
 
 

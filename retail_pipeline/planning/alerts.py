@@ -128,13 +128,14 @@ KINDS: Mapping[str, Kind] = {
         "warning",
         "Customer ids look odd",
         "Segments and lists may be made for people who are none, or twice for one.",
-        "The check customers_are_told_apart of rfm_features has examples; docs/operations.md says what to do",
+        "See examples in the check customers_are_told_apart of rfm_features; write ids alike in the "
+        "profile, or name a till's default card in cleaning.anonymous_ids",
     ),
     "keys_shared": Kind(
         "warning",
         "Two lakes have the same names in Dagster",
         "The tables of both are right; what the UI shows of one may be the other's.",
-        "Do what the message says; docs/operations.md tells more of two shops on one instance",
+        "Do what the message says",
     ),
     "list_restated": Kind(
         "warning",

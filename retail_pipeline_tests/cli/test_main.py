@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from datetime import date
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -16,6 +20,7 @@ from typer.testing import CliRunner, Result
 
 from retail_pipeline.cli.main import app
 from retail_pipeline.defs.run_plan import bring_up_to_date
+from retail_pipeline.settings import load_settings
 from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.command import made_once, retail_pipeline, start, touched, tree
 from retail_pipeline_tests.defs.support import open_pipeline
@@ -214,6 +219,112 @@ def test_help_says_what_each_command_does(command: tuple[str, ...], words: list[
     assert said.exit_code == 0
     flat = " ".join(said.output.split())
     assert [word for word in words if word not in flat] == []
+
+
+def test_a_database_that_is_away_is_said_in_one_line_with_the_remedy(sound: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(sound, tmp_path / "shop")
+    before = tree(root / "lake")
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(Path(__file__).parents[2] / "deploy" / "dagster.yaml", home / "dagster.yaml")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        away = {"HOST": "127.0.0.1", "PORT": taken.getsockname()[1], "DB": "x", "USERNAME": "x"}
+        said = retail_pipeline(
+            "run",
+            cwd=root,
+            RETAIL_PIPELINE_SETTINGS=str(root / "retail_pipeline.yaml"),
+            DAGSTER_HOME=str(home),
+            DAGSTER_COMPUTE_LOGS=str(tmp_path),
+            DAGSTER_PG_PASSWORD="a secret",
+            **{f"DAGSTER_PG_{name}": str(value) for name, value in away.items()},
+        )
+    assert said.returncode == 1
+    (line,) = said.stderr.strip().splitlines()
+    assert line.startswith("error Dagster's database does not answer (connection to server at ")
+    assert "start it, or mend what dagster.yaml says of it" in line
+    assert "a secret" not in line
+    assert tree(root / "lake") == before
+
+
+def test_short_help_and_the_version() -> None:
+    assert CliRunner().invoke(app, ["days", "release", "-h"]).exit_code == 0
+    said = CliRunner().invoke(app, ["--version"])
+    assert said.output == f"retail-pipeline {metadata.version('retail-pipeline')}\n"
+    assert said.exit_code == 0
+
+
+def test_every_list_can_be_read_by_a_program(held: Path) -> None:
+    (held / "landing" / "[red].csv").write_text("shelf,count\nA,1\n")
+    call(held, "run", "--through", LAST)
+
+    def read(code: int, *command: object) -> Any:
+        said = call(held, *command, "--json")
+        assert said.exit_code == code
+        return json.loads(said.output)
+
+    status = read(1, "status", "--through", LAST)
+    assert (status["is_well"], status["through"]) == (False, str(LAST))
+    assert status["held_days"] == [str(DAYS[1])]
+    assert status["rows_read"] == sum(status["rows"].values()) == sum(len(sales(day)) for day in DAYS)
+    assert status["stale"] == {name: [] for name in ("files", "days", "months", "snapshots", "reports")}
+    (held_line,) = status["lines"]["held"]
+    assert held_line.startswith(f"held {DAYS[1]}: ")
+    (refused,) = status["lines"]["in quarantine"]
+    assert refused.startswith("quarantine [red].csv: ")
+    (waits,) = read(0, "quarantine", "list")
+    assert waits["file"] == "[red].csv"
+    (day,) = read(1, "days", "list")
+    assert (day["day"], day["is"], day["delivered"]) == (str(DAYS[1]), "held", len(sales(DAYS[1])))
+    assert [day["is"] for day in read(1, "days", "list", "--all")] == ["used", "held", "used"]
+    assert {problem["problem"] for problem in read(1, "alerts", "list")} >= {"day_held", "file_refused"}
+    assert "complete_journey" in read(0, "sources", "list")
+    assert read(0, "check") == []
+    call(held, "days", "release", DAYS[1], "--why", "ours")
+    call(held, "run", "--through", LAST)
+    assert [day["is"] for day in read(0, "days", "list")] == ["released"]
+    lists = read(0, "campaigns", "list")
+    assert lists["day"] == str(LAST)
+    assert all(Path(one["file"]).exists() for one in lists["lists"])
+
+
+def test_status_shows_five_lines_of_a_sort_unless_all_are_wanted(sound: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(sound, tmp_path / "shop")
+    for number in range(8):
+        (root / "landing" / f"{number}.doc").write_text("x")
+    short, whole = call(root, "status", "--through", LAST), call(root, "status", "--through", LAST, "--all")
+    assert short.output.count("  ignored ") == 5
+    assert "  and 3 more ignored; `status --all` shows all" in short.output.splitlines()
+    assert whole.output.count("  ignored ") == 8
+
+
+def test_init_writes_settings_that_load_and_a_draft_and_overwrites_nothing(tmp_path: Path) -> None:
+    sample = tmp_path / "orders.csv"
+    sample.write_text("ORDER;SKU;QTY;PRICE;DATE;CLIENT\n1;A;2;3.50;2024-03-05;C1\n2;B;1;1.25;2024-03-06;C2\n")
+    path = tmp_path / "retail_pipeline.yaml"
+    zone = ("--time-zone", "Europe/London", "--settings", str(path))
+    said = CliRunner().invoke(app, ["init", str(sample), *zone, "--currency", "GBP"])
+    assert said.exit_code == 0, said.output
+    settings = load_settings(path)
+    assert (settings.time_zone, settings.currency) == ("Europe/London", "GBP")
+    assert settings.sources["orders"].columns["customer_id"] == "CLIENT"
+    again = CliRunner().invoke(app, ["init", *zone])
+    assert again.exit_code == 2
+    assert f"{path} is there already" in again.output
+    path.unlink()
+    assert CliRunner().invoke(app, ["init", *zone]).exit_code == 0
+    assert load_settings(path).time_zone == "Europe/London"
+    wrong = CliRunner().invoke(app, ["init", "--time-zone", "Mars", "--settings", str(tmp_path / "x.yaml")])
+    assert wrong.exit_code == 2
+    assert "time_zone" in wrong.output
+    assert not (tmp_path / "x.yaml").exists()
+
+
+def test_settings_are_listed_with_their_meaning() -> None:
+    said = CliRunner().invoke(app, ["settings", "list", "features."])
+    assert "- `features.window_days` (`730`): " in said.output
+    assert said.output.count("\n- `") + 1 == said.output.count("- `features.")
+    assert CliRunner().invoke(app, ["settings", "list", "nothing"]).exit_code == 2
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:

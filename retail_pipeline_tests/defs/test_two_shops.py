@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 from rich.console import Console
 
-from retail_pipeline.cli.status import print_status
+from retail_pipeline.cli.status import print_status, status_of
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.alerts import standing
 from retail_pipeline.defs.instance import namesakes
@@ -101,7 +101,7 @@ def test_shops_that_both_forget_their_names_are_told_by_run_status_and_alerts(
     assert said.startswith(f"the lake {one.lake.root} has the same asset keys")
     assert "`code_location`" in said
     shown = StringIO()
-    print_status(Console(file=shown, width=1000), two, instance, DAYS[0])
+    print_status(Console(file=shown, width=1000), two, status_of(two, instance, lambda: DAYS[0], []))
     assert f"shared {said}" in shown.getvalue()
     now = datetime.combine(DAYS[0], datetime.min.time(), two.settings.zone)
     assert [problem.what for problem in standing(two, instance, now, busy=False).problems] == [said]

@@ -54,7 +54,7 @@ def test_unknown_columns_are_named_with_the_nearest_profile_and_the_remedy():
     assert str(refused.value) == (
         "no profile fits the columns InvoiceNo, StockCode, Menge, InvoiceDate, Description, Country; the "
         "nearest, uci_online_retail, also needs CustomerID, Quantity, UnitPrice: add a profile for this file "
-        "under `sources:` in retail_pipeline.yaml (docs/sources.md)"
+        "under `sources:` in retail_pipeline.yaml (`retail-pipeline sources try FILE` drafts one)"
     )
 
 

@@ -38,7 +38,7 @@ from retail_pipeline.ingest.profiles.profile import CANONICAL, REQUIRED, clean_h
 from retail_pipeline.planning.manifests import Frozen
 
 _NONE = "no column was found for it"
-_ELSEWHERE = f"{_NONE}; if it stands in another file, say `lookups` (docs/sources.md)"
+_ELSEWHERE = f"{_NONE}; if it stands in another file, say `lookups`"
 _HEADLESS = (
     "header: the first row looks like data: if the file has no header, name its columns under "
     "`header:` and say under `files:` what such files are called"

@@ -29,7 +29,10 @@ REQUIRED = ("invoice_id", "product_id", "quantity", "sold_at", "customer_id")
 # what a row may lack
 OPTIONAL = ("customer_id", "description", "country", "currency")
 _WIDE = ("utf-16-le", "utf-16-be", "utf-16")
-REMEDY = "add a profile for this file under `sources:` in retail_pipeline.yaml (docs/sources.md)"
+REMEDY = (
+    "add a profile for this file under `sources:` in retail_pipeline.yaml (`retail-pipeline sources try "
+    "FILE` drafts one)"
+)
 
 # what an expression may be made of; anything else could read files, call the clock, or give several values
 _SYNTAX = (
@@ -332,7 +335,8 @@ def parsed(text: str) -> exp.Expr:
         if not allowed:
             raise ValueError(
                 f"holds {node.sql(DIALECT, comments=False)[:60]}, which is not allowed: use the file's "
-                "columns, operators, case and the functions listed in docs/sources.md"
+                "columns, operators, case, and functions of texts, numbers and times such as trim, replace, "
+                "split_part, regexp_extract, coalesce, cast, round, strptime, date_trunc"
             )
         if isinstance(node, exp.Column) and node.table:
             raise ValueError(f"names {node.sql(DIALECT)}: quote a column whose name holds a dot")
