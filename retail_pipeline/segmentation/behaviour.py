@@ -111,7 +111,7 @@ class FittedBehaviour(FittedClusters):
 
     def words(self) -> tuple[Stages, Sql, Sql]:
         assert self.fences
-        further, score, reason = cluster_sql.explained(self.clusters)
+        further, score, reason = cluster_sql.explained(self.clusters, self.claims, self.belied)
         outlier = exp.or_(*_much_and_often())
         excess = sql("greatest(monetary_excess, frequency_excess)")
         return (
@@ -177,12 +177,12 @@ def _crossed(feature: str, fence: Fence) -> list[tuple[Sql, str, float]]:
 def _outlier_reason(fences: Fences) -> Sql:
     much, often = _much_and_often()
     spend = [
-        (condition, joined("monetary ", money("monetary"), f" {word} the outlier limit {limit:.2f}"))
+        (condition, joined("spent ", money("monetary"), f", {word} the outlier limit {limit:.2f}"))
         for condition, word, limit in _crossed("monetary", fences.monetary)
     ]
     unless_said = choose([(much, text(""))], text("the outlier limit "))
     orders = [
-        (condition, joined(counted("frequency", "order"), f" {word} ", unless_said, f"{limit:.6g}"))
+        (condition, joined(counted("frequency", "order"), f", {word} ", unless_said, f"{limit:.6g}"))
         for condition, word, limit in _crossed("frequency", fences.frequency)
     ]
     both = choose([(exp.and_(much, often), text("; "))], text(""))

@@ -137,6 +137,11 @@ class FittedClusters(Fitted):
         found = {name: claim for name, claim in claims.items() if claim is not None}
         return found if len(found) < len(claims) else {}
 
+    @property
+    def belied(self) -> dict[str, Sql]:
+        """Why such a name is not given to whom it is not true of, in words."""
+        return {name: guards.belied(self, name) for name in self.claims}
+
 
 def fit(
     customers: Snapshot,

@@ -119,19 +119,43 @@ def described(feature: str) -> Sql:
     """A customer's value of a feature as a phrase of a sentence."""
     match feature:
         case "recency_days":
-            return joined(counted(feature, "day"), " since last order")
+            return joined("last order ", ago("recency_days"))
         case "frequency":
-            return counted(feature, "order")
-    return joined("average order " if feature == "avg_order_value" else "monetary ", money(feature))
+            return joined(counted(feature, "order"), often())
+        case "avg_order_value":
+            return joined(money(feature), " an order")
+    return joined("spent ", money(feature))
+
+
+def ago(column: str) -> Sql:
+    """An integer column of days in words: 'today', '1 day ago', '16 days ago'."""
+    return choose(
+        [(exp.column(column).eq(integer(0)), text("today"))], joined(counted(column, "day"), " ago")
+    )
+
+
+def often() -> Sql:
+    """How often a customer orders, after the number of orders: ', one every 3 weeks'; nothing if on one day.
+
+    It is the own ``gap`` where ``own_gap`` is true.
+    """
+    gap = exp.column("gap")
+    branches = [(exp.column("own_gap").not_(), text("")), (gap < double(1.5), text(", one a day"))]
+    for upto, days, unit in ((14.0, 1.0, "days"), (61.0, 7.0, "weeks"), (1e9, 30.4375, "months")):
+        number = sql("cast(cast(floor(:gap / :days + 0.5) as bigint) as varchar)", gap=gap, days=double(days))
+        branches.append((gap < double(upto), joined(", one every ", number, f" {unit}")))
+    return choose(branches, text(""))
 
 
 def scored(best: Mapping[str, int]) -> list[Sql | str]:
-    """The columns ``<feature>_score`` as phrases: 'recency 3 of 5 (66 days), …'; ``best`` has the highest."""
-    values = {"recency_days": counted("recency_days", "day"), "frequency": counted("frequency", "order")}
+    """The columns ``<feature>_score`` as phrases: 'last order 66 days ago (3 of 5); 4 orders (4 of 5), …'.
+
+    ``best`` has the highest score of each feature, recency first.
+    """
     parts: list[Sql | str] = []
     for feature, of in best.items():
-        name, value = feature.removesuffix("_days"), values.get(feature, money(feature))
-        parts += [", " if parts else "", f"{name} ", whole(f"{feature}_score"), f" of {of} (", value, ")"]
+        value = counted("frequency", "order") if feature == "frequency" else described(feature)
+        parts += ["; " if len(parts) == 5 else ", ", value, " (", whole(f"{feature}_score"), f" of {of})"]
     return parts[1:]
 
 

@@ -14,8 +14,9 @@ from sqlglot import exp
 from retail_pipeline.segmentation.compile import (
     Sql,
     Stages,
+    ago,
     choose,
-    counted,
+    described,
     double,
     evaluated,
     integer,
@@ -41,9 +42,15 @@ def rhythm(customers: Snapshot, guards: Guards | None) -> Rhythm:
 
 
 def known(fitted: Fitted) -> tuple[dict[str, exp.Select], str]:
-    """The stages that tell a model's facts, none without guards, and the stage that the next one reads."""
+    """The stages that tell a customer's gap and, with guards, the facts; and the name of the last."""
+    seen = _seen(fitted.rhythm.window_days)
+    gap_and_whose = {
+        "gap": _gap(fitted.rhythm.window_days, fitted.rhythm.usual_gap),
+        "own_gap": sql(":seen > 0", seen=seen),
+    }
+    stages = {"paced": stage("active", gap_and_whose)}
     if (guards := fitted.parameters.guards) is None:
-        return {}, "active"
+        return stages, "paced"
     few, gap = integer(guards.few_orders), exp.column("gap")
     facts: dict[Fact, Sql] = {
         "new": sql("frequency <= :few and tenure_days <= :days", few=few, days=integer(guards.new_days)),
@@ -54,11 +61,8 @@ def known(fitted: Fitted) -> tuple[dict[str, exp.Select], str]:
         "overdue": sql("recency_days > :gap", gap=gap),
         "late": sql("recency_days > :by * :gap", by=double(guards.late_by), gap=gap),
     }
-    gaps = _gap(fitted.rhythm.window_days, fitted.rhythm.usual_gap)
-    return {
-        "paced": stage("active", {"gap": gaps}),
-        "known": stage("paced", {f"is_{fact}": condition for fact, condition in facts.items()}),
-    }, "known"
+    known = stage("paced", {f"is_{fact}": condition for fact, condition in facts.items()})
+    return stages | {"known": known}, "known"
 
 
 def are_true(facts: Iterable[Fact]) -> Sql:
@@ -72,6 +76,16 @@ def claimed(fitted: Fitted, name: str) -> Sql | None:
     return are_true(claims) if claims else None
 
 
+def belied(fitted: Fitted, name: str) -> Sql:
+    """Why a name is not true of a customer, in their own figures."""
+    assert fitted.parameters.guards
+    claims = fitted.parameters.guards.claims(name)
+    orders = described("frequency")
+    if {"overdue", "late"} & {*claims}:
+        return joined(described("recency_days"), "; ", orders)
+    return joined(orders, "; the first ", ago("tenure_days")) if "new" in claims else orders
+
+
 def without_lines(fitted: Fitted) -> tuple[Stages, Sql, Sql, Sql]:
     """Stages, segment, score and reason where there are too few customers to draw lines between."""
     assert fitted.parameters.guards
@@ -79,9 +93,7 @@ def without_lines(fitted: Fitted) -> tuple[Stages, Sql, Sql, Sql]:
     *named, (_, last) = fitted.parameters.without_lines
     segment = choose([(are_true(facts), text(name)) for facts, name in named], text(last))
     said = f"too few customers to compare ({fitted.card.customers} of {fitted.parameters.guards.fewest}): "
-    reason = joined(
-        said, counted("frequency", "order"), ", the last ", counted("recency_days", "day"), " ago"
-    )
+    reason = joined(said, described("recency_days"), "; ", described("frequency"))
     return stages, segment, double(0), reason
 
 
@@ -90,14 +102,22 @@ def _gap(window_days: int | None, usual: float) -> Sql:
 
     Of a customer older than the window the order before its first one is not known: as many gaps as orders.
     """
-    seen, gaps = sql("tenure_days - recency_days"), sql("active_days - 1")
+    seen, gaps = _seen(window_days), sql("active_days - 1")
+    if window_days is not None:
+        inside = sql("tenure_days < :window", window=integer(window_days))
+        gaps = choose([(inside, gaps)], exp.column("active_days"))
+    mean = sql(
+        "cast(:seen as double) / cast(case when :gaps > 1 then :gaps else 1 end as double)",
+        seen=seen,
+        gaps=exp.Paren(this=gaps),
+    )
+    return choose([(sql(":seen > 0", seen=seen), mean)], double(usual))
+
+
+def _seen(window_days: int | None) -> Sql:
+    """The days from the first order in the window to the last one; of older customers from its first day."""
+    seen = sql("tenure_days - recency_days")
     if window_days is not None:
         inside = sql("tenure_days < :window", window=integer(window_days))
         seen = choose([(inside, seen)], sql(":window - recency_days", window=integer(window_days)))
-        gaps = choose([(inside.copy(), gaps)], exp.column("active_days"))
-    mean = sql(
-        "cast(:seen as double) / cast(case when :gaps > 1 then :gaps else 1 end as double)",
-        seen=exp.Paren(this=seen),
-        gaps=exp.Paren(this=gaps),
-    )
-    return choose([(sql(":seen > 0", seen=exp.Paren(this=seen.copy())), mean)], double(usual))
+    return exp.Paren(this=seen)

@@ -347,11 +347,22 @@ class FittedRfmGrid(Fitted):
 
     def words(self) -> tuple[Stages, Sql, Sql]:
         score = sql("cast(recency_days_score + frequency_score + monetary_score as double) / 3")
-        return (
-            {},
-            score,
-            joined(*scored({name: scale.size for name, scale in self.parameters.scales.items()})),
-        )
+        unread = {"frequency": "monetary", "monetary": "frequency"}.get(self.parameters.other)
+        read = {
+            name: scale.size
+            for name, scale in self.parameters.scales.items()
+            if self.parameters.pattern_on == "rfm" or name != unread
+        }
+        digits = [column.alias for column in self.stages()["digits"].expressions if column.alias]
+        belied = [
+            (
+                exp.and_(_matches(pattern, digits), claim.not_()),
+                joined(f"by rank {name}, but ", guards.belied(self, name)),
+            )
+            for pattern, name in self.parameters.live_rules
+            if (claim := guards.claimed(self, name)) is not None
+        ]
+        return {}, score, choose(belied, joined(*scored(read)))
 
     def _scored(self, name: str, scale: Scale) -> Sql:
         """The score of a feature, counted by the edges that a customer has passed."""

@@ -60,7 +60,7 @@ class FittedSpendProfile(FittedClusters):
         return known | cluster_sql.stages(self.clusters, source, self.claims), exp.column("own")
 
     def words(self) -> tuple[Stages, Sql, Sql]:
-        return cluster_sql.explained(self.clusters)
+        return cluster_sql.explained(self.clusters, self.claims, self.belied)
 
 
 def cluster_names(count: int) -> tuple[str, ...]:

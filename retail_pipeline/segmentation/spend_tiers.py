@@ -22,7 +22,6 @@ from retail_pipeline.segmentation.compile import (
     Stages,
     choose,
     counted,
-    described,
     double,
     joined,
     money,
@@ -129,7 +128,7 @@ class FittedSpendTiers(Fitted):
         bounds = (("from", low), ("up to", high))
         between = "".join(f" {word} {limit:.2f}" for word, limit in bounds if limit is not None)
         below = "" if average is None else f" up to {average:.2f}"
-        middle = joined(_total(), f"{between}; ", described("avg_order_value"), below)
+        middle = joined(_total(), f"{between}; ", _average(), below)
         ratios = [
             sql(":value / :limit", value=exp.column(name), limit=double(limit))
             for name, limit in (("total", high), ("average", average))
@@ -146,7 +145,7 @@ class FittedSpendTiers(Fitted):
         also = text("")
         if (limit := self.limits.high_average) is not None:
             large = sql("average > :limit", limit=double(limit))
-            words = joined(described("avg_order_value"), f" above {limit:.2f}, the top {top}")
+            words = joined(_average(), f" above {limit:.2f}, the top {top}")
             by_average.append((large, HIGH, words))
             also = choose([(large, joined("; ", words))], text(""))
         if (limit := self.limits.high_total) is not None:
@@ -177,3 +176,7 @@ def _percent(share: float) -> str:
 
 def _total() -> Sql:
     return joined("total ", money("monetary"))
+
+
+def _average() -> Sql:
+    return joined("average order ", money("avg_order_value"))

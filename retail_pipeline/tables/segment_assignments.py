@@ -37,5 +37,5 @@ TABLE = Table(
         ),
     ),
     cost=Cost(6e-06, 22.0),
-    code_version="2",
+    code_version="3",
 )

@@ -73,8 +73,8 @@ def test_outliers_are_named_by_what_stands_out_and_say_so() -> None:
     found = assign(behaviour(features), features).iloc[-3:]
     assert list(found["segment"]) == ["PAMPER", "UPSELL", "DELIGHT"]
     spend, orders, both = found["reason"]
-    assert spend.startswith("monetary 5000.00 above the outlier limit ")
-    assert orders.startswith("40 orders above the outlier limit ")
+    assert spend.startswith("spent 5000.00, above the outlier limit ")
+    assert orders.startswith("40 orders, above the outlier limit ")
     assert both == f"{spend}; {orders.replace('the outlier limit ', '')}"
     assert found["score"].iloc[2] == pytest.approx(max(found["score"].iloc[:2]))
     assert (found["score"] > 1).all()
@@ -93,7 +93,7 @@ def test_large_refunds_are_pampered_only_when_the_lower_fence_is_on() -> None:
     assert assign(behaviour(features), features)["segment"].iloc[-1] != "PAMPER"
     refund = assign(behaviour(features, lower_fence=True), features).iloc[-1]
     assert refund["segment"] == "PAMPER"
-    assert refund["reason"].startswith("monetary -9000.00 below the outlier limit -")
+    assert refund["reason"].startswith("spent -9000.00, below the outlier limit -")
 
 
 def test_names_follow_the_centres_and_say_what_separates_them_from_the_runner_up() -> None:
@@ -101,8 +101,7 @@ def test_names_follow_the_centres_and_say_what_separates_them_from_the_runner_up
     found = assign(behaviour(features), features)
     assert list(found["segment"][:4]) == ["RE-ENGAGE", "NURTURE", "RETAIN", "REWARD"]
     assert found["reason"].iloc[2] == (
-        "closest to RETAIN rather than NURTURE: 3 orders (RETAIN about 3.0, NURTURE about 1.0), "
-        "monetary 300.00 (RETAIN about 300, NURTURE about 40)"
+        "like RETAIN: 3 orders, one every 7 days (RETAIN about 3.0); spent 300.00 (RETAIN about 300)"
     )
 
 

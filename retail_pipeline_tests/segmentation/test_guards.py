@@ -118,7 +118,7 @@ def test_the_window_hides_earlier_orders_and_not_the_rhythm() -> None:
     fitted = fit_snapshot(read(features), BehaviourParameters(), curve=False)
     windowed = fitted.model_copy(update={"rhythm": rhythm(read(features, 730), Guards())})
     stages, _ = known(windowed)
-    gap = evaluated(stages, read(features))(stages["paced"].expressions[-1])
+    gap = evaluated(stages, read(features))(stages["paced"].expressions[1])
     assert gap[list(read(features).ids).index("weekly")] == pytest.approx(710 / 102)
 
 

@@ -75,7 +75,7 @@ def test_the_query_scores_as_pandas_does(
     expected["recency_days"] = fitted.parameters.recency.size + 1 - expected["recency_days"]
     rows = [tuple(map(int, row)) for row in zip(*(expected[name] for name in FEATURES), strict=True)]
     found = assign(fitted, features).loc[active["customer_id"]]
-    said = [tuple(map(int, re.findall(r"(\d) of \d \(", reason))) for reason in found["reason"]]
+    said = [tuple(map(int, re.findall(r"\((\d) of \d\)", reason))) for reason in found["reason"]]
     assert said == rows
     assert list(found["score"]) == pytest.approx([sum(row) / 3 for row in rows])
 
@@ -105,12 +105,8 @@ def test_ties_stay_together_even_where_bins_run_out() -> None:
     features = snapshot([(d, 1, 10) for d in range(20)] + [(3, 9, 500)])
     fitted = grid(features)
     reasons = assign(fitted, features)["reason"]
-    assert (
-        reasons.iloc[:20]
-        .str.contains("frequency 1 of 5 (1 order), monetary 1 of 5 (10.00)", regex=False)
-        .all()
-    )
-    assert reasons.iloc[20].endswith("frequency 5 of 5 (9 orders), monetary 5 of 5 (500.00)")
+    assert reasons.iloc[:20].str.contains("; 1 order (1 of 5), spent 10.00 (1 of 5)", regex=False).all()
+    assert reasons.iloc[20].endswith("; 9 orders (5 of 5), spent 500.00 (5 of 5)")
     assert "frequency gives 2 of 5 scores: too many customers have the same value" in fitted.card.notes
 
 
@@ -153,7 +149,7 @@ def test_another_shop_needs_settings_alone(tmp_path: Path) -> None:
         "Whales": 3,
     }
     assert found["reason"].iloc[980] == (
-        "recency 1 of 3 (980 days), frequency 2 of 2 (981 orders), monetary 2 of 4 (9800.00)"
+        "last order 980 days ago (1 of 3); 981 orders (2 of 2), spent 9800.00 (2 of 4)"
     )
 
 

@@ -46,9 +46,8 @@ def test_a_customer_is_told_what_separates_the_own_cluster_from_the_runner_up() 
     features = snapshot(SHOP * 5)
     found = assign(spend_profile(features), features).iloc[1]
     assert found["reason"] == (
-        "closest to Regular, Mid-Spending rather than Infrequent, Low Spenders: "
-        "monetary 1068.00 (Regular, Mid-Spending about 1068, Infrequent, Low Spenders about 74), "
-        "average order 53.40 (Regular, Mid-Spending about 53, Infrequent, Low Spenders about 37)"
+        "like Regular, Mid-Spending: spent 1068.00 (Regular, Mid-Spending about 1068); "
+        "53.40 an order (Regular, Mid-Spending about 53)"
     )
     assert found["score"] == 1
 

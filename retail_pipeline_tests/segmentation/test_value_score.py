@@ -89,7 +89,7 @@ def test_scores_count_from_the_worst_group_and_the_most_recent_are_the_best() ->
     assert list(found["segment"]) == names
     assert fitted.card.segments == {name: names.count(name) for name in set(names)}
     assert found["reason"].iloc[3] == (
-        "recency 3 of 3 (4 days), frequency 3 of 3 (30 orders), monetary 2 of 3 (2000.00); sum 8"
+        "last order 4 days ago (3 of 3); 30 orders (3 of 3), spent 2000.00 (2 of 3); sum 8"
     )
 
 
@@ -109,7 +109,7 @@ def test_fewer_different_values_than_groups_give_fewer_scores_and_the_card_says_
         "nobody can be High Value: the scores sum to 4 at most, it begins at 5",
     )
     assert found["reason"].iloc[0] == (
-        "recency 3 of 3 (0 days), frequency 0 of 1 (1 order), monetary 0 of 0 (50.00); sum 3"
+        "last order today (3 of 3); 1 order (0 of 1), spent 50.00 (0 of 0); sum 3"
     )
     assert found["score"].iloc[1] == 4
     assert set(found["segment"]) == {"Mid Value", "Low Value"}
