@@ -58,6 +58,7 @@ PATHS = (
     ("alerts", "dry_run"),
     ("sources", "*", "lookups", "*", "path"),
 )
+OWNER = r"^(team:[A-Za-z0-9_.-]+|[^\s@:]+@[^\s@:]+\.[^\s@:]+)$"
 MEMORY = r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$"
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 OnDisk = Annotated[Path, BeforeValidator(on_disk)]
@@ -156,6 +157,8 @@ class Report(Part):
     """The name in the page's title"""
     each_run: bool = True
     """`run` and the sensor make the last day's page"""
+    url: str | None = Field(None, pattern=r"^https?://")
+    """Where your web server shows the lake's folder `report`: the UI then links to each page"""
 
 
 class Alerts(Part):
@@ -256,6 +259,8 @@ class Settings(BaseSettings):
     engine: Engine = Engine()
     executor: Literal["in_process", "multiprocess"] = "in_process"
     """Dagster's executor: `in_process`, or `multiprocess`, slower by seconds a step"""
+    owners: list[Annotated[str, Field(pattern=OWNER)]] = ["team:data-platform"]
+    """Whom the UI names as owners of the assets: e-mail addresses, or teams such as `team:data-platform`"""
     code_location: str = Field(CODE_LOCATION, pattern=r"^[A-Za-z0-9_]+$")
     """As in `workspace.yaml`; another begins asset keys and alerts"""
 

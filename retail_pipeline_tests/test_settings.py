@@ -68,6 +68,7 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"time_zone": "Europe/Londn"}, ["time_zone = 'Europe/Londn'", "did you mean Europe/London?"]),
     ({"time_zone": "local"}, ["time_zone = 'local'", "IANA name such as Europe/London"]),
     ({"currency": "eur"}, ["currency = 'eur'", "^[A-Z]{3}$"]),
+    ({"owners": ["anna"]}, ["owners", "'anna'", "team:"]),
     ({"first_day": "2011-02-30"}, ["first_day = '2011-02-30'", "day value is outside"]),
     ({"last_day": "2009-12-31"}, ["last_day 2009-12-31 is before first_day 2010-01-01"]),
     ({"features": {"window_days": 0}}, ["features.window_days = 0", "greater than or equal to 1"]),

@@ -18,7 +18,6 @@ from retail_pipeline.planning.readiness import Finding
 from retail_pipeline.tables import TABLES
 from retail_pipeline.tables.table import Check, Table
 
-OWNERS = ["team:data-platform"]
 KINDS = {"parquet": {"parquet", "duckdb"}, "json": {"json", "scikitlearn"}, "html": {"html"}}
 Result = dg.MaterializeResult[None] | dg.AssetCheckResult
 
@@ -132,7 +131,7 @@ def asset_specs(
             ],
             description=table.meaning,
             group_name=table.layer,
-            owners=OWNERS,
+            owners=pipeline.settings.owners,
             kinds=KINDS.get(table.file.rpartition(".")[2]),
             code_version=table.code_version,
             partitions_def=partitions,

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import dagster as dg
+import pyarrow.compute as pc
 import pytest
 
 from retail_pipeline.definitions import build_defs
@@ -12,8 +14,10 @@ from retail_pipeline.defs.partitions import days
 from retail_pipeline.defs.requests import range_tags
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.run_plan import QUIET
+from retail_pipeline.lake.partitions import read_partition
 from retail_pipeline.lake.records import record
 from retail_pipeline.planning.decisions import DayRelease
+from retail_pipeline.tables import TABLES
 from retail_pipeline_tests.defs.support import Result, evaluations, land, make_days, open_pipeline
 from retail_pipeline_tests.shop import FIRST, deliver, span
 
@@ -25,7 +29,11 @@ DAILY = (*DAY_TABLES, *SNAPSHOT_TABLES)
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """A shop to which four days were delivered."""
     opened = open_pipeline(
-        tmp_path_factory.mktemp("shop"), segmentations={"spend_tiers": {}}, default_campaigns="spend_tiers"
+        tmp_path_factory.mktemp("shop"),
+        segmentations={"spend_tiers": {}},
+        default_campaigns="spend_tiers",
+        report={"url": "https://reports.example/shop/"},
+        owners=["crm@example.com", "team:data"],
     )
     deliver(opened.settings.landing, DAYS)
     return opened
@@ -74,6 +82,25 @@ def test_lists_their_report_and_what_another_team_makes_of_them_are_made_in_one_
         assert instance.get_materialized_partitions(dg.AssetKey(table)) == {str(DAYS[-1])}
     checks = evaluations(instance, "campaign_lists", "campaign_lists_are_valid")
     assert {day: check.passed for day, check in checks.items()} == {str(DAYS[-1]): True}
+
+    # what the UI plots by day, and where the page is served
+    def shown(table: str) -> dict[str, Any]:
+        event = instance.get_latest_materialization_event(dg.AssetKey(table))
+        assert event
+        assert event.asset_materialization
+        return {name: value.value for name, value in event.asset_materialization.metadata.items()}
+
+    state, features = pipeline.state(), shown("rfm_features")
+    assert features["customers"] + features["lapsed"] == state["rfm_features"][DAYS[-1]].rows
+    sizes = state["segment_assignments"][DAYS[-1]]["spend_tiers"].counts
+    assert {f"spend_tiers: {name}": n for name, n in sizes.items()}.items() <= shown(
+        "segment_assignments"
+    ).items()
+    with_link = shown("report")
+    assert with_link["link"] == f"https://reports.example/shop/snapshot_date={DAYS[-1]}/index.html"
+    lines = read_partition(pipeline.lake, TABLES["transactions"], {"date": str(DAYS[-1])})
+    assert shown("transactions")["revenue"] == int(pc.sum(lines["amount"]).as_py())
+    assert shown("customer_days")["customers"] == state["customer_days"][DAYS[-1]].rows
 
 
 def test_of_a_range_what_comes_after_is_made_when_every_partition_is(

@@ -135,7 +135,8 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
         if not fails:
             # somebody released these rows: what is wrong with them holds nothing back
             lost, found = ([replace(f, blocking=False) for f in of_check] for of_check in (lost, found))
-            log_made(run.log, "transactions", str(day), made[day].rows, rejected_rows=rejected.rows)
+            figures = {"revenue": sum(values[day].values()), "rejected_rows": rejected.rows}
+            log_made(run.log, "transactions", str(day), made[day].rows, **figures)
         figures = {"raw": counts["raw"], "transactions": made[day].rows, "rejected": rejected.rows, **reasons}
         log_check(run.log, "transactions", "no_row_is_lost", str(day), lost, figures)
         figures = {"rows": made[day].rows, "expectations": expectations, "anonymous": counts["anonymous"]}
@@ -196,7 +197,7 @@ def make_customer_days(run: Run, clean: Mapping[date, pa.Table | Path]) -> Bad[d
         if against[day]:
             remove_partition(lake, "customer_days", {"date": str(day)})
         else:
-            log_made(run.log, "customer_days", str(day), counts[day])
+            log_made(run.log, "customer_days", str(day), counts[day], customers=counts[day])
         run.pipeline.on_made("customer_days", str(day))
     return {day: f"customer_days: {why}" for day, why in against.items() if why}
 

@@ -9,7 +9,7 @@ from datetime import datetime, time, timedelta
 
 import dagster as dg
 
-from retail_pipeline.defs.events import OWNERS, said, severity
+from retail_pipeline.defs.events import said, severity
 from retail_pipeline.defs.jobs import DELIVERIES, WHOLE, YESTERDAY
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.lake.damage import damage
@@ -32,7 +32,7 @@ def deliveries(pipeline: Pipeline) -> dg.AssetSpec:
         pipeline.key(DELIVERIES),
         description="The files that the shop's systems put into the landing folder.",
         group_name="landing",
-        owners=OWNERS,
+        owners=pipeline.settings.owners,
         kinds={"file"},
         metadata={"dagster/uri": str(pipeline.settings.landing.resolve())},
     )

@@ -251,5 +251,7 @@ def write_page(run: Run, day: date, data: "ReportData") -> None:
         schema_fingerprint=schema_fingerprint(REPORT.arrow),
     )
     write_manifest(lake, manifest)
-    figures = {"page": dg.MetadataValue.path(str(path.resolve())), "bytes": len(content)}
-    log_made(run.log, REPORT.name, str(day), 1, **figures)
+    served, below = run.pipeline.settings.report.url, f"snapshot_date={day}/{REPORT.file}"
+    link = {"link": dg.MetadataValue.url(f"{served.rstrip('/')}/{below}")} if served else {}
+    page_of = dg.MetadataValue.path(str(path.resolve()))
+    log_made(run.log, REPORT.name, str(day), 1, page=page_of, bytes=len(content), **link)

@@ -117,7 +117,8 @@ def make_features(run: Run, days: Sequence[date]) -> Bad[date]:
     made = dict(zip(good, run.engine.make(run.pipeline.lake, FEATURES, new, targets), strict=True))
     for day in days:
         if day in made:
-            log_made(run.log, FEATURES.name, str(day), made[day].rows, lapsed=counts[day][1])
+            rows, lapsed = counts[day]
+            log_made(run.log, FEATURES.name, str(day), rows, customers=rows - lapsed, lapsed=lapsed)
         run.pipeline.on_made(FEATURES.name, str(day))
     run.has(FEATURES.name, made)
     for day in made:
