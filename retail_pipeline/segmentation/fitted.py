@@ -142,6 +142,11 @@ class Card(Frozen):
         default=None,
         description="Mean silhouette, -1 to 1: how much nearer customers are to their own cluster",
     )
+    stability: dict[str, float] = Field(
+        default={},
+        description="Mean Jaccard similarity of each segment to the likest of each of ten refits on "
+        "customers drawn with replacement",
+    )
     curve: tuple[CurvePoint, ...] = Field(
         default=(), description="The same figures for other numbers of them"
     )

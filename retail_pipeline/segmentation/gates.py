@@ -24,7 +24,7 @@ SAMPLE = 5_000  # customers that a refit draws and is judged by, at most: a larg
 MATERIAL_SHARE = 0.1  # a smaller segment may be empty one month: a small shop's is a handful of customers
 FLOOR = 1e-4  # the least share that drift reckons with: the logarithm of nothing has no value
 
-_AT_LEAST = ("silhouette", "smallest_share", "stability")
+_AT_LEAST = ("silhouette", "smallest_share", "stability", "segment_stability")
 _RANGES = {"silhouette": (-1.0, 1.0), "feature_drift": (0.0, np.inf), "share_drift": (0.0, np.inf)}
 
 
@@ -49,6 +49,10 @@ class Gates(Frozen):
     stability: Gate | None = Field(
         Gate(limit=0.3, blocks=True),
         description="Lowest mean adjusted Rand index of ten refits",
+    )
+    segment_stability: Gate | None = Field(
+        Gate(limit=0.6, blocks=True),
+        description="Lowest mean Jaccard similarity of a segment to the likest of each of ten refits",
     )
     feature_drift: Gate | None = Field(
         Gate(limit=0.25, blocks=False),
@@ -178,10 +182,13 @@ def assess(
         own = assign(candidate, customers)
         figures.append(("silhouette", "", candidate.card.silhouette))
         figures.append(("smallest_share", "", _smallest_share(candidate, champion)))
-        if gates.stability and not candidate.knows_too_few:
-            refits = _agreement_of_refits(candidate, customers)
+        if (gates.stability or gates.segment_stability) and not candidate.knows_too_few:
+            refits, likeness = _refits(candidate, customers)
             figures.append(("stability", "", float(np.mean(refits))))
             notes.append(f"{REFITS} refits on resampled customers agree with it by {min(refits):.3g} or more")
+            figures += [("segment_stability", name, value) for name, value in likeness.items()]
+            card = candidate.card.model_copy(update={"stability": likeness})
+            candidate = candidate.model_copy(update={"card": card})
         if champion:
             before, deciles = assign(champion, customers), champion.card.deciles
             agreement = rounded(_agreement(own, before))
@@ -313,10 +320,12 @@ def _shares(fitted: FittedSegmentation) -> Mapping[str, float]:
     return {name: size / fitted.card.customers for name, size in fitted.card.segments.items()}
 
 
-def _agreement_of_refits(candidate: FittedSegmentation, customers: Snapshot) -> Sequence[float]:
-    """Adjusted Rand index of the candidate and each refit on customers drawn with replacement.
+def _refits(candidate: FittedSegmentation, customers: Snapshot) -> tuple[Sequence[float], dict[str, float]]:
+    """How far refits on customers drawn with replacement agree with the candidate.
 
-    Of more than SAMPLE customers that many are drawn, and as many, evenly spread, are judged.
+    The adjusted Rand index of each; and of each segment the mean Jaccard similarity to the likest segment of
+    each refit (Hennig, Cluster-wise assessment of cluster stability, 2007). Of more than SAMPLE customers
+    that many are drawn, and as many, evenly spread, are judged.
     """
     count = len(customers.values)
     size = min(count, SAMPLE)
@@ -326,13 +335,26 @@ def _agreement_of_refits(candidate: FittedSegmentation, customers: Snapshot) -> 
         parameters = parameters.model_copy(update={"clusters": len(candidate.clusters.names)})
     judged = _rows(customers, np.linspace(0, count - 1, size).round().astype(np.int64))
     own = assign(candidate, judged)
-    found = []
+    found, likest = [], []
     for refit in range(REFITS):
         drawn = np.sort(np.random.default_rng([0, refit]).integers(count, size=size))
         again = parameters.fit(_rows(customers, drawn), 0, None, False)  # whose card nobody reads
         again = again.model_copy(update={"rhythm": candidate.rhythm})
-        found.append(_agreement(own, assign(again, judged)))
-    return found
+        names = assign(again, judged)
+        found.append(_agreement(own, names))
+        likest.append(_likest(own, names))
+    means = {name: rounded(float(np.mean([of[name] for of in likest]))) for name in likest[0]}
+    return found, means
+
+
+def _likest(own: Names, other: Names) -> dict[str, float]:
+    """Of each own group the Jaccard similarity, shared / together, to the likest of the other groups."""
+    ours, i = np.unique(own.astype(str), return_inverse=True)
+    theirs, j = np.unique(other.astype(str), return_inverse=True)
+    shared = np.zeros((len(ours), len(theirs)))
+    np.add.at(shared, (i, j), 1)
+    together = shared.sum(axis=1)[:, None] + shared.sum(axis=0) - shared
+    return dict(zip(ours.tolist(), (shared / together).max(axis=1).tolist(), strict=True))
 
 
 def _changed(
