@@ -12,9 +12,11 @@ from sqlglot.errors import SqlglotError
 
 from retail_pipeline.planning.manifests import Frozen
 from retail_pipeline.segmentation import LAPSED
+from retail_pipeline.segmentation.guards import slipping
 from retail_pipeline.tables import TABLES
 
-RANKABLE = (*(c for c in TABLES["rfm_features"].names if c != "customer_id"), "score")
+SLIPPING = "slipping"
+RANKABLE = (*(c for c in TABLES["rfm_features"].names if c != "customer_id"), "score", SLIPPING)
 CONTROLS_TO_MEASURE = 100
 RESPONSE = 0.05  # of those written to
 _EXPRESSIONS = (
@@ -68,7 +70,8 @@ class Campaign(Frozen):
     )
     rank_by: Annotated[str, AfterValidator(_expression)] = Field(
         "monetary",
-        description="SQL over the columns of `rfm_features` and `score`; the highest is rank 1",
+        description="SQL over the columns of `rfm_features`, `score` and `slipping` (what is about to be "
+        "lost); the highest is rank 1",
     )
 
     @model_validator(mode="after")
@@ -93,21 +96,29 @@ def control_below(holdout: float) -> str:
     return f"{threshold:08x}" if threshold < 16**8 else "g"
 
 
-def candidates_sql(campaign: Campaign) -> str:
+def candidates_sql(campaign: Campaign, window_days: int | None) -> str:
     """The select that gives a campaign's candidates: assignments joined to features, with ``rank_value``.
 
     Reads ``segment_assignments`` and ``rfm_features`` of some days, with their snapshot_date; gives
     snapshot_date, customer_id, segment, reason, offer, rank_value. Whom the offer does not fit gets the other
-    one, or is none where there is none.
+    one, or is none where there is none. ``window_days``: of the features.
     """
-    fits = sqlglot.parse_one(campaign.offer_if or "true", read="duckdb")
+
+    def read(expression: str) -> exp.Expression:
+        def known(node: exp.Expression) -> exp.Expression:
+            named = isinstance(node, exp.Column) and node.name == SLIPPING
+            return exp.Paren(this=slipping(window_days)) if named else node
+
+        return sqlglot.parse_one(expression, read="duckdb").transform(known)
+
+    fits = read(campaign.offer_if or "true")
     offer = exp.Case().when(fits, exp.Literal.string(campaign.offer))
     if campaign.other_offer:
         offer, fits = offer.else_(exp.Literal.string(campaign.other_offer)), exp.true()
     text: str = (
         exp.select("snapshot_date", "customer_id", "segment", "reason")
         .select(offer.as_("offer"))
-        .select(exp.cast(sqlglot.parse_one(campaign.rank_by, read="duckdb"), "double").as_("rank_value"))
+        .select(exp.cast(read(campaign.rank_by), "double").as_("rank_value"))
         .from_("segment_assignments")
         .join("rfm_features", using=["snapshot_date", "customer_id"], join_type="inner")
         .where(exp.column("segment").isin(*campaign.segments), fits.copy())
@@ -167,7 +178,7 @@ DEFAULTS: Mapping[str, Mapping[str, Campaign]] = {
          "Spend the least: onboarding and a discount on the second order, or the next.", "-recency_days"),
         ("re_engage", "RE-ENGAGE", "reactivation_offer", "email",
          "Silent for longer than they used to be: reactivation, with an offer close to what they bought.",
-         "monetary"),
+         "slipping"),
     ),
     "spend_profile": _defaults(
         "spend_profile",
@@ -193,7 +204,7 @@ DEFAULTS: Mapping[str, Mapping[str, Campaign]] = {
          "monetary"),
         ("low_value", "Low Value", "personal_offer", "email",
          "Lowest in recency, orders and spend taken together: an offer near what they once bought.",
-         "monetary"),
+         "slipping"),
     ),
     "rfm_grid": _defaults(
         "rfm_grid",
@@ -212,14 +223,14 @@ DEFAULTS: Mapping[str, Mapping[str, Campaign]] = {
         ("need_attention", "Need Attention", "limited_time_offer", "email",
          "Middling in everything: a limited offer based on past purchases.", "monetary"),
         ("about_to_sleep", "About To Sleep", "popular_products", "email",
-         "Silent for longer than they used to be: recommend what is popular, reconnect.", "monetary"),
+         "Silent for longer than they used to be: recommend what is popular, reconnect.", "slipping"),
         ("at_risk", "At Risk", "personal_reactivation", "email",
-         "Spent more than others, and are overdue: personal reactivation and helpful products.", "monetary"),
+         "Spent more than others, and are overdue: personal reactivation and helpful products.", "slipping"),
         ("cant_lose_them", "Can't Lose Them", "personal_call", "phone",
-         "Bought most, and silent for far longer than they used to be: win them back by a call.", "monetary"),
+         "Bought most, and silent for far longer than they used to be: win them back by a call.", "slipping"),
         ("hibernating", "Hibernating", "reactivation_offer", "email",
          "Silent for far longer than they used to be, and small: standard offers of relevant products.",
-         "monetary"),
+         "slipping"),
     ),
     "spend_tiers": _defaults(
         "spend_tiers",

@@ -15,6 +15,7 @@ from retail_pipeline.segmentation.compile import (
     Sql,
     Stages,
     ago,
+    as_double,
     choose,
     described,
     double,
@@ -34,7 +35,7 @@ def rhythm(customers: Snapshot, guards: Guards | None) -> Rhythm:
     """The shop's usual gap; of too few who came back, the days for which a customer is new stand for it."""
     if guards is None:
         return Rhythm(window_days=customers.window_days)
-    alone = {"paced": stage("active", {"gap": _gap(customers.window_days, 0)})}
+    alone = {"paced": stage("active", {"gap": _gap(customers.window_days, integer(0))})}
     gaps = evaluated(alone, customers)(exp.column("gap"))
     gaps = gaps[gaps > 0]
     usual = rounded(float(np.median(gaps))) if len(gaps) >= ENOUGH_GAPS else guards.new_days
@@ -45,7 +46,7 @@ def known(fitted: Fitted) -> tuple[dict[str, exp.Select], str]:
     """The stages that tell a customer's gap and, with guards, the facts; and the name of the last."""
     seen = _seen(fitted.rhythm.window_days)
     gap_and_whose = {
-        "gap": _gap(fitted.rhythm.window_days, fitted.rhythm.usual_gap),
+        "gap": _gap(fitted.rhythm.window_days, double(fitted.rhythm.usual_gap)),
         "own_gap": sql(":seen > 0", seen=seen),
     }
     stages = {"paced": stage("active", gap_and_whose)}
@@ -97,8 +98,26 @@ def without_lines(fitted: Fitted) -> tuple[Stages, Sql, Sql, Sql]:
     return stages, segment, double(0), reason
 
 
-def _gap(window_days: int | None, usual: float) -> Sql:
-    """Days between two days with an order.
+def slipping(window_days: int | None) -> Sql:
+    """What is about to be lost with a customer: own gaps since the last order, times revenue a day.
+
+    Who bought on one day has been a customer for one gap. A month at least is reckoned with: what somebody
+    spent yesterday is no rate.
+    """
+    days = exp.column("tenure_days")
+    if window_days is not None:
+        days = sql("least(tenure_days, :window)", window=integer(window_days))
+    month = sql("greatest(:days, 30)", days=days)
+    return sql(
+        "cast(recency_days as double) / greatest(:gap, :day) * (cast(monetary as double) / :month)",
+        gap=_gap(window_days, month),
+        day=double(1),
+        month=as_double(month),
+    )
+
+
+def _gap(window_days: int | None, usual: Sql) -> Sql:
+    """Days between two days with an order; as usual where there is one such day.
 
     Of a customer older than the window the order before its first one is not known: as many gaps as orders.
     """
@@ -111,7 +130,7 @@ def _gap(window_days: int | None, usual: float) -> Sql:
         seen=seen,
         gaps=exp.Paren(this=gaps),
     )
-    return choose([(sql(":seen > 0", seen=seen), mean)], double(usual))
+    return choose([(sql(":seen > 0", seen=seen), mean)], as_double(usual))
 
 
 def _seen(window_days: int | None) -> Sql:

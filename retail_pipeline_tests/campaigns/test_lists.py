@@ -64,7 +64,7 @@ def test_the_smallest_lift_that_two_arms_can_show(treated: int, controls: int, l
 
 def test_segments_enter_the_statement_as_literals_however_they_are_written():
     evil = "x'); drop table y; --"
-    tree = sqlglot.parse_one(candidates_sql(Campaign(segments=(evil, "b"), offer="o")), read="duckdb")
+    tree = sqlglot.parse_one(candidates_sql(Campaign(segments=(evil, "b"), offer="o"), None), read="duckdb")
     assert isinstance(tree, exp.Select)
     assert evil in {literal.this for literal in tree.find_all(exp.Literal)}
 
@@ -83,14 +83,14 @@ def test_an_offer_for_the_second_order_reaches_only_who_has_one_order():
                   from rfm_features
                 )
                 select customer_id, offer
-                from ({candidates_sql(campaign.model_copy(update={"rank_by": "frequency"}))})"""
+                from ({candidates_sql(campaign.model_copy(update={"rank_by": "frequency"}), None)})"""
         ).fetchall()
         assert dict(found) == {
             "one": "second_order_discount",
             "two": "next_order_discount",
             "one in the window": "next_order_discount",
         }
-        without = candidates_sql(campaign.model_copy(update={"other_offer": None}))
+        without = candidates_sql(campaign.model_copy(update={"other_offer": None}), None)
         assert "frequency = 1" in without.split("WHERE")[1], (
             "whom the only offer does not fit is not on the list"
         )
@@ -107,3 +107,36 @@ def test_an_offer_for_the_second_order_reaches_only_who_has_one_order():
 def test_a_condition_that_is_none_is_refused(given: dict[str, str], message: str):
     with pytest.raises(ValueError, match=message):
         Campaign.model_validate({"segments": ["A"], "offer": "tea", **given})
+
+
+def test_slipping_is_own_gaps_missed_times_revenue_a_day():
+    """Weekly buyers, silent for 14 days: two gaps, at 2 a day; a window changes nothing about it."""
+    customers = {
+        "weekly": (14, 52, 702, 371, 52),
+        "weekly, for years": (14, 104, 1460, 2000, 104),
+        "once": (90, 1, 90, 90, 1),
+        "once, yesterday": (1, 1, 900, 1, 1),
+        "gone": (800, 0, 0, 900, 0),
+    }
+    rows = ", ".join(f"('{name}', {', '.join(map(str, row))})" for name, row in customers.items())
+    ranked = Campaign(segments=("A",), offer="o", rank_by="slipping")
+    found = duckdb.execute(
+        f"""with rfm_features as (
+              select *, date '2024-01-01' as snapshot_date
+              from (values {rows})
+                as t(customer_id, recency_days, frequency, monetary, tenure_days, active_days)
+            ),
+            segment_assignments as (
+              select snapshot_date, customer_id, '' as reason, 'A' as segment from rfm_features
+            )
+            select customer_id, rank_value from ({candidates_sql(ranked, 730)})"""
+    ).fetchall()
+    assert dict(found) == pytest.approx(
+        {
+            "weekly": 14 / 7 * 702 / 371,
+            "weekly, for years": 14 / (716 / 104) * 2,
+            "once": 1.0,
+            "once, yesterday": 1 / 30 * 30,
+            "gone": 0,
+        }
+    )

@@ -699,7 +699,7 @@ def test_candidates_are_those_of_the_campaigns_segments_with_its_ranking(engine:
         "segment_assignments": on(D0, table("segment_assignments", assignments)),
         "rfm_features": on(D0, table("rfm_features", known)),
     }
-    rows = listed(engine, engine.run(candidates_sql(campaign), inputs))
+    rows = listed(engine, engine.run(candidates_sql(campaign, None), inputs))
     assert [(row["customer_id"], row["segment"]) for row in rows] == [("0", "A"), ("2", "Can't Lose")]
 
 

@@ -426,7 +426,8 @@ def _keep_lists(run: Run, days: Sequence[date], objected: pa.Table) -> dict[str,
         kept[name] = f"new_lists_{len(kept)}"
         assigned = [assigned_file(run, day, campaign.segmentation) for day in days]
         candidates = {"segment_assignments": assigned, "rfm_features": features_files(run, days)}
-        run.engine.keep("candidates", candidates_sql(campaign), candidates)
+        window = run.pipeline.settings.features.window_days
+        run.engine.keep("candidates", candidates_sql(campaign, window), candidates)
         run.engine.keep(
             kept[name],
             LISTS.name,
