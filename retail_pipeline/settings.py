@@ -590,6 +590,9 @@ def recipe(settings: Settings) -> Recipe:
             settings.features.model_dump(include={"window_days", "returns", "visits", "customers"})
         ),
         segmentations={n: fingerprint(p.model_dump(mode="json")) for n, p in settings.segmentations.items()},
+        steadiness={
+            n: fingerprint(p.margin, p.stay_days) for n, p in settings.segmentations.items() if p.is_steady
+        },
         campaigns={
             name: (c.segmentation, fingerprint(c.model_dump(mode="json"), settings.campaign_salt))
             for name, c in settings.campaigns_in_force.items()

@@ -51,7 +51,7 @@ class Run:
     odd: dict[date, Oddities] = field(default_factory=dict)
     invoices: dict[tuple[date, str], pa.Table] = field(default_factory=dict)
     fitted: dict[tuple[str, str], FittedSegmentation] = field(default_factory=dict)
-    queries: dict[str, str] = field(default_factory=dict)
+    queries: dict[tuple[str, Callable[[str], str]], str] = field(default_factory=dict)
 
     def has(self, table: str, made: Mapping[date, object]) -> None:
         """Take what was made of some days into the state."""
@@ -89,11 +89,11 @@ class Run:
     def suite(self, table: str) -> Sequence[Expectation]:
         return self.pipeline.suite(table, self.state)
 
-    def query(self, model: FittedSegmentation) -> str:
+    def query(self, model: FittedSegmentation, of_each: Callable[[str], str] = of_each_day) -> str:
         """The query that assigns the customers of some days' snapshots; writing one takes time."""
-        key = model.model_dump_json()
+        key = (model.model_dump_json(), of_each)
         if key not in self.queries:
-            self.queries[key] = of_each_day(to_sql(model))
+            self.queries[key] = of_each(to_sql(model))
         return self.queries[key]
 
 

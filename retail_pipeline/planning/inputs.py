@@ -121,6 +121,7 @@ _FACTS: Mapping[str, Callable[[_Partition], str | None]] = {
     "gates": lambda at: at.recipe.gates,
     "decisions": lambda at: at.state.model_decisions.get(at.key, ""),
     "segmentation": lambda at: at.recipe.segmentations[at.name],
+    "steadiness": lambda at: at.recipe.steadiness.get(at.name),
     "campaign": lambda at: at.recipe.campaigns[at.name][1],
     "suppression": lambda at: at.state.suppression,
     "how lists are made": lambda at: TABLES["campaign_lists"].code_version,

@@ -12,6 +12,7 @@ from itertools import groupby
 
 from retail_pipeline.planning.calendar import close_before, every_day, month_of, ranges
 from retail_pipeline.planning.inputs import earlier_invoices, inputs_of, model_source
+from retail_pipeline.planning.manifests import content_of
 from retail_pipeline.planning.plan import (
     DAY_TABLES,
     RANGE_TABLES,
@@ -145,8 +146,8 @@ def made_from(state: State, recipe: Recipe, piece: Piece) -> list[object]:
             # a person's word makes it other work, too
             return [history, *shaped, dict(state.model_decisions), dict(state.retrained)]
         case "snapshots":
-            shared = [dict(recipe.segmentations), dict(recipe.campaigns), state.suppression]
-            shared += [recipe.ids, recipe.max_customer_share]
+            shared = [dict(recipe.segmentations), dict(recipe.steadiness), dict(recipe.campaigns)]
+            shared += [state.suppression, recipe.ids, recipe.max_customer_share]
             return [*shared, *(_snapshot_made_from(state, recipe, day) for day in piece.partitions)]
     return [inputs_of(state, recipe, "report", piece.last)]
 
@@ -161,6 +162,7 @@ def _snapshot_made_from(state: State, recipe: Recipe, day: date) -> object:
     before = state["segment_assignments"].get(close_before(month_of(day)), {})
     return [
         inputs_of(state, recipe, "rfm_features", day),
+        content_of(state["rfm_features"].get(close_before(month_of(day)))),
         state.held_lately(day),
         model.content if model else "",
         {name: manifest.content for name, manifest in before.items()},

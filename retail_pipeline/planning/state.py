@@ -58,6 +58,7 @@ class Recipe:
     ids: Literal["warn", "hold", "ignore"] = "warn"
     max_customer_share: float = 1
     patterns: frozenset[str] = frozenset()
+    steadiness: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def cleaning_of(self, landed: Manifest) -> str:

@@ -20,6 +20,7 @@ from retail_pipeline.segmentation.compile import (
     in_dialect,
     nobody,
     of_each_day,
+    of_each_moment,
     statement,
 )
 from retail_pipeline.segmentation.fitted import (
@@ -46,7 +47,7 @@ __all__ = [
     "FittedBehaviour", "FittedRfmGrid", "FittedSegmentation", "FittedSpendProfile", "FittedSpendTiers",
     "FittedValueScore", "Guards", "Parameters", "RfmGridParameters", "Scale", "Snapshot",
     "SpendProfileParameters", "SpendTiersParameters", "ValueScoreParameters", "assign", "fit",
-    "fit_snapshot", "from_json", "of_each_day", "segments", "snapshot", "to_json", "to_sql",
+    "fit_snapshot", "from_json", "of_each_day", "of_each_moment", "segments", "snapshot", "to_json", "to_sql",
 ]  # fmt: skip
 
 Parameters = Annotated[

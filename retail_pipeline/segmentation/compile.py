@@ -283,14 +283,28 @@ def of_each_day(query: str) -> str:
 
     Both its ``rfm_features`` and its result have the column snapshot_date.
     """
+    return _written(_with_keys(query, "snapshot_date"))
+
+
+def of_each_moment(query: str) -> str:
+    """The segments alone that a query of ``statement`` gives: each of a customer, moment and day once.
+
+    Its ``rfm_features`` have the columns moment and snapshot_date, and any number of rows a customer.
+    """
+    keys = ("moment", "snapshot_date")
+    segments = exp.select(*keys, "customer_id", "segment").distinct()
+    return _written(segments.from_(_with_keys(query, *keys).subquery("every_one")))
+
+
+def _with_keys(query: str, *keys: str) -> Any:
     tree = sqlglot.parse_one(query, dialect=DIALECT)
-    day = exp.column("snapshot_date")
+    columns = [exp.column(key) for key in keys]
     for node in list(tree.find_all(exp.Select, exp.Window)):
         if isinstance(node, exp.Window):
-            node.set("partition_by", [day.copy()])
+            node.set("partition_by", [column.copy() for column in columns])
         elif not node.is_star:
-            node.select(day, copy=False)
-    return _written(tree)
+            node.select(*columns, copy=False)
+    return tree
 
 
 def _as_in_duckdb(node: Sql, dialect: str) -> Sql:

@@ -102,6 +102,29 @@ class MethodParameters(Frozen):
         description="What a name must be true of; null: names are relative only",
     )
 
+    # these two shape no model: a changed one fits nothing anew
+    margin: float = Field(
+        default=0.1,
+        ge=0,
+        le=0.5,
+        exclude=True,
+        description="Customers stay in their segment while features that differ from theirs by at most this "
+        "share would give it",
+    )
+    stay_days: int = Field(
+        default=14,
+        ge=0,
+        le=366,
+        exclude=True,
+        description="Who does not order stays so many days longer before recency moves them on; with "
+        "`margin: 0` as well, nobody stays",
+    )
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether a customer may stay in a segment that the day's features alone do not give."""
+        return bool(self.margin or self.stay_days)
+
     @property
     def without_lines(self) -> tuple[tuple[tuple[Fact, ...], str], ...]:
         """Names by facts alone, for a shop of too few customers: the first whose facts are true."""

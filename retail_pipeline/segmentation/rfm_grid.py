@@ -179,6 +179,14 @@ class RfmGridParameters(MethodParameters):
         return rules
 
     @model_validator(mode="after")
+    def _stays_by_value(self) -> RfmGridParameters:
+        if self.is_ranked and super().is_steady and {"margin", "stay_days"} & self.model_fields_set:
+            raise ValueError(
+                "margin and stay_days need ties: together; ranks change with everybody else's figures"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _covers_every_score(self) -> RfmGridParameters:
         digits = ["recency", "frequency", "monetary"] if self.pattern_on == "rfm" else ["recency", self.other]
         for pattern, name in self.rules:
@@ -201,6 +209,15 @@ class RfmGridParameters(MethodParameters):
                 "true has no segment; add a rule with a name that claims nothing, or set `guards: null`"
             )
         return self
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether a score is a rank, which features alone do not give."""
+        return any(scale.ties == "rank" for scale in self.scales.values())
+
+    @property
+    def is_steady(self) -> bool:
+        return super().is_steady and not self.is_ranked
 
     @property
     def scales(self) -> dict[str, Scale]:

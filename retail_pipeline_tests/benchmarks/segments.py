@@ -32,6 +32,7 @@ from retail_pipeline.segmentation import (
 )
 from retail_pipeline.segmentation.fitted import NUMERIC_ID
 from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.segment_assignments import OF_MOMENTS
 
 T = TypeVar("T")
 
@@ -125,6 +126,8 @@ def measured(engine: Engine, lake: Lake, name: str, features: pa.Table) -> tuple
         inputs = {
             "assigned": assigned.append_column("snapshot_date", days),
             "previous": ASSIGNMENTS.arrow.empty_table(),
+            "given": OF_MOMENTS.empty_table(),
+            "near": OF_MOMENTS.empty_table(),
         }
         facts = {"month_close": date(2011, 12, 31), "model_month": "2011-12"}
         return engine.run("segment_assignments", inputs, **facts).drop_columns(["snapshot_date"])

@@ -40,9 +40,11 @@ from retail_pipeline.segmentation import (
     Scale,
     fit,
     of_each_day,
+    of_each_moment,
     to_sql,
 )
 from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.segment_assignments import OF_MOMENTS
 from retail_pipeline_tests.benchmarks.segments import frame, methods
 
 pytestmark = [
@@ -237,12 +239,22 @@ def made(duckdb: Engine, lake: Path) -> dict[str, Any]:
     made["assigned"] = of_day(LAST, duckdb.run(to_sql(model), made))
     made["none_before"] = ASSIGNMENTS.arrow.empty_table()
     close = {"month_close": LAST, "model_month": "2011-01"}
-    before = duckdb.run(
-        "segment_assignments", {"assigned": made["assigned"], "previous": made["none_before"]}, **close
-    ).drop_columns(["snapshot_date"])
+    raw = ("assigned", "previous", "given", "near")
+    made |= {"previous": made["none_before"]} | dict.fromkeys(("given", "near"), OF_MOMENTS.empty_table())
+    before = duckdb.run("segment_assignments", {name: made[name] for name in raw}, **close).drop_columns(
+        ["snapshot_date"]
+    )
     segments = pa.array([s if i % 3 else "REWARD" for i, s in enumerate(before["segment"].to_pylist())])
     before = before.set_column(before.column_names.index("segment"), "segment", segments)
     made["previous"] = before.cast(ASSIGNMENTS.arrow).slice(5)
+    with_day = {"rfm_features": of_day(LAST, made["rfm_features"])}
+    made["close"] = of_day(LAST - timedelta(3), made["rfm_features"])
+    looking_back = with_day | {"close": made["close"]}
+    made["before"] = duckdb.run("segments_before", looking_back, close=LAST - timedelta(3))
+    moments = of_each_moment(to_sql(model))
+    made["given"] = duckdb.run(moments, {"rfm_features": made["before"]}).cast(OF_MOMENTS)
+    made["near_features"] = duckdb.run("near_features", made | with_day, margin=0.3, stay_days=3)
+    made["near"] = duckdb.run(moments, {"rfm_features": made["near_features"]}).cast(OF_MOMENTS)
     assignments = duckdb.run("segment_assignments", made, **close).drop_columns(["snapshot_date"])
     made["segment_assignments"] = assignments.cast(ASSIGNMENTS.arrow)
     made["candidates"] = duckdb.run(candidates_sql(CAMPAIGNS["ties"], None), two_days(made))
@@ -338,7 +350,12 @@ def calls(made: Mapping[str, Any]) -> dict[str, Call]:
 
     closing = [{"month_close": close, "model_month": "2011-02"} for close in (LAST, LAST + timedelta(1))]
     recent = {"recent_days": made["customer_days"]}
+<<<<<<< HEAD
     listing = {"campaign": "ties", "salt": "", "channel": "email"}
+=======
+    with_day = of_day(LAST, made["rfm_features"])
+    listing = {"campaign": "ties", "salt": "", "offer": "it's :free", "channel": "email"}
+>>>>>>> d1debe0 (Customers at a border stay in their segment until they have clearly left it: a margin and a minimum stay, on by default)
     return {
         "judged_rows": Call(
             reading("raw_transactions"),
@@ -374,7 +391,17 @@ def calls(made: Mapping[str, Any]) -> dict[str, Call]:
                 {"net_of_returns": False, "returns_are_visits": True},
             ],
         ),
-        "segment_assignments": Call(reading("assigned", "previous"), closing),
+        "segments_before": Call(
+            {"rfm_features": with_day, "close": made["close"]},
+            [{"close": LAST - timedelta(3)}],
+            kept_by=("moment", "customer_id"),
+        ),
+        "near_features": Call(
+            {"rfm_features": with_day} | reading("before", "given", "assigned", "previous"),
+            [{"margin": 0.3, "stay_days": 3}],
+            kept_by=("moment", "customer_id", "recency_days", "frequency", "monetary"),
+        ),
+        "segment_assignments": Call(reading("assigned", "previous", "given", "near"), closing),
         "campaign_lists": Call(
             reading("candidates", "suppressed"),
             [{**listing, "control_below": control_below(share)} for share in (0.0, 0.3, 0.99999999999)],
@@ -578,7 +605,13 @@ def test_doubles_become_decimals_as_in_duckdb(spark: Engine, duckdb: Engine) -> 
 
 
 def test_empty_tables_keep_their_types(spark: Engine, duckdb: Engine, made: Mapping[str, Any]) -> None:
-    inputs = {"assigned": made["assigned"], "previous": made["none_before"]}
+    nothing = OF_MOMENTS.empty_table()
+    inputs = {
+        "assigned": made["assigned"],
+        "previous": made["none_before"],
+        "given": nothing,
+        "near": nothing,
+    }
     parameters = {"month_close": LAST + timedelta(1), "model_month": "bootstrap"}
     for given in (inputs, {**inputs, "assigned": made["assigned"].slice(0, 0)}):
         assert_same(

@@ -95,6 +95,7 @@ GOOD: dict[str, Row] = {
         "previous_segment": None,
         "segment_since": None,
         "model_month": "2011-12",
+        "raw_segment": "RETAIN",
     },
     "campaign_lists": {
         "customer_id": "12680",

@@ -22,6 +22,7 @@ from retail_pipeline.engine.duckdb import DuckDB, connect
 from retail_pipeline.ingest.profiles.cleaning import CleaningRules, parameters
 from retail_pipeline.lake.slices import ordered
 from retail_pipeline.tables import TABLES, statement
+from retail_pipeline.tables.segment_assignments import OF_MOMENTS
 
 Row = dict[str, Any]
 
@@ -532,8 +533,20 @@ def test_who_has_sales_in_the_window_of_an_invoice_begun_before_it_has_not_lapse
 # segment_assignments
 
 
+Moment = tuple[str, date, str, str]  # moment, day, customer, segment
+
+
+def of_moments(moments: Sequence[Moment]) -> pa.Table:
+    return pa.Table.from_pylist([dict(zip(OF_MOMENTS.names, m, strict=True)) for m in moments], OF_MOMENTS)
+
+
 def assigned(
-    engine: DuckDB, day: date, now: dict[str, str], before: dict[str, tuple[str, date]]
+    engine: DuckDB,
+    day: date,
+    now: dict[str, str],
+    before: dict[str, tuple[str, date]],
+    given: Sequence[Moment] = (),
+    near: Sequence[Moment] = (),
 ) -> list[Row]:
     own = [
         {"snapshot_date": day, "customer_id": c, "segment": s, "score": 1.0, "reason": "because"}
@@ -543,7 +556,14 @@ def assigned(
     names = ("snapshot_date", "customer_id", "segment", "score", "reason")
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in names])
     previous = [
-        {"customer_id": c, "segment": s, "segment_since": since, "reason": "", "model_month": ""}
+        {
+            "customer_id": c,
+            "segment": s,
+            "segment_since": since,
+            "reason": "",
+            "model_month": "",
+            "raw_segment": s,
+        }
         for c, (s, since) in before.items()
     ]
     found = engine.run(
@@ -551,6 +571,8 @@ def assigned(
         {
             "assigned": pa.Table.from_pylist(own, schema=schema),
             "previous": table("segment_assignments", previous),
+            "given": of_moments(given),
+            "near": of_moments(near),
         },
         month_close=date(2011, 3, 31),
         model_month="2011-03",
@@ -579,6 +601,38 @@ def test_a_spell_in_a_segment_starts_at_a_month_close_and_lasts_while_the_segmen
         ("1", "A", stayed), ("2", "B", moved), ("3", None, new),
     ]  # fmt: skip
     assert {row["model_month"] for row in rows} == {"2011-03"}
+
+
+CLOSED, TODAY = date(2011, 2, 28), date(2011, 3, 15)
+STOOD_A, STOOD_B = ("close", CLOSED, "1", "A"), ("close", CLOSED, "1", "B")
+NEAR_A = ("day", TODAY, "1", "A")
+ORDERED_C = ("order", TODAY, "1", "C")
+
+
+@pytest.mark.parametrize(
+    ("given", "near", "segment"),
+    [
+        pytest.param([STOOD_A], [], "B", id="far from it today"),
+        pytest.param([STOOD_A], [NEAR_A], "A", id="near it today"),
+        pytest.param([STOOD_B], [NEAR_A], "B", id="the new model moved him at the close"),
+        pytest.param([STOOD_B], [STOOD_A, NEAR_A], "A", id="near it at the close, too"),
+        pytest.param([STOOD_A, ORDERED_C], [NEAR_A], "B", id="an order moved him away"),
+        pytest.param(
+            [STOOD_A, ORDERED_C], [("day", TODAY, "1", "C")], "C", id="near where an order moved him"
+        ),
+        pytest.param(
+            [STOOD_A, ORDERED_C], [("order", TODAY, "1", "A"), NEAR_A], "A", id="an order did not move him"
+        ),
+    ],
+)
+def test_who_stood_in_a_segment_stays_while_features_near_his_give_it(
+    engine: DuckDB, given: list[Moment], near: list[Moment], segment: str
+):
+    (row,) = assigned(engine, TODAY, {"1": "B"}, {"1": ("A", CLOSED)}, given, near)
+    assert (row["segment"], row["raw_segment"], row["previous_segment"]) == (segment, "B", "A")
+    stays = f"still {segment}, as its border is near; the figures alone say B: because"
+    assert row["reason"] == ("because" if segment == "B" else stays)
+    assert row["segment_since"] == (CLOSED if segment == "A" else None)
 
 
 def test_before_the_first_month_close_nobody_has_a_previous_segment(engine: DuckDB):
@@ -688,7 +742,14 @@ def test_candidates_are_those_of_the_campaigns_segments_with_its_ranking(engine:
         segments=("A", "Can't Lose"), offer="gift", rank_by="ln(monetary) + coalesce(score, 0)"
     )
     assignments = [
-        {"customer_id": str(n), "segment": segment, "score": None, "reason": "", "model_month": ""}
+        {
+            "customer_id": str(n),
+            "segment": segment,
+            "score": None,
+            "reason": "",
+            "model_month": "",
+            "raw_segment": segment,
+        }
         for n, segment in enumerate(["A", "B", "Can't Lose"])
     ]
     known = [

@@ -39,7 +39,7 @@ CONTRACT = {
     "segmentation_models": ("month", "segmentation model"),
     "segment_assignments": (
         "snapshot_date segmentation",
-        "customer_id segment score reason previous_segment segment_since model_month",
+        "customer_id segment score reason previous_segment segment_since model_month raw_segment",
     ),
     "campaign_lists": ("snapshot_date campaign", "customer_id segment arm rank offer channel reason"),
     "restated_lists": (

@@ -14,7 +14,7 @@ from retail_pipeline.defs.assets.declared import make_declared
 from retail_pipeline.defs.assets.released_lists import take_lists_away, write_list
 from retail_pipeline.defs.events import log_check, log_findings, log_made
 from retail_pipeline.defs.runner import Bad, Run, make_all, not_made
-from retail_pipeline.engine import EngineError, Target
+from retail_pipeline.engine import EngineError, Input, Target
 from retail_pipeline.engine.validation import counted
 from retail_pipeline.lake.models import own_model_path, read_model, read_own_model
 from retail_pipeline.lake.partitions import remove_partition, replace_file
@@ -43,8 +43,16 @@ from retail_pipeline.planning.plan import (
     release_notes,
 )
 from retail_pipeline.planning.readiness import Finding
-from retail_pipeline.segmentation import FittedSegmentation, Snapshot, fit_snapshot, snapshot, to_json
+from retail_pipeline.segmentation import (
+    FittedSegmentation,
+    Snapshot,
+    fit_snapshot,
+    of_each_moment,
+    snapshot,
+    to_json,
+)
 from retail_pipeline.tables import TABLES
+from retail_pipeline.tables.segment_assignments import OF_MOMENTS
 
 BATCH_ROWS = 600_000
 FEATURES, ASSIGNMENTS, LISTS = (TABLES[t] for t in ("rfm_features", "segment_assignments", "campaign_lists"))
@@ -226,18 +234,15 @@ def _assign(run: Run, days: Sequence[date], source: str) -> Bad[date]:
     """Assign the customers of some days of one month; return the bad days."""
     close, kept, counts = close_before(month_of(days[0])), dict[str, str](), dict[str, dict[date, Sizes]]()
     for name in run.pipeline.settings.segmentations:
-        kept[name] = f"new_assignments_{len(kept)}"
-        had = name in run.state[ASSIGNMENTS.name].get(close, {})
-        run.engine.keep(
-            kept[name],
-            ASSIGNMENTS.name,
-            {
-                "assigned": _keep_segments(run, days, source, name),
-                "previous": [assigned_file(run, close, name)] if had else ASSIGNMENTS.arrow.empty_table(),
-            },
-            month_close=last_of_month(days[0]),
-            model_month=source,
-        )
+        if source in OWN_MODEL:
+            each = [(fit_on(run, day, name), [day]) for day in days]
+        else:
+            each = [(read_model(run.pipeline.lake, source, name), [*days])]
+        parts: list[str] = []
+        for model, of_model in each:
+            parts.append(f"new_assignments_{len(kept)}_{len(parts)}")
+            _keep_segments(run, parts[-1], of_model, source, name, model)
+        kept[name] = _together(run, f"new_assignments_{len(kept)}", parts)
         counts[name] = _sizes(run, kept[name], "segment")
     rows = {day: sum(sum(of_name.get(day, {}).values()) for of_name in counts.values()) for day in days}
     against = run.judge(ASSIGNMENTS.name, [(k, {"segmentation": n}) for n, k in kept.items()], rows)
@@ -248,22 +253,44 @@ def _assign(run: Run, days: Sequence[date], source: str) -> Bad[date]:
     return bad
 
 
-def _keep_segments(run: Run, days: Sequence[date], source: str, name: str) -> str:
-    """Have the engine keep the segments of some days' customers; the name under which they lie."""
-    if source in OWN_MODEL:
-        each = [(fit_on(run, day, name), [day]) for day in days]
-    else:
-        each = [(read_model(run.pipeline.lake, source, name), [*days])]
-    parts: list[str] = []
-    for model, of_model in each:
-        parts.append(f"new_segments_{len(parts)}")
-        features = {"rfm_features": features_files(run, of_model)}
-        run.engine.keep(parts[-1], run.query(model), features)
+def _keep_segments(
+    run: Run, part: str, days: Sequence[date], source: str, name: str, model: FittedSegmentation
+) -> None:
+    """Have the engine keep as ``part`` what a model assigns to the customers of some days of a month."""
+    close, keep, steady = (
+        close_before(month_of(days[0])),
+        run.engine.keep,
+        run.pipeline.settings.segmentations[name],
+    )
+    features: dict[str, Input] = {"rfm_features": features_files(run, days)}
+    had = name in run.state[ASSIGNMENTS.name].get(close, {})
+    inputs: dict[str, Input] = {
+        "previous": [assigned_file(run, close, name)] if had else ASSIGNMENTS.arrow.empty_table(),
+        "given": OF_MOMENTS.empty_table(),
+        "near": OF_MOMENTS.empty_table(),
+    }
+    keep("assigned", run.query(model), features)
+    inputs["assigned"] = "assigned"
+    if had and steady.is_steady:
+        moments = run.query(model, of_each_moment)
+        keep("before", "segments_before", {**features, "close": features_files(run, [close])}, close=close)
+        keep("given", moments, {"rfm_features": "before"})
+        inputs |= {"given": "given", "before": "before"}
+        keep(
+            "near_features", "near_features", {**features, **inputs},
+            margin=steady.margin, stay_days=steady.stay_days,
+        )  # fmt: skip
+        keep("near", moments, {"rfm_features": "near_features"})
+        inputs["near"] = "near"
+    keep(part, ASSIGNMENTS.name, inputs, month_close=last_of_month(days[0]), model_month=source)
+
+
+def _together(run: Run, name: str, parts: Sequence[str]) -> str:
+    """The name under which the rows of all parts lie."""
     if len(parts) == 1:
         return parts[0]
-    together = " union all ".join(f"select * from {part}" for part in parts)  # noqa: S608 - own names
-    run.engine.keep("new_segments", together, {})
-    return "new_segments"
+    run.engine.keep(name, " union all ".join(f"select * from {part}" for part in parts), {})  # noqa: S608 - own names
+    return name
 
 
 def features_files(run: Run, days: Iterable[date]) -> list[Path]:
