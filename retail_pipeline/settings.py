@@ -147,7 +147,7 @@ class Models(Part):
     late_data: Literal["flag", "retrain"] = "flag"
     """When data under fitted months change: `flag` or `retrain`"""
     max_moved_by_model: float = Field(0.2, ge=0, le=1)
-    """A larger share of customers moved by the model at a month close is amber"""
+    """A larger share of customers moved by the new model alone, on the first of a month, is amber"""
 
 
 class Report(Part):

@@ -277,7 +277,8 @@ def profile_takeaways(data: ReportData, segmentation: str) -> list[Point]:
 class Change:
     """The moves since an earlier day, added up; who is new has not moved.
 
-    ``lapsed`` and ``returned`` are among the ``moved``, and each of these moved by behaviour or by the model.
+    ``lapsed`` and ``returned`` are among the ``moved``, each of whom moved by orders or returns, by time or
+    by the model.
     """
 
     since: date
@@ -287,7 +288,8 @@ class Change:
     lapsed: int
     returned: int
     moved: int
-    by_behaviour: int
+    by_orders: int
+    by_time: int
     by_model: int
 
 
@@ -318,7 +320,8 @@ def change(data: ReportData, segmentation: str) -> Change | None:
         lapsed=total(away & ~new & (moves["to_segment"] == LAPSED)),
         returned=total(away & (moves["from_segment"] == LAPSED)),
         moved=total(away & ~new),
-        by_behaviour=total(away & ~new, "by_behaviour"),
+        by_orders=total(away & ~new, "by_orders"),
+        by_time=total(away & ~new, "by_time"),
         by_model=total(away & ~new, "by_model"),
     )
 
@@ -340,8 +343,9 @@ def changes(data: ReportData, segmentation: str) -> list[Point]:
         text = f"All who were customers on {since} are where they were."
         return [*points, Point("Nobody changed segment", text)]
     text = (
-        f"{percent(total.moved / total.then)} of those who were there: {count(total.by_behaviour)} by their "
-        f"behaviour, {count(total.by_model)} because a newer model draws its lines elsewhere."
+        f"{percent(total.moved / total.then)} of those who were there: {count(total.by_orders)} by what they "
+        f"ordered or sent back, {count(total.by_time)} by time passing, {count(total.by_model)} because a "
+        "newer model draws its lines elsewhere."
     )
     moves = flows(data.moves(segmentation))
     first = records(moves[moves["from_segment"] != NEW].head(MOST_NAMED))
@@ -393,7 +397,10 @@ def takeaways(data: ReportData) -> list[Point]:
     points.append(Point("Slipping away", _slipping_words(data, leading)))
     if total := change(data, leading):
         lapsed = f"{count(total.lapsed)} lapsed, " if total.lapsed else ""
-        by = f"{count(total.by_behaviour)} by their behaviour, {count(total.by_model)} by a newer model"
+        by = (
+            f"{count(total.by_orders)} by orders or returns, {count(total.by_time)} by time, "
+            f"{count(total.by_model)} by a newer model"
+        )
         moved = f"{count(total.moved)} changed segment{f' ({by})' if total.moved else ''}"
         text = f"{customers(total.joined)} joined, {lapsed}{moved}."
         points.append(Point(f"Since {day(total.since)}", text))

@@ -33,24 +33,26 @@ TABLE = Table(
         Column(
             "by_behaviour",
             INTEGER,
-            "Moved by their features: the earlier model moves them, too",
+            "Moved by their features: by orders or by time",
             "customers",
             minimum=0,
         ),
         Column(
             "by_model",
             INTEGER,
-            "Moved by the boundary: the earlier model leaves them",
+            "Stand where a newer model alone put them, on its first day",
             "customers",
             minimum=0,
         ),
+        Column("by_orders", INTEGER, "By behaviour, and ordered or returned since", "customers", minimum=0),
+        Column("by_time", INTEGER, "By behaviour, and did neither", "customers", minimum=0),
     ),
     expects=lambda rules: (
         *known_segment(rules.segments, "to_segment"),
         zero(
             "who moved did so by behaviour or by the model, and nobody else is counted as moved",
             "moves_unaccounted_for",
-            "by_behaviour + by_model "
+            "by_orders + by_time + by_model "
             "- case when from_segment = 'New' or from_segment = to_segment then 0 else customers end",
         ),
     ),

@@ -28,8 +28,8 @@ TABLE = Table(
         ),
         Check(
             "customers_move_by_themselves",
-            "At the close, at most models.max_moved_by_model of the customers stand in another "
-            "segment because the model changed rather than what they bought.",
+            "At most models.max_moved_by_model of the customers are put in another segment by the "
+            "month's new model alone, on the same features of the month close.",
             blocking=False,
         ),
     ),

@@ -2,8 +2,8 @@
 
 Needs the segments of every day (``retail-pipeline backfill FIRST LAST --tables segment_assignments``).
 Prints, as published (``segment``) and by the day's features alone (``raw_segment``), the share of customers
-who went from A to B and back to A within the last 90 (or so many) days; the share that moves on a
-day, from two months after the first on; and how long a customer's features have said so when the customer moves.
+who went from A to B and back to A within the last 90 (or so many) days; the share that moves on a day,
+from two months after the first on; and how long a customer's features have said so when the customer moves.
 """
 
 from __future__ import annotations

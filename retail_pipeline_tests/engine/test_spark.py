@@ -350,12 +350,8 @@ def calls(made: Mapping[str, Any]) -> dict[str, Call]:
 
     closing = [{"month_close": close, "model_month": "2011-02"} for close in (LAST, LAST + timedelta(1))]
     recent = {"recent_days": made["customer_days"]}
-<<<<<<< HEAD
     listing = {"campaign": "ties", "salt": "", "channel": "email"}
-=======
     with_day = of_day(LAST, made["rfm_features"])
-    listing = {"campaign": "ties", "salt": "", "offer": "it's :free", "channel": "email"}
->>>>>>> d1debe0 (Customers at a border stay in their segment until they have clearly left it: a margin and a minimum stay, on by default)
     return {
         "judged_rows": Call(
             reading("raw_transactions"),
@@ -429,7 +425,8 @@ def report_calls(made: Mapping[str, Any]) -> dict[str, Call]:
     moved = {
         "segment_assignments": made["segment_assignments"],
         "earlier": made["previous"].slice(3),
-        "under_earlier_model": made["assigned"],
+        "moved_by_model": made["assigned"].slice(8).select(["customer_id", "segment"]),
+        "customer_days": made["customer_days"],
     }
     since = {"segmentation": "one", "compared_with": "previous_day", "compared_day": FIRST}
     years = [

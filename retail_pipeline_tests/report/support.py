@@ -56,9 +56,10 @@ def profiles(segmentation: str, segments: Mapping[str, Segment]) -> pd.DataFrame
 
 
 def migration(segmentation: str, *moves: tuple[str, str, int, int, int]) -> pd.DataFrame:
-    """``segment_migration`` against 30 days before: from, to, customers, by behaviour, by model."""
+    """``segment_migration`` against 30 days before: from, to, customers, by behaviour (orders), by model."""
     columns = ["from_segment", "to_segment", "customers", "by_behaviour", "by_model"]
-    return pd.DataFrame(moves, columns=columns).assign(
+    rows = pd.DataFrame(moves, columns=columns)
+    return rows.assign(by_orders=rows["by_behaviour"], by_time=0).assign(
         segmentation=segmentation, compared_with="30_days_before", compared_day=date(2021, 2, 8), revenue=1.0
     )
 

@@ -179,11 +179,11 @@ def test_a_superlative_is_said_of_at_most_one_and_only_where_it_is_true(
 
 def test_what_changed_adds_up() -> None:
     total = words.change(shop(), "behaviour")
-    assert total == words.Change(date(2021, 2, 8), 85, 100, 15, 0, 0, 11, 10, 1)
+    assert total == words.Change(date(2021, 2, 8), 85, 100, 15, 0, 0, 11, 10, 0, 1)
     assert said(words.changes(shop(), "behaviour")) == {
         "15 customers joined": "85 on 8 February 2021, 100 now.",
-        "11 customers changed segment": "13 % of those who were there: 10 by their behaviour, 1 because a "
-        "newer model draws its lines elsewhere.",
+        "11 customers changed segment": "13 % of those who were there: 10 by what they ordered or sent back, "
+        "0 by time passing, 1 because a newer model draws its lines elsewhere.",
         "The largest flows": "NURTURE to RE-ENGAGE (8) and NURTURE to DELIGHT (3).",
         "DELIGHT (the most valuable)": "3 came in, 0 left: +3.",
         "RE-ENGAGE (slipping away)": "8 came in, 0 left: +8.",
@@ -216,8 +216,8 @@ def test_the_page_in_a_few_sentences() -> None:
         "Largest group": "NURTURE: 60 customers, 60 % of all, 17 % of revenue.",
         "Slipping away": "RE-ENGAGE (30): 30 % of customers and 33 % of revenue, last bought 90 days ago on "
         "average, against 40 days ago over all.",
-        "Since 8 February 2021": "15 customers joined, 11 changed segment (10 by their behaviour, 1 by a "
-        "newer model).",
+        "Since 8 February 2021": "15 customers joined, 11 changed segment (10 by orders or returns, 0 "
+        "by time, 1 by a newer model).",
         "Coming back": "Of a month's new customers, 25 % (of 40) buy again in the first month after it. The "
         "first month is left out: as the gaps between purchases say, 80 % of those first seen then had "
         "bought before the data begin (in the month after: 10 %).",

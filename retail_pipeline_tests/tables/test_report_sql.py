@@ -325,17 +325,17 @@ def test_those_seen_from_the_first_day_are_no_new_customers(engine: DuckDB):
 # segment_migration
 
 
-def test_moves_are_told_apart_by_what_the_earlier_model_makes_of_today(engine: DuckDB):
-    """Customer by customer: the segment then, today, and today under the earlier model."""
+def test_moves_are_told_apart_by_what_moved_the_customer(engine: DuckDB):
+    """Customer by customer: the segment then, today, and where the model alone put them."""
     customers = {
-        "stays": ("A", "A", "A"),
-        "stays though the old model moves": ("A", "A", "B"),
-        "behaves otherwise": ("A", "B", "B"),
-        "behaves otherwise, and the model differs": ("A", "B", "C"),
-        "is moved by the model": ("A", "B", "A"),
-        "is moved by the model too": ("A", "B", "A"),
-        "lapsed": ("B", "Lapsed", "Lapsed"),
-        "new": (None, "A", "A"),
+        "stays": ("A", "A", None),
+        "stays though the model moved them": ("A", "A", "B"),
+        "ordered": ("A", "B", None),
+        "went on from where the model put them": ("A", "B", "C"),
+        "the model's": ("A", "B", "B"),
+        "the model's, and ordered": ("A", "B", "B"),
+        "lapsed": ("B", "Lapsed", None),
+        "new": (None, "A", None),
     }
     segments = [
         pa.table(
@@ -346,10 +346,12 @@ def test_moves_are_told_apart_by_what_the_earlier_model_makes_of_today(engine: D
         )
         for n in range(3)
     ]
+    ordered = ("ordered", "the model's, and ordered", "new")
     inputs = {
         "earlier": segments[0],
         "segment_assignments": segments[1],
-        "under_earlier_model": segments[2],
+        "moved_by_model": segments[2],
+        "customer_days": customer_days(*((DAY, name, 1) for name in ordered)),
         "rfm_features": features({c: {"monetary": n} for n, c in enumerate(customers)}),
     }
     compared = {"segmentation": "s", "compared_with": "previous_day", "compared_day": DAY}
@@ -357,11 +359,12 @@ def test_moves_are_told_apart_by_what_the_earlier_model_makes_of_today(engine: D
     assert {(row["segmentation"], row["compared_with"], row["compared_day"]) for row in rows} == {
         ("s", "previous_day", DAY)
     }
+    # customers, revenue, by behaviour, by model, by orders, by time
     assert [tuple(row.values())[3:] for row in rows] == [
-        ("A", "A", 2, 1, 0, 0),
-        ("A", "B", 4, 14, 2, 2),
-        ("B", "Lapsed", 1, 6, 1, 0),
-        ("New", "A", 1, 7, 0, 0),
+        ("A", "A", 2, 1, 0, 0, 0, 0),
+        ("A", "B", 4, 14, 2, 2, 1, 1),
+        ("B", "Lapsed", 1, 6, 1, 0, 0, 1),
+        ("New", "A", 1, 7, 0, 0, 0, 0),
     ]
 
 

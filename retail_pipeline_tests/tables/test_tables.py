@@ -62,7 +62,7 @@ CONTRACT = {
     "segment_migration": (
         "snapshot_date",
         "segmentation compared_with compared_day from_segment to_segment customers revenue by_behaviour "
-        "by_model",
+        "by_model by_orders by_time",
     ),
     "cohort_retention": ("snapshot_date", "cohort_month month months_since cohort_customers customers rate"),
     "sales_trends": ("snapshot_date", "dimension position label invoices orders revenue"),

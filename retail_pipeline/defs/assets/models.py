@@ -1,7 +1,7 @@
 """model_candidates and segmentation_models: what was fitted for a month, and what is in force in it."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
@@ -14,9 +14,9 @@ from retail_pipeline.defs.assets.snapshots import (
     customers_of,
     dated,
     features_files,
+    keep_segments,
     make_assignments,
     make_features,
-    model_of,
 )
 from retail_pipeline.defs.events import Result, as_metadata, asset_specs, check_specs, log_check, log_made
 from retail_pipeline.defs.instance import writing_step
@@ -39,6 +39,7 @@ from retail_pipeline.planning.inputs import (
     candidates_are_current,
     inputs_of,
     lacks_last_day,
+    model_source,
     rests_on_other_data,
     why_not_fitted,
 )
@@ -57,6 +58,14 @@ from retail_pipeline.segmentation.gates import (
     candidate_to_json,
     verdict,
 )
+from retail_pipeline.tables import TABLES
+
+_NOBODY = "select cast(null as varchar) as customer_id, cast(null as varchar) as segment where false"
+_MOVED = """
+    select n.customer_id, n.segment
+    from under_new_model as n
+    inner join closed as t on t.customer_id = n.customer_id
+    where t.segment <> n.segment"""
 
 
 def model_assets(pipeline: Pipeline, months: dg.MonthlyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -219,51 +228,66 @@ def log_gates(run: Run, month: str, candidates: Mapping[str, Candidate], decided
 
 
 def log_moves(run: Run, month: str, close: date) -> None:
-    """Record how many customers changed segment between the last two month closes, and what moved them."""
+    """Record who the month's models move on its first day, and who moved since the close before, and why."""
     before, limit = close_before(month_of(close)), run.pipeline.settings.models.max_moved_by_model
     lines = [
-        "| segmentation | customers | moved | by behaviour | by the model |",
-        "|---|---:|---:|---:|---:|",
+        "| segmentation | customers | moved by the new model | since the close before: by orders or returns "
+        "| by time | by that month's model |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
     found: list[Failure] = []
-    for name in run.state["segment_assignments"][close]:
+    for name, manifest in run.state["segment_assignments"][close].items():
+        by_new_model = keep_moved_by_model(run, name, [close])
+        cells = ["", "", ""]
         if name in run.state["segment_assignments"].get(before, {}):
             then = [assigned_file(run, before, name)]
-            rows = migration(run, name, ("month_close", before), close, then, model_of(run, before, name))
-            customers, by_behaviour, by_model = (
-                pc.sum(rows[column]).as_py() for column in ("customers", "by_behaviour", "by_model")
-            )
-            moved = by_behaviour + by_model
-            lines.append(f"| {name} | {customers:,} | {moved:,} | {by_behaviour:,} | {by_model:,} |")
-            if by_model > limit * customers:
-                states = f"{name}: at most {limit:.0%} of the customers are moved by the model"
-                found += counted(states, by_model, False, of="customers")
-    figures = {f"moves since {before}": dg.MetadataValue.md("\n".join(lines))} if lines[2:] else {}
+            keep_moved_by_model(run, name, [before])
+            rows = migration(run, name, ("month_close", before), close, then)
+            cells = [f"{pc.sum(rows[of]).as_py():,}" for of in ("by_orders", "by_time", "by_model")]
+        lines.append(f"| {name} | {manifest.rows:,} | {by_new_model:,} | {' | '.join(cells)} |")
+        if by_new_model > limit * manifest.rows:
+            states = f"{name}: at most {limit:.0%} of the customers are moved by the model"
+            found += counted(states, by_new_model, False, of="customers")
+    figures = {f"moves on {month}-01": dg.MetadataValue.md("\n".join(lines))}
     log_check(run.log, MODELS.name, "customers_move_by_themselves", f"{month}-01", found, figures)
 
 
-def migration(
-    run: Run,
-    name: str,
-    compared: tuple[str, date],
-    day: date,
-    then: Input,
-    model: FittedSegmentation | None,
-) -> pa.Table:
+def keep_moved_by_model(run: Run, name: str, closes: Iterable[date]) -> int:
+    """Have the engine keep as ``moved_by_model`` whom the next month's model moves, and where; how many.
+
+    Each close is judged by itself: its features, under the model in force from the day after on.
+    """
+    parts = [_NOBODY]
+    for n, close in enumerate(closes):
+        source = model_source(run.state, run.pipeline.recipe, close + timedelta(1))
+        known = source in run.state["segmentation_models"] and name in model_names(run.pipeline.lake, source)
+        if known and name in run.state["segment_assignments"].get(close, {}):
+            model = read_model(run.pipeline.lake, source, name)
+            features = features_files(run, [close])
+            keep_segments(
+                run, "under_new_model", name, model, features, close, month_close=close, source=source
+            )
+            run.engine.keep(f"moved_at_close_{n}", _MOVED, {"closed": [assigned_file(run, close, name)]})
+            parts.append(f"select customer_id, segment from moved_at_close_{n}")  # noqa: S608 - own names
+    run.engine.keep("moved_by_model", " union ".join(parts), {})
+    return int(run.engine.ask("select count(*) as n from moved_by_model")["n"][0].as_py())
+
+
+def migration(run: Run, name: str, compared: tuple[str, date], day: date, then: Input) -> pa.Table:
     """The rows of segment_migration since an earlier day, ``compared``, under one segmentation.
 
-    ``then``: the segments of the earlier day; ``model``: what gave them, None where it is the day's own.
+    ``then``: the segments of the earlier day; the engine keeps ``moved_by_model``.
     """
-    today, features = [assigned_file(run, day, name)], features_files(run, [day])
-    if model:
-        run.engine.keep("under_model_then", run.query(model), {"rfm_features": features})
+    since = [d for d in run.state.history(day) if d > compared[1]]
+    visits = [run.pipeline.lake.data("customer_days", {"date": str(d)}) for d in since]
     return run.engine.ask(
         "segment_migration",
         {
-            "segment_assignments": today,
-            "rfm_features": features,
+            "segment_assignments": [assigned_file(run, day, name)],
+            "rfm_features": features_files(run, [day]),
             "earlier": then,
-            "under_earlier_model": "under_model_then" if model else today,
+            "moved_by_model": "moved_by_model",
+            "customer_days": visits or TABLES["customer_days"].arrow.empty_table(),
         },
         segmentation=name,
         compared_with=compared[0],

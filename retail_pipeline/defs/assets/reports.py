@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from retail_pipeline.defs.assets.days import batches
-from retail_pipeline.defs.assets.models import migration
+from retail_pipeline.defs.assets.models import keep_moved_by_model, migration
 from retail_pipeline.defs.assets.snapshots import (
     ASSIGNMENTS,
     FEATURES,
@@ -20,6 +20,7 @@ from retail_pipeline.defs.assets.snapshots import (
     customers_of,
     features_files,
     keep_features,
+    keep_segments,
     model_of,
 )
 from retail_pipeline.defs.events import (
@@ -42,6 +43,7 @@ from retail_pipeline.lake.partitions import (
     write_manifest,
     write_partition,
 )
+from retail_pipeline.planning.calendar import close_before, last_of_month, month_of, months_in_force
 from retail_pipeline.planning.inputs import inputs_of, model_source
 from retail_pipeline.planning.manifests import Manifest, schema_fingerprint
 from retail_pipeline.report import small_tables as small
@@ -60,6 +62,13 @@ YEAR = 365
 COMPARED = {"previous_day": 1, "30_days_before": 30}
 # the last step after a statement
 FINISH = {"spend_distribution": small.with_densest, "key_figures": small.key_figures}
+
+_LEFT = """
+    select n.customer_id, n.segment
+    from now as n
+    inner join segments_then as t on t.customer_id = n.customer_id
+    inner join under_model_then as u on u.customer_id = n.customer_id
+    where u.segment = t.segment"""
 
 
 class ReportConfig(dg.Config):
@@ -173,9 +182,18 @@ def make_migration(run: Run, day: date) -> pa.Table:
                 model = model_of(run, earlier, name)
             else:
                 continue
-            run.engine.keep("segments_then", run.query(model), {"rfm_features": "features_then"})
-            other = model if own or source[earlier] != source[day] else None
-            moves = migration(run, name, (compared_with, earlier), day, "segments_then", other)
+            close = close_before(month_of(earlier))
+            before: Mapping[str, Any] = {"month_close": last_of_month(earlier), "source": source[earlier]}
+            keep_segments(run, "segments_then", name, model, "features_then", close, **before)
+            if own:
+                # each day has its own model: whom that of then leaves where they were, today's has moved
+                features = features_files(run, [day])
+                keep_segments(run, "under_model_then", name, model, features, close, **before)
+                run.engine.keep("moved_by_model", _LEFT, {"now": [assigned_file(run, day, name)]})
+            else:
+                closes = [close_before(m) for m in months_in_force(earlier, day)]
+                keep_moved_by_model(run, name, [c for c in closes if earlier <= c < day])
+            moves = migration(run, name, (compared_with, earlier), day, "segments_then")
             parts.append(moves.cast(MIGRATION.arrow))
     return pa.concat_tables(parts).sort_by([(column, "ascending") for column in MIGRATION.key])
 

@@ -241,7 +241,10 @@ def _assign(run: Run, days: Sequence[date], source: str) -> Bad[date]:
         parts: list[str] = []
         for model, of_model in each:
             parts.append(f"new_assignments_{len(kept)}_{len(parts)}")
-            _keep_segments(run, parts[-1], of_model, source, name, model)
+            keep_segments(
+                run, parts[-1], name, model, features_files(run, of_model), close,
+                month_close=last_of_month(days[0]), source=source,
+            )  # fmt: skip
         kept[name] = _together(run, f"new_assignments_{len(kept)}", parts)
         counts[name] = _sizes(run, kept[name], "segment")
     rows = {day: sum(sum(of_name.get(day, {}).values()) for of_name in counts.values()) for day in days}
@@ -253,43 +256,49 @@ def _assign(run: Run, days: Sequence[date], source: str) -> Bad[date]:
     return bad
 
 
-def _keep_segments(
-    run: Run, part: str, days: Sequence[date], source: str, name: str, model: FittedSegmentation
+def keep_segments(
+    run: Run,
+    part: str,
+    name: str,
+    model: FittedSegmentation,
+    features: Input,
+    close: date,
+    *,
+    month_close: date,
+    source: str,
 ) -> None:
-    """Have the engine keep as ``part`` what a model assigns to the customers of some days of a month."""
-    close, keep, steady = (
-        close_before(month_of(days[0])),
-        run.engine.keep,
-        run.pipeline.settings.segmentations[name],
-    )
-    features: dict[str, Input] = {"rfm_features": features_files(run, days)}
+    """Have the engine keep as ``part`` what a model makes of the customers of some days of a month.
+
+    ``close``: the month close before, where they are looked for first.
+    """
+    keep, steady = run.engine.keep, run.pipeline.settings.segmentations[name]
     had = name in run.state[ASSIGNMENTS.name].get(close, {})
+    keep("assigned", run.query(model), {"rfm_features": features})
     inputs: dict[str, Input] = {
+        "assigned": "assigned",
         "previous": [assigned_file(run, close, name)] if had else ASSIGNMENTS.arrow.empty_table(),
         "given": OF_MOMENTS.empty_table(),
         "near": OF_MOMENTS.empty_table(),
     }
-    keep("assigned", run.query(model), features)
-    inputs["assigned"] = "assigned"
     if had and steady.is_steady:
         moments = run.query(model, of_each_moment)
-        keep("before", "segments_before", {**features, "close": features_files(run, [close])}, close=close)
+        at_close = {"rfm_features": features, "close": features_files(run, [close])}
+        keep("before", "segments_before", at_close, close=close)
         keep("given", moments, {"rfm_features": "before"})
-        inputs |= {"given": "given", "before": "before"}
-        keep(
-            "near_features", "near_features", {**features, **inputs},
-            margin=steady.margin, stay_days=steady.stay_days,
-        )  # fmt: skip
+        inputs["given"] = "given"
+        doubted: dict[str, Input] = {**inputs, "before": "before", "rfm_features": features}
+        keep("near_features", "near_features", doubted, margin=steady.margin, stay_days=steady.stay_days)
         keep("near", moments, {"rfm_features": "near_features"})
         inputs["near"] = "near"
-    keep(part, ASSIGNMENTS.name, inputs, month_close=last_of_month(days[0]), model_month=source)
+    keep(part, ASSIGNMENTS.name, inputs, month_close=month_close, model_month=source)
 
 
 def _together(run: Run, name: str, parts: Sequence[str]) -> str:
     """The name under which the rows of all parts lie."""
     if len(parts) == 1:
         return parts[0]
-    run.engine.keep(name, " union all ".join(f"select * from {part}" for part in parts), {})  # noqa: S608 - own names
+    together = " union all ".join(f"select * from {part}" for part in parts)  # noqa: S608 - own names
+    run.engine.keep(name, together, {})
     return name
 
 
