@@ -64,7 +64,10 @@ CONTRACT = {
         "segmentation compared_with compared_day from_segment to_segment customers revenue by_behaviour "
         "by_model by_orders by_time",
     ),
-    "cohort_retention": ("snapshot_date", "cohort_month month months_since cohort_customers customers rate"),
+    "cohort_retention": (
+        "snapshot_date",
+        "cohort_month month months_since cohort_customers customers rate whole old_share left_censored",
+    ),
     "sales_trends": ("snapshot_date", "dimension position label invoices orders revenue"),
     "customer_rankings": (
         "snapshot_date",
