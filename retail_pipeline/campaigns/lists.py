@@ -18,7 +18,7 @@ from retail_pipeline.tables import TABLES
 SLIPPING = "slipping"
 RANKABLE = (*(c for c in TABLES["rfm_features"].names if c != "customer_id"), "score", SLIPPING)
 CONTROLS_TO_MEASURE = 100
-RESPONSE = 0.05  # of those written to
+WANTED_LIFT = 0.05  # what a holdout should be able to show
 _EXPRESSIONS = (
     exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Paren, exp.Neg, exp.Add, exp.Sub, exp.Mul, exp.Div,
     exp.IntDiv, exp.Mod, exp.Pow, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.Not, exp.And,
@@ -127,16 +127,49 @@ def candidates_sql(campaign: Campaign, window_days: int | None) -> str:
     return text
 
 
-def measurable_lift(treated: int, controls: int) -> str:
-    """The smallest lift in response rate that the two arms can show, in words.
+def smallest_lift(treated: float, controls: float, base: float) -> float | None:
+    """The smallest lift of a response rate that two arms show; None where none up to 100 % does.
 
-    Two-sided test at 5 % with 80 % power for a base response rate of 5 %: 2.8 standard errors of a difference
-    of two proportions (Cohen, Statistical Power Analysis, 1988).
+    Two-sided test at 5 % with 80 % power: the difference is 1.96 standard errors of arms that are alike and
+    0.84 of arms that differ (Fleiss, Statistical Methods for Rates and Proportions).
     """
-    if controls < CONTROLS_TO_MEASURE or not treated:
-        return "not measurable"
-    error = (RESPONSE * (1 - RESPONSE) * (1 / treated + 1 / controls)) ** 0.5
-    return f"{280.0 * error:.1f} percentage points"
+
+    def shows(lift: float) -> bool:
+        there, both = base + lift, (controls * base + treated * (base + lift)) / (controls + treated)
+        alike = (both * (1 - both) * (1 / treated + 1 / controls)) ** 0.5
+        apart = (there * (1 - there) / treated + base * (1 - base) / controls) ** 0.5
+        return bool(lift >= 1.96 * alike + 0.842 * apart)
+
+    if controls < CONTROLS_TO_MEASURE or treated < 1 or not shows(1 - base):
+        return None
+    low, high = 0.0, 1 - base
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (low, middle) if shows(middle) else (middle, high)
+    return high
+
+
+def measurable_lift(treated: int, controls: int, base: float | None = None) -> str:
+    """The smallest lift that the arms of a list show, in words; without a base rate that of the worst, 50 %.
+
+    And the share to hold out that would make it measurable, or show WANTED_LIFT, or as little as half would.
+    """
+    lift, listed = smallest_lift(treated, controls, 0.5 if base is None else base), treated + controls
+    if base is None:
+        return "not measurable" if lift is None else f"{_points(lift)} or less"
+    if lift is not None and lift <= WANTED_LIFT:
+        return _points(lift)
+    for share in range(1, 51):
+        held = round(listed * share / 100)
+        found = smallest_lift(listed - held, held, base)
+        if found is not None and (lift is None or found <= WANTED_LIFT or share == 50):
+            said = "not measurable" if lift is None else _points(lift)
+            return f"{said}; with {share} % held out {_points(found)}" if held > controls else said
+    return "not measurable: the list is too small"
+
+
+def _points(lift: float) -> str:
+    return f"{100 * lift:.1f} percentage points"
 
 
 def _defaults(segmentation: str, *rows: tuple[str, str, str, str, str, str]) -> Mapping[str, Campaign]:

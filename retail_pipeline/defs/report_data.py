@@ -19,9 +19,12 @@ from retail_pipeline.lake.models import judged
 from retail_pipeline.planning.accounting import days_made, places
 from retail_pipeline.planning.inputs import BOOTSTRAP, SAME_SNAPSHOT, model_source
 from retail_pipeline.planning.state import State
-from retail_pipeline.report.data import RF_GRID, ListSummary, Quality, ReportData
+from retail_pipeline.report.data import MONTH_AGO, RF_GRID, ListSummary, Quality, ReportData
 from retail_pipeline.segmentation import FittedRfmGrid, FittedSegmentation, assign
 from retail_pipeline.segmentation.rfm_grid import grid
+from retail_pipeline.tables import TABLES
+
+MIGRATION = TABLES["segment_migration"]
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,16 +33,18 @@ if TYPE_CHECKING:
 def report_data(run: Run, day: date, tables: Mapping[str, pa.Table]) -> ReportData:
     settings = run.pipeline.settings
     models = {name: model_of(run, day, name) for name in run.state["segment_assignments"][day]}
+    frames = {name: frame(rows) for name, rows in tables.items()}
     return ReportData(
         day=day,
+        first_day=run.state.first_day or day,
         shop=settings.report.shop,
         currency=run.pipeline.currency(run.state),
         window_days=settings.features.window_days,
-        tables={name: frame(rows) for name, rows in tables.items()} | {"rf_grid": rf_grid(run, day, models)},
+        tables=frames | {"rf_grid": rf_grid(run, day, models)},
         models=models,
         model_notes=model_notes(run, day, models),
         strategies={name: strategies(run, name) for name in models},
-        lists=lists(run, day),
+        lists=lists(run, day, frames.get(MIGRATION.name, frame(MIGRATION.arrow.empty_table()))),
         quality=quality(run.state, day),
     )
 
@@ -49,7 +54,7 @@ def curves(models: Mapping[str, FittedSegmentation]) -> Mapping[str, bytes]:
     # it brings pandas, which loading the definitions must not
     from retail_pipeline.report.figures import figures_of
 
-    data = ReportData(date.max, "", "", None, {}, models, {}, {}, (), Quality())
+    data = ReportData(date.max, date.max, "", "", None, {}, models, {}, {}, (), Quality())
     return figures_of("segmentation_models", data)
 
 
@@ -96,22 +101,29 @@ def strategies(run: Run, segmentation: str) -> dict[str, str]:
     }
 
 
-def lists(run: Run, day: date) -> Sequence[ListSummary]:
-    campaigns, lake = run.pipeline.settings.campaigns_in_force, run.pipeline.lake
-    return [
-        ListSummary(
-            campaign=name,
-            segments=campaigns[name].segments,
-            customers=made.rows,
-            control=made.counts["control"],
-            offer=campaigns[name].offers,
-            channel=campaigns[name].channel,
-            path=lake.data(made.table, made.partition).relative_to(lake.root).as_posix(),
-            measurable_lift=measurable_lift(made.rows - made.counts["control"], made.counts["control"]),
+def lists(run: Run, day: date, moves: pd.DataFrame) -> Sequence[ListSummary]:
+    campaigns, lake, found = run.pipeline.settings.campaigns_in_force, run.pipeline.lake, []
+    for name, made in run.state["campaign_lists"].get(day, {}).items():
+        if name not in campaigns:
+            continue
+        one, control = campaigns[name], made.counts["control"]
+        then = moves[(moves["segmentation"] == one.segmentation) & (moves["compared_with"] == MONTH_AGO)]
+        then = then[then["from_segment"].isin(one.segments)]
+        base = float(then["bought"].sum() / then["customers"].sum()) if len(then) else None
+        found.append(
+            ListSummary(
+                campaign=name,
+                segments=one.segments,
+                customers=made.rows,
+                control=control,
+                offer=one.offers,
+                channel=one.channel,
+                path=lake.data(made.table, made.partition).relative_to(lake.root).as_posix(),
+                measurable_lift=measurable_lift(made.rows - control, control, base),
+                base_rate=base,
+            )
         )
-        for name, made in run.state["campaign_lists"].get(day, {}).items()
-        if name in campaigns
-    ]
+    return found
 
 
 def quality(state: State, day: date) -> Quality:

@@ -24,7 +24,10 @@ RF_GRID = ("segmentation", "recency_score", "other_score", "segment", "customers
 
 @dataclass(frozen=True)
 class ListSummary:
-    """One campaign list of the day: whom it addresses, how, where it lies, and what it can measure."""
+    """One campaign list of the day: whom it addresses, how, where it lies, and what it can measure.
+
+    ``base_rate`` is the share of those in its segments 30 days ago who ordered since; None if nobody was.
+    """
 
     campaign: str
     segments: tuple[str, ...]
@@ -34,6 +37,7 @@ class ListSummary:
     channel: str
     path: str
     measurable_lift: str
+    base_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class ReportData:
     """
 
     day: date
+    first_day: date
     shop: str
     currency: str
     window_days: int | None

@@ -53,7 +53,7 @@ RANKED = 10
 NAMED = 6
 PRODUCT_LETTERS = 25
 # of customers: by which column
-RANKINGS = {"total": "monetary", "average": "avg_order_value", "orders": "frequency"}
+RANKINGS = {"total": "monetary", "average": "spend_per_order", "orders": "frequency"}
 
 # draws one of something's figures, by name, where there is anything to draw
 Draw = Callable[[ReportData, str], Drawing | None]
@@ -120,7 +120,7 @@ def _shares(data: ReportData, segmentation: str) -> Drawing | None:
             (i - 0.2, row["share"], f"{size} · {formats.short_count(row['customers'])}", 0.35),
             (i + 0.2, revenue[i], brings, 1.0),
         ):
-            axes.barh(y, value, 0.34, color=fill, alpha=alpha, linewidth=0)
+            axes.barh(y, value, 0.34, color=fill, alpha=alpha, edgecolor=MUTED, linewidth=0.5)
             label(axes, shown, (max(value, 0), y), (4, 0))
     row_labels(axes, list(profile["segment"]))
     note(figure, LABELS, 4, f"light: of customers · solid: of revenue, {data.currency}")
@@ -139,7 +139,7 @@ def _sizes(data: ReportData, segmentation: str) -> Drawing | None:
     bars = PHONE - LABELS - len(features) * wide
     figure = sheet(top + height * len(active) + 4)
     axes = rows_panel(figure, LABELS, top, bars - 30, height, len(active), (0, active["customers"].max()))
-    axes.barh(range(len(active)), active["customers"], 0.62, color=fills)
+    axes.barh(range(len(active)), active["customers"], 0.62, color=fills, edgecolor=MUTED, linewidth=0.5)
     for i, size in enumerate(active["customers"]):
         label(axes, formats.short_count(size), (size, i), (3, 0))
     row_labels(axes, list(active["segment"]))
@@ -280,40 +280,81 @@ def _cohorts(data: ReportData, name: str) -> Drawing | None:
     return Drawing(name, words.retention_title(data), alt, figure)
 
 
+# sales_periods
+
+
+def _revenue(data: ReportData, name: str) -> Drawing | None:
+    """A bar a month; those that are not whole are pale."""
+    table = data.table("sales_periods")
+    rows = table[table["kind"] == "month"].sort_values("first_day").reset_index(drop=True)
+    values = rows["revenue"].astype("float64")
+    if not values.any():
+        return None
+    figure = sheet(140)
+    ends = (min(0.0, values.min()), max(1.15 * values.max(), 1e-9))
+    axes = panel(figure, 4, 18, PHONE - 8, 90, (-0.5, len(rows) - 0.5), ends)
+    axes.bar(
+        range(len(rows)), values, 0.72, color=[ACCENT if whole else PALE_ACCENT for whole in rows["whole"]]
+    )
+    baseline(axes)
+    note(figure, 4, 2, f"revenue, {data.currency}; pale: not whole")
+    for x, value in enumerate(values):
+        if len(rows) <= 8 or value == values.max() or x == len(rows) - 1:
+            text = formats.label_money(value, data.currency, 1e3)
+            label(axes, text, (x, max(value, 0)), (0, 2), align="center", va="bottom")
+    each = 1 + (len(rows) - 1) // 13
+    names = [
+        f"{formats.MONTHS[first.month - 1][:3]}\n{first.year}" if (len(rows) - 1 - x) % each == 0 else ""
+        for x, first in enumerate(rows["first_day"])
+    ]
+    column_labels(axes, names, size=SMALL - 1.4 * (len(rows) > 8))
+    said = [
+        f"{formats.month(str(row['first_day']))}: {formats.money(row['revenue'], data.currency)}"
+        + ("" if row["whole"] else ", not whole")
+        for row in records(rows)
+    ]
+    return Drawing(name, words.revenue_title(data), _alt(said), figure)
+
+
 # sales_trends
 
 
 def _trend(data: ReportData, dimension: str) -> Drawing | None:
-    table = data.table("sales_trends")
-    rows = table[table["dimension"] == dimension].sort_values("position").reset_index(drop=True)
-    if not (rows["invoices"] > 0).any():
+    """Bars of the orders and of the sales a day; of hours, in all."""
+    rows = words.compared(data, dimension).reset_index(drop=True)
+    if not (rows["orders"] > 0).any():
         return None
     names = [str(name).replace(" (", "\n(") for name in rows["label"]]
+    a_day = " a day"
     if dimension == "hour":
-        sold = rows.index[rows["invoices"] > 0]
+        sold, a_day = rows.index[rows["orders"] > 0], ""
         rows = rows.loc[sold.min() : sold.max()].reset_index(drop=True)
         names = ["" if len(rows) > 12 and i % 2 else str(hour) for i, hour in enumerate(rows["position"])]
+    elif dimension != "season":
+        names = [
+            f"{name}\n{days}{' d' * (len(rows) < 9)}" for name, days in zip(names, rows["days"], strict=True)
+        ]
     figure = sheet(178)
     for column, top, tall, fill, head in (
-        ("invoices", 18.0, 74.0, ACCENT, "invoices"),
-        ("revenue", 114.0, 40.0, PALE_ACCENT, f"revenue, {data.currency}"),
+        ("orders", 18.0, 74.0, ACCENT, f"orders{a_day}"),
+        ("sales", 114.0, 40.0, PALE_ACCENT, f"sales{a_day}, {data.currency}"),
     ):
         values = rows[column].astype("float64")
-        ends = (min(0.0, values.min()), max(values.max(), 1e-9))
+        ends = (0.0, max(1.15 * values.max(), 1e-9))
         axes = panel(figure, 4, top, PHONE - 8, tall, (-0.5, len(rows) - 0.5), ends)
         axes.bar(range(len(rows)), values, 0.72, color=fill)
         baseline(axes)
         note(figure, 4, top - 16, head)
         for x, value in enumerate(values):
-            if len(rows) <= 12 or value == ends[1]:
-                money = formats.label_money(value, data.currency)
-                text = money if column == "revenue" else formats.short_count(value)
+            if len(rows) <= 12 or value == values.max():
+                count = formats.number if value < 100 and dimension != "hour" else formats.short_count
+                text = formats.label_money(value, data.currency) if column == "sales" else count(value)
                 size = SMALL - 0.8 * (len(rows) > 7)
-                label(axes, text, (x, max(value, 0)), (0, 2), align="center", va="bottom", size=size)
+                label(axes, text, (x, value), (0, 2), align="center", va="bottom", size=size)
     column_labels(axes, names)
     said = [
-        f"{row['label']}: {formats.plural(row['invoices'], 'invoice')}, "
-        f"{formats.money(row['revenue'], data.currency)}"
+        f"{row['label']}: {formats.number(row['orders'])} orders{a_day}, "
+        f"{formats.money(row['sales'], data.currency)}, {formats.plural(row['days'], 'day')}"
         for row in records(rows)
     ]
     return Drawing(f"trend-{dimension}", words.trend_title(data, dimension), _alt(said), figure)
@@ -362,7 +403,7 @@ def _products(data: ReportData, ranking: str) -> Drawing | None:
     names = [words.product(row) for row in rows]
     short = [n if len(n) <= PRODUCT_LETTERS else f"{n[: PRODUCT_LETTERS - 1].rstrip()}…" for n in names]
     texts = [words.product_value(row, ranking, data.currency) for row in rows]
-    title, values = words.product_title(data, ranking), [float(row[ranking]) for row in rows]
+    title, values = words.product_title(data, ranking), [words.product_net(row, ranking) for row in rows]
     return _bars(f"products-{ranking}", title, short, values, texts, 140)
 
 
@@ -453,6 +494,7 @@ FIGURES: Mapping[str, Sequence[tuple[Draw, str | Iterable[str]]]] = {
     "segment_profiles": ((_shares, "segmentations"), (_sizes, "segmentations"), (_grid, "segmentations")),
     "segment_migration": ((_flows, "segmentations"),),
     "cohort_retention": ((_cohorts, ["cohorts"]),),
+    "sales_periods": ((_revenue, ["revenue"]),),
     "sales_trends": ((_trend, ("weekday", "month", "season", "hour")),),
     "customer_rankings": ((_customers, RANKINGS),),
     "product_rankings": ((_products, ("revenue", "units", "invoices")),),

@@ -120,8 +120,8 @@ def days(values: Sequence[date], most: int = 5) -> str:
 
 
 def month(text: str) -> str:
-    """December 2011, from 2011-12."""
-    year, _, position = text.partition("-")
+    """December 2011, from 2011-12 or a day of it."""
+    year, position, *_ = text.split("-")
     return f"{MONTHS[int(position) - 1]} {year}"
 
 

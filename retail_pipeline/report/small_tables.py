@@ -5,18 +5,19 @@ from __future__ import annotations
 from calendar import monthrange
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from itertools import accumulate, combinations
 
 import pyarrow as pa
 
 from retail_pipeline.tables import TABLES
-from retail_pipeline.tables.columns import INTEGER, MONEY, STRING
+from retail_pipeline.tables.columns import DAY, INTEGER, MONEY, STRING
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 ORDERS_EDGES = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, 20), (21, None))
+MONTHS_SHOWN = 25
 SEASONS = ("Spring (Mar-May)", "Summer (Jun-Aug)", "Autumn (Sep-Nov)", "Winter (Dec-Feb)")
 
 # unit and meaning of each column of key_figures.sql, in the order of the report
@@ -79,6 +80,55 @@ def months(first: date, last: date, counting: Collection[date]) -> pa.Table:
     whole = [there[number] == monthrange(number // 12, number % 12 + 1)[1] for number in numbers]
     columns = {"month": pa.array(names, STRING), "number": pa.array(numbers, INTEGER)}
     return pa.table({**columns, "whole": pa.array(whole, pa.bool_())})
+
+
+def periods(first: date, day: date, counting: Collection[date]) -> pa.Table:
+    """The days of each period of sales_periods (``periods`` there): none begins before ``first``."""
+    weeks = [timedelta(days=n) for n in (27, 55, 27 + 364)]
+    spans = [
+        (kind, day - back, day - back + weeks[0])
+        for kind, back in zip(("last", "before", "year_before"), weeks, strict=True)
+    ]
+    start = day.replace(day=1)
+    for _ in range(MONTHS_SHOWN):
+        end = start.replace(day=monthrange(start.year, start.month)[1])
+        spans.append(("month", max(start, first), end))
+        start = (start - timedelta(days=1)).replace(day=1)
+    there, rows = set(counting), []
+    for kind, start, end in spans:
+        if first <= start <= end:
+            dates = [start + timedelta(days=n) for n in range((end - start).days + 1)]
+            whole = there.issuperset(dates) and (kind != "month" or start.day == 1)
+            span = {"kind": kind, "first_day": start, "last_day": min(end, day), "whole": whole}
+            rows += [{**span, "date": date} for date in dates]
+    columns = {"kind": STRING, "first_day": DAY, "last_day": DAY, "whole": pa.bool_(), "date": DAY}
+    return pa.Table.from_pylist(rows, schema=pa.schema(list(columns.items())))
+
+
+def calendar(counting: Collection[date]) -> pa.Table:
+    """The days that count, with their places in the week and the year (``calendar`` of the statements).
+
+    A month or season is whole when all its days are among them; winter is December to February.
+    """
+    days = sorted(set(counting))
+    there = Counter((day.year, day.month) for day in days)
+    whole = {month for month, n in there.items() if n == monthrange(*month)[1]}
+
+    def season(day: date) -> list[tuple[int, int]]:
+        first = day.year * 12 + day.month - 1 - day.month % 3
+        return [divmod(number, 12) for number in range(first, first + 3)]
+
+    columns = {
+        "date": pa.array(days, DAY),
+        "weekday": pa.array([day.isoweekday() for day in days], INTEGER),
+        "month": pa.array([day.month for day in days], INTEGER),
+        "season": pa.array([(day.month // 3 + 3) % 4 + 1 for day in days], INTEGER),
+        "whole_month": pa.array([(day.year, day.month) in whole for day in days], pa.bool_()),
+        "whole_season": pa.array(
+            [all((year, month + 1) in whole for year, month in season(day)) for day in days], pa.bool_()
+        ),
+    }
+    return pa.table(columns)
 
 
 def orders_edges() -> pa.Table:

@@ -5,7 +5,7 @@ A word that compares (largest, fewest, more) stands only where the comparison wa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,6 +14,7 @@ import pandas as pd
 
 from retail_pipeline.report.data import NEW, ReportData
 from retail_pipeline.report.formats import (
+    DASH,
     MONTHS,
     WEEKDAYS,
     ago,
@@ -42,7 +43,6 @@ SMALL = 20
 # flows named in one sentence
 MOST_NAMED = 3
 NO_COMPARISON = "There is no snapshot of 30 days ago to compare with."
-_TIMES = {1: "once", 2: "twice"}
 Row = Mapping[Any, Any] | pd.Series
 # the months after a first purchase that a sentence names
 RETURNS = {
@@ -67,10 +67,18 @@ def _of_revenue(part: float, before: str = ", ") -> str:
 
 
 def _only(rows: pd.DataFrame, column: str, lowest: bool = False) -> str | None:
-    """The segment that alone has the highest (lowest) value of a column; None for a tie or no value."""
-    values = rows[column].astype("float64")
-    found = rows.loc[values == (values.min() if lowest else values.max()), "segment"]
-    return str(found.iloc[0]) if len(found) == 1 else None
+    """The segment that alone has the highest (lowest) value of a column.
+
+    None where the next is about the same, and for a mean of fewer than SMALL customers.
+    """
+    ordered = rows.assign(value=rows[column].astype("float64")).dropna(subset=["value"])
+    ordered = ordered.sort_values("value", ascending=lowest)
+    if ordered.empty or (column.endswith("_mean") and ordered["customers"].iloc[0] < SMALL):
+        return None
+    first, *others = ordered["value"]
+    if others and _against(first, others[0], "more", "less", "") == "":
+        return None
+    return str(ordered["segment"].iloc[0])
 
 
 def _mean(rows: pd.DataFrame, feature: str) -> float:
@@ -406,6 +414,7 @@ def takeaways(data: ReportData) -> list[Point]:
         points.append(Point(f"Since {day(total.since)}", text))
     else:
         points.append(Point("Since last month", NO_COMPARISON))
+    points.append(Point("Revenue", revenue_words(data)))
     points.append(Point("Coming back", " ".join(retention_words(data))))
     return [*points, Point("Lists", lists_words(data))]
 
@@ -444,6 +453,77 @@ def lists_words(data: ReportData) -> str:
     empty = [one.campaign for one in data.lists if not one.customers]
     without = f" Nobody is on {listed(empty)}." if empty else ""
     return f"{ready}, {count(control)} of them held out as control.{without}"
+
+
+# revenue over time
+
+
+def _weeks(data: ReportData) -> dict[str, Row]:
+    """The periods of four weeks that are whole, by kind."""
+    table = data.table("sales_periods")
+    return {row["kind"]: row for row in records(table[table["whole"].astype(bool)]) if row["kind"] != "month"}
+
+
+def key_changes(data: ReportData) -> list[tuple[str, str, list[str]]]:
+    """Each key figure of the last four weeks, and its change against those before and those a year before."""
+    weeks = _weeks(data)
+    if "last" not in weeks:
+        return []
+
+    def an_order(row: Row) -> float:
+        return float(row["sales"]) / row["orders"] if row["orders"] else 0.0
+
+    def amount(value: float) -> str:
+        return money(value, data.currency)
+
+    figures: dict[str, tuple[Callable[[Row], float], Callable[[float], str]]] = {
+        "Revenue": (lambda row: float(row["revenue"]), amount),
+        "Orders": (lambda row: float(row["orders"]), count),
+        "Customers who bought": (lambda row: float(row["customers"]), count),
+        "Sales an order": (an_order, amount),
+    }
+    rows = []
+    for name, (value_of, written) in figures.items():
+        now, against = value_of(weeks["last"]), []
+        for kind in ("before", "year_before"):
+            base = value_of(weeks[kind]) if kind in weeks and weeks[kind]["orders"] >= SMALL else 0.0
+            change = percent(now / base - 1) if base > 0 else DASH
+            against.append(f"+{change}" if base > 0 and now > base else change)
+        rows.append((name, written(now), against))
+    return rows
+
+
+def revenue_words(data: ReportData) -> str:
+    weeks = _weeks(data)
+    if "last" not in weeks:
+        return "The last four weeks are not whole: days of them are held, missing or before the data begin."
+    now, said = float(weeks["last"]["revenue"]), []
+    for kind, when in (("before", "the four weeks before"), ("year_before", "the same weeks a year before")):
+        base = float(weeks[kind]["revenue"]) if kind in weeks and weeks[kind]["orders"] >= SMALL else 0.0
+        if base > 0:
+            said.append(f"{_change(now, base)} in {when}")
+    against = f": {listed(said)}" if said else ""
+    return f"{money(now, data.currency)} in the last four weeks{against}."
+
+
+def _change(value: float, base: float) -> str:
+    """12 % more than."""
+    change = percent(abs(value / base - 1))
+    return _against(value, base, f"{change} more than", f"{change} less than", "about as much as")
+
+
+def revenue_title(data: ReportData) -> str:
+    """The last whole month against the one before, by the day, for they differ in length."""
+    table = data.table("sales_periods")
+    months = table[(table["kind"] == "month") & table["whole"].astype(bool)].sort_values("first_day").tail(2)
+    if months.empty:
+        return "No month is whole yet"
+    *before, last = records(months)
+    said = f"{month(str(last['first_day']))} brought {money(last['revenue'], data.currency)}"
+    if not before or (last["first_day"] - before[0]["last_day"]).days != 1 or before[0]["revenue"] <= 0:
+        return said
+    now, base = (float(row["revenue"]) / (row["last_day"].day) for row in (last, before[0]))
+    return f"{said}, a day {_change(now, base)} {month(str(before[0]['first_day']))}"
 
 
 # retention, trends
@@ -502,15 +582,39 @@ def retention_title(data: ReportData) -> str:
     )
 
 
-def trend_title(data: ReportData, dimension: str) -> str:
+def compared(data: ReportData, dimension: str) -> pd.DataFrame:
+    """The rows of a dimension that can be compared, with orders and sales a day; of hours, in all."""
     table = data.table("sales_trends")
-    rows = table[table["dimension"] == dimension].sort_values("position")
-    most = rows["invoices"].max()
-    top = [_when(dimension, row) for row in records(rows[rows["invoices"] == most])]
-    share = f"{percent(most / rows['invoices'].sum())} of all"
-    if len(top) > 1:
-        return f"{listed(top)} are the busiest: {plural(most, 'invoice')} each, {share}"
-    return f"{top[0]} is the busiest: {plural(most, 'invoice')}, {share}"
+    rows = table[(table["dimension"] == dimension) & (table["days"] > 0)].sort_values("position")
+    per = rows["days"] if dimension != "hour" else 1
+    return rows.assign(
+        orders=rows["orders_of_days"] / per, sales=rows["sales_of_days"].astype("float64") / per
+    )
+
+
+def trend_title(data: ReportData, dimension: str) -> str:
+    """Who stands out by orders a day: those near the highest, when it is clearly above the average."""
+    rows = compared(data, dimension)
+    if len(rows) < 2:
+        return f"No two {dimension}s are whole yet, so that they could be compared"
+    orders, days = rows["orders_of_days"].sum(), rows["days"].sum()
+    most, usual = rows["orders"].max(), orders / (days if dimension != "hour" else len(rows))
+    top = rows[rows["orders"] > (1 - ABOUT) * most]
+    counted = top["orders_of_days"].sum()
+    expected = orders * (top["days"].sum() / days)
+    if most * (1 - ABOUT) < usual or counted < expected + 3 * expected**0.5 or len(top) > MOST_NAMED:
+        low, high = number(rows["orders"].min()), number(most)
+        a_day = " a day" if dimension != "hour" else ""
+        return f"No {dimension} stands out: {low} to {high} orders{a_day}"
+    named = listed([_when(dimension, row) for row in records(top)])
+    said = f"{named} {'is' if len(top) == 1 else 'are'} the busiest: "
+    if dimension == "hour":
+        return f"{said}{percent(counted / orders)} of all orders"
+    each = number(counted / top["days"].sum())
+    return (
+        f"{said}{each} orders a day, {percent(counted / orders)} of orders in "
+        f"{percent(top['days'].sum() / days)} of the days"
+    )
 
 
 def _when(dimension: str, row: Row) -> str:
@@ -522,21 +626,21 @@ def _when(dimension: str, row: Row) -> str:
     return f"{position}:00 to {position + 1}:00" if dimension == "hour" else str(row["label"]).split(" (")[0]
 
 
-def uneven_months(data: ReportData) -> str:
-    """A caution where some months of the year stand in the window more often than others."""
-    months = data.table("cohort_retention")["month"]
-    if months.empty:
+def whole_words(data: ReportData) -> str:
+    """How many days stand in no whole month, or season, and are not compared."""
+    table = data.table("sales_trends")
+    days = table.groupby("dimension")["days"].sum()
+    if not days.get("weekday", 0):
         return ""
-    first = pd.Timestamp(f"{months.min()}-01")
-    if data.window_days is not None:
-        first = max(first, pd.Timestamp(data.day) - pd.Timedelta(days=data.window_days - 1))
-    seen = pd.Series(pd.period_range(first, pd.Timestamp(data.day), freq="M").month).value_counts()
-    most = sorted(int(position) for position in seen.index[seen == seen.max()])
-    if seen.max() == 1 or len(most) == 12:
-        return ""
-    names = listed([MONTHS[position - 1] for position in most])
-    times, fewer = (_TIMES.get(int(n), f"{n} times") for n in (seen.max(), seen.max() - 1))
-    return f"The window has {names} {times} and the other months {fewer}: compare months with care."
+    out = {
+        name: int(days["weekday"] - days[name])
+        for name in ("month", "season")
+        if days["weekday"] > days[name]
+    }
+    if not out:
+        return f"All of the {plural(days['weekday'], 'day')} stand in whole months and seasons."
+    said = listed([f"{plural(n, 'day')} in no whole {name}" for name, n in out.items()])
+    return f"Of the {plural(days['weekday'], 'day')}, {said} are left out of that comparison."
 
 
 # rankings, distribution, outliers
@@ -544,18 +648,26 @@ def uneven_months(data: ReportData) -> str:
 
 def ranking_title(data: ReportData, ranking: str, shown: int) -> str:
     table = data.table("customer_rankings")
-    table = table[table["rank"] <= shown]
-    rows, spenders = table[table["ranking"] == ranking], table[table["ranking"] == "total"]
+    rows = table[(table["rank"] <= shown) & (table["ranking"] == ranking)]
     who = "customer" if len(rows) == 1 else f"{len(rows)} customers"
     if ranking == "average":
-        once = int((rows["frequency"] == 1).sum()) or "none"
-        return f"Of the {who} with the largest orders, {once} ordered only once"
+        low, high = (
+            money(value, data.currency)
+            for value in (rows["spend_per_order"].min(), rows["spend_per_order"].max())
+        )
+        return (
+            f"The {who} with the largest orders spent {low if low == high else f'{low} to {high}'} an order"
+        )
     if ranking == "orders":
-        both = len(set(rows["customer_id"]) & set(spenders["customer_id"])) or "none"
-        verb = "is" if both == 1 else "are"
-        return f"Of the {who} who order most often, {both} {verb} among those who spend most"
+        orders = data.figure("orders")
+        share = (
+            f" placed {percent(rows['frequency'].sum() / orders)} of all orders of customers"
+            if orders
+            else ""
+        )
+        return f"The {who} who order most often{share}"
     revenue = data.figure("customer_revenue")
-    share = _of_revenue(spenders["monetary"].sum() / revenue, " brought ") if revenue else ""
+    share = _of_revenue(rows["monetary"].sum() / revenue, " brought ") if revenue else ""
     return f"The {who} who spent most{share}"
 
 
@@ -563,16 +675,25 @@ def product(row: Row) -> str:
     return str(row["description"] if known(row["description"]) else row["product_id"])
 
 
+def product_net(row: Row, ranking: str) -> float:
+    """What a product is ranked by: its revenue, or its units or invoices less those that came back."""
+    back = {"revenue": 0, "units": row["returned_units"], "invoices": row["returns"]}
+    return float(row[ranking] - back[ranking])
+
+
 def product_value(row: Row, ranking: str, currency: str) -> str:
-    if ranking == "revenue":
-        return money(row["revenue"], currency)
-    return plural(row[ranking], ranking.removesuffix("s"))
+    net = product_net(row, ranking)
+    return money(net, currency) if ranking == "revenue" else plural(net, ranking.removesuffix("s"))
 
 
 def product_title(data: ReportData, ranking: str) -> str:
     table = data.table("product_rankings")
     (first,) = records(table[(table["ranking"] == ranking) & (table["rank"] == 1)])
-    return f"{product(first)} leads by {ranking}: {product_value(first, ranking, data.currency)}"
+    said = f"{product(first)} leads by {ranking}: "
+    if ranking == "invoices":
+        return f"{said}{count(first['invoices'])} sold it, {count(first['returns'])} took it back"
+    back = ", returns taken off" if first["returned_units"] else ""
+    return f"{said}{product_value(first, ranking, data.currency)}{back}"
 
 
 def densest(data: ReportData) -> tuple[str, str] | None:
@@ -599,30 +720,42 @@ def distribution_title(data: ReportData) -> str:
     return f"{percent(inside / everyone)} of customers place {region[0]} and spend {region[1]}"
 
 
-def outliers(data: ReportData) -> list[Point]:
-    once, points = data.figure("one_order_share"), []
-    for figure, whose, who in (
-        ("big_spenders_one_order_share", "the biggest spenders", "spend most"),
-        ("big_orders_one_order_share", "those with the largest orders", "have the largest orders"),
-    ):
-        theirs = data.figure(figure)
-        if theirs is not None and once is not None:
-            often = _against(theirs, once, "less often", "more often", "about as often")
-            said = (
-                f"Of the tenth of customers who {who}, {percent(theirs)} ordered once, against "
-                f"{percent(once)} of all: they come back {often}."
+def top_tenth(data: ReportData) -> list[Point]:
+    """What the tenth at the top amounts to.
+
+    That big spenders come back more often is no news: who comes back spends more. Nor that those with the
+    largest mean orders come back less: the mean of one order strays further than that of ten.
+    """
+    points, active = [], data.figure("active_customers") or 0
+    brings = data.figure("big_spenders_revenue_share")
+    if active < 10 * SMALL:
+        return [
+            Point(
+                "Too few customers", f"A tenth of {customers(active)} is too few to compare with the others."
             )
-            points.append(Point(f"Do {whose} come back?", said))
+        ]
+    if brings is not None:
+        points.append(Point("Spend most", f"The tenth who spend most bring {percent(brings)} of revenue."))
     frequent, rest = data.figure("most_frequent_avg_order_value"), data.figure("others_avg_order_value")
     if frequent is not None and rest is not None:
         a, b = money(frequent, data.currency), money(rest, data.currency)
         pay = _against(frequent, rest, "more", "less", "about as much")
-        said = f"An order of the tenth who order most often is {a} on average, of the others {b}"
-        points.append(Point("Do the most frequent pay more?", f"{said}: they pay {pay} for an order."))
+        said = (
+            f"An order of the tenth who order most often is {a} on average before returns, of the others {b}"
+        )
+        points.append(Point("Order most often", f"{said}: they pay {pay} for an order."))
     return points
 
 
 # the state of the data, the models
+
+
+def window_words(data: ReportData) -> str:
+    """The days that orders and spend are of."""
+    first = data.first_day
+    if data.window_days is None or (data.day - first).days < data.window_days:
+        return f"of the {plural((data.day - first).days + 1, 'day')} since {day(first)}, when the data begin"
+    return f"of the last {plural(data.window_days, 'day')}"
 
 
 # what is said of where rows lie (planning/accounting.py says which there are)

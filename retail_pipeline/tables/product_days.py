@@ -30,5 +30,8 @@ TABLE = Table(
             "invoices",
             minimum=0,
         ),
+        Column("returned_units", QUANTITY, "Units that came back, as a positive number", "units"),
+        Column("returns", INTEGER, "Invoices that took it back; at its first text", "invoices", minimum=0),
     ),
+    code_version="2",
 )

@@ -8,17 +8,25 @@ with texts as (
         coalesce(description, '') as description,
         count(case when line_kind = 'sale' then 1 end) as sales,
         sum(amount) as revenue,
-        sum(case when line_kind = 'sale' then quantity else 0 end) as units
+        sum(case when line_kind = 'sale' then quantity else 0 end) as units,
+        sum(case when line_kind = 'return' then abs(quantity) else 0 end) as returned_units
     from transactions
     where product_id is not null and line_kind <> 'adjustment'
     group by cast(sold_at as date), product_id, coalesce(description, '')
 ),
 sold as (
-    select date, product_id, count(*) as invoices
+    select date, product_id, cast(sum(sells) as bigint) as invoices, cast(sum(returns) as bigint) as returns
     from (
-        select distinct cast(sold_at as date) as date, product_id, source_system, invoice_id
+        select
+            cast(sold_at as date) as date,
+            product_id,
+            source_system,
+            invoice_id,
+            max(case when line_kind = 'sale' then 1 else 0 end) as sells,
+            max(case when line_kind = 'return' then 1 else 0 end) as returns
         from transactions
-        where product_id is not null and line_kind = 'sale'
+        where product_id is not null and line_kind <> 'adjustment'
+        group by cast(sold_at as date), product_id, source_system, invoice_id
     ) as once
     group by date, product_id
 ),
@@ -64,7 +72,9 @@ select
     p.sales,
     cast(p.revenue as decimal(18, 4)) as revenue,
     cast(p.units as decimal(18, 3)) as units,
-    case when p.place = 1 then coalesce(s.invoices, 0) - coalesce(a.invoices, 0) else 0 end as invoices
+    case when p.place = 1 then coalesce(s.invoices, 0) - coalesce(a.invoices, 0) else 0 end as invoices,
+    cast(p.returned_units as decimal(18, 3)) as returned_units,
+    case when p.place = 1 then coalesce(s.returns, 0) else 0 end as returns
 from placed as p
 left join sold as s on s.date = p.date and s.product_id = p.product_id
 left join again as a on a.date = p.date and a.product_id = p.product_id

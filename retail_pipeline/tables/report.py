@@ -7,6 +7,7 @@ _TABLES = (
     "segment_migration",
     "cohort_retention",
     "sales_trends",
+    "sales_periods",
     "customer_rankings",
     "spend_distribution",
     "product_rankings",
@@ -37,5 +38,5 @@ TABLE = Table(
     },
     columns=(),
     file="index.html",
-    code_version="2",
+    code_version="3",
 )

@@ -1,4 +1,4 @@
-"""Distinct invoices and revenue by weekday, month, season and hour; anonymous included."""
+"""Orders, invoices and revenue by weekday, month, season and hour; anonymous included."""
 
 from retail_pipeline.tables.columns import INTEGER, MONEY, STRING
 from retail_pipeline.tables.expectations import at_least
@@ -29,6 +29,10 @@ TABLE = Table(
             "Sales less returns (+ adjustments if set so)",
             "currency",
         ),
+        Column("days", INTEGER, "Days that can be compared: of months and seasons the whole ones", "days"),
+        Column("orders_of_days", INTEGER, "Orders of these days", "orders", minimum=0),
+        Column("sales_of_days", MONEY, "Value of the sales of these days, before returns", "currency"),
     ),
+    code_version="2",
     expects=lambda rules: (at_least("no more orders than invoices", "invoices", "orders"),),
 )

@@ -28,6 +28,7 @@ TABLE = Table(
         Column("compared_day", DAY, "That day"),
         Column("from_segment", STRING, "Segment then; `New`: no customers yet"),
         Column("to_segment", STRING, "Segment now"),
+        Column("bought", INTEGER, "Those of them who ordered since", "customers", minimum=0),
         Column("customers", INTEGER, "Those who stayed included", "customers", minimum=1),
         Column("revenue", MONEY, "Sum of their monetary now", "currency"),
         Column(

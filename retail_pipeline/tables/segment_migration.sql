@@ -10,6 +10,7 @@ moves as (
     select
         coalesce(e.segment, 'New') as from_segment,
         a.segment as to_segment,
+        f.last_sold_at,
         f.monetary,
         case
             when e.segment is null or e.segment = a.segment then null
@@ -29,6 +30,7 @@ select
     $compared_day as compared_day,
     from_segment,
     to_segment,
+    count(case when cast(last_sold_at as date) > $compared_day then 1 end) as bought,
     count(*) as customers,
     cast(sum(monetary) as decimal(18, 4)) as revenue,
     count(case when moved_by in ('orders', 'time') then 1 end) as by_behaviour,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import duckdb
+import numpy as np
 import pytest
 import sqlglot
 from hypothesis import given, settings
@@ -10,7 +11,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from sqlglot import exp
 
-from retail_pipeline.campaigns.lists import DEFAULTS, Campaign, candidates_sql, control_below, measurable_lift
+from retail_pipeline.campaigns.lists import (
+    DEFAULTS,
+    Campaign,
+    candidates_sql,
+    control_below,
+    measurable_lift,
+    smallest_lift,
+)
 from retail_pipeline.segmentation import LAPSED, Parameters, segments
 
 
@@ -49,17 +57,32 @@ def test_a_larger_holdout_keeps_every_control(one: float, other: float):
 
 
 @pytest.mark.parametrize(
-    ("treated", "controls", "lift"),
+    ("treated", "controls", "base", "lift"),
     [
-        (900, 99, "not measurable"),
-        (0, 500, "not measurable"),
-        (900, 100, "6.4 percentage points"),
-        (90_000, 10_000, "0.6 percentage points"),
+        (900, 99, 0.05, "not measurable; with 10 % held out 9.1 percentage points"),
+        (60, 6, 0.5, "not measurable: the list is too small"),
+        (900, 100, 0.5, "14.4 percentage points; with 50 % held out 8.8 percentage points"),
+        (4_500, 500, 0.16, "5.2 percentage points; with 11 % held out 5.0 percentage points"),
+        (9_000, 1_000, 0.5, "4.7 percentage points"),
+        (900, 100, None, "14.4 percentage points or less"),
     ],
 )
-def test_the_smallest_lift_that_two_arms_can_show(treated: int, controls: int, lift: str):
-    """2.8 standard errors at 5 % response: sqrt(0.0475 x (1/900 + 1/100)) x 280 = 6.43 points."""
-    assert measurable_lift(treated, controls) == lift
+def test_the_smallest_lift_and_the_holdout_that_would_show_a_smaller(
+    treated: int, controls: int, base: float | None, lift: str
+):
+    assert measurable_lift(treated, controls, base) == lift
+
+
+@pytest.mark.parametrize("base", [0.05, 0.16, 0.5, 0.74])
+def test_the_smallest_lift_is_found_four_times_out_of_five(base: float):
+    treated, controls, rng = 4_500, 500, np.random.default_rng(7)
+    lift = smallest_lift(treated, controls, base)
+    assert lift is not None
+    a = rng.binomial(treated, base + lift, 20_000) / treated
+    b = rng.binomial(controls, base, 20_000) / controls
+    both = (a * treated + b * controls) / (treated + controls)
+    found = abs(a - b) > 1.96 * (both * (1 - both) * (1 / treated + 1 / controls)) ** 0.5
+    assert abs(found.mean() - 0.8) < 0.03
 
 
 def test_segments_enter_the_statement_as_literals_however_they_are_written():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,10 +55,15 @@ def opened(browser: Browser, report: Path) -> Iterator[Page]:
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: complaints.append(message.text))
     page.goto(report.as_uri())
+    fold(page, opened=True)
     yield page
     context.close()
     assert asked == [report.as_uri()]
     assert not complaints
+
+
+def fold(page: Page, opened: bool) -> None:
+    page.evaluate(f"document.querySelectorAll('details').forEach(one => one.open = {str(opened).lower()})")
 
 
 def measured(page: Page, width: int) -> list[dict[str, Any]]:
@@ -108,9 +114,34 @@ def test_no_figure_is_cut_on_paper(opened: Page):
     opened.emulate_media(media="print")
     try:
         for figure in measured(opened, PAPER_WIDTH):
+            if not figure["width"]:  # folded away
+                continue
             assert figure["breaks"] == "avoid", figure
             assert figure["height"] < PAPER_HEIGHT, figure
             assert not figure["cut"], figure
         expect(opened.locator("nav")).to_be_hidden()
     finally:
         opened.emulate_media(media="screen")
+
+
+def test_the_page_is_short_on_a_phone_and_on_paper(opened: Page):
+    measured(opened, PHONE)
+    fold(opened, opened=False)
+    try:
+        assert opened.evaluate("document.documentElement.scrollHeight") <= 15 * 844
+        assert len(re.findall(rb"/Type\s*/Page\b", opened.pdf(format="A4"))) <= 8
+    finally:
+        fold(opened, opened=True)
+
+
+def test_at_night_the_page_is_dark_and_its_text_light(opened: Page):
+    colours = "() => ['backgroundColor', 'color'].map(name => getComputedStyle(document.body)[name])"
+    light = opened.evaluate(colours)
+    opened.emulate_media(color_scheme="dark")
+    try:
+        dark = opened.evaluate(colours)
+    finally:
+        opened.emulate_media(color_scheme="light")
+    brightness = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (*light, *dark)]
+    assert brightness[0] > 600 > 200 > brightness[1]
+    assert brightness[2] < 200 < 600 < brightness[3]

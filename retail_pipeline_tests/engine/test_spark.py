@@ -292,6 +292,8 @@ def reported(duckdb: Engine, made: Mapping[str, Any]) -> dict[str, Any]:
             date(2010, 12, 1), date(2011, 3, 1), [date(2011, 1, 1) + timedelta(n) for n in range(59)]
         ),
         "positions": tables.positions(),
+        "calendar": tables.calendar([date(2010, 12, 1) + timedelta(n) for n in range(95)]),
+        "periods": tables.periods(FIRST, LAST, [FIRST + timedelta(n) for n in range(14)]),
         "orders_edges": tables.orders_edges(),
         "spend_edges": tables.spend_edges(**reach),
     }
@@ -444,7 +446,8 @@ def report_calls(made: Mapping[str, Any]) -> dict[str, Call]:
         "segment_profiles": Call(features | sums["customer_countries"] | under_two),
         "segment_migration": Call(features | moved, [since]),
         "cohort_retention": Call(days | {"months": made["months"]}),
-        "sales_trends": Call(sums["sales_hours"] | {"positions": made["positions"]}),
+        "sales_trends": Call(sums["sales_hours"] | {name: made[name] for name in ("positions", "calendar")}),
+        "sales_periods": Call(sums["sales_hours"] | days | {"periods": made["periods"]}),
         "customer_rankings": Call(features),
         "spend_range": Call(features),
         "fit_features": Call(features),

@@ -60,7 +60,11 @@ def migration(segmentation: str, *moves: tuple[str, str, int, int, int]) -> pd.D
     columns = ["from_segment", "to_segment", "customers", "by_behaviour", "by_model"]
     rows = pd.DataFrame(moves, columns=columns)
     return rows.assign(by_orders=rows["by_behaviour"], by_time=0).assign(
-        segmentation=segmentation, compared_with="30_days_before", compared_day=date(2021, 2, 8), revenue=1.0
+        bought=0,
+        segmentation=segmentation,
+        compared_with="30_days_before",
+        compared_day=date(2021, 2, 8),
+        revenue=1.0,
     )
 
 
@@ -87,8 +91,27 @@ def cohorts() -> pd.DataFrame:
     )
 
 
+def periods() -> pd.DataFrame:
+    """Two whole months, January twice as good by the day, and four weeks better than those before."""
+    rows = [
+        ("before", date(2021, 1, 14), date(2021, 2, 10), True, 100, 40, 900.0, 800.0),
+        ("last", date(2021, 2, 11), date(2021, 3, 10), True, 150, 42, 1200.0, 1000.0),
+        ("month", date(2020, 12, 30), date(2020, 12, 31), False, 5, 4, 50.0, 50.0),
+        ("month", date(2021, 1, 1), date(2021, 1, 31), True, 200, 60, 3500.0, 3100.0),
+        ("month", date(2021, 2, 1), date(2021, 2, 28), True, 150, 50, 1500.0, 1400.0),
+        ("month", date(2021, 3, 1), date(2021, 3, 10), False, 40, 30, 400.0, 400.0),
+        ("year_before", date(2020, 2, 13), date(2020, 3, 11), False, 0, 0, 0.0, 0.0),
+    ]
+    return pd.DataFrame(
+        rows, columns=["kind", "first_day", "last_day", "whole", "orders", "customers", "sales", "revenue"]
+    )
+
+
 def trends() -> pd.DataFrame:
-    """Sales on weekdays (most on Tuesday) and from eight to eleven; the rest is there, and zero."""
+    """Sales on weekdays (most on Tuesday) and from eight to eleven; the rest is there, and zero.
+
+    Of the 69 days January and February are whole months, and no season is.
+    """
     sold = {
         "weekday": [10, 40, 20, 20, 10, 0, 0],
         "month": [50, 30, 20, *[0] * 9],
@@ -97,7 +120,11 @@ def trends() -> pd.DataFrame:
     }
     rows: pd.DataFrame = positions().to_pandas()
     invoices = pd.Series([n for dimension in rows["dimension"].unique() for n in sold[dimension]])
-    return rows.assign(invoices=invoices, orders=invoices, revenue=10.0 * invoices)
+    days = {"weekday": [10] * 6 + [9], "month": [31, 28, *[0] * 10], "season": [0] * 4, "hour": [69] * 24}
+    lengths = pd.Series([n for dimension in rows["dimension"].unique() for n in days[dimension]])
+    counted = invoices.where(lengths > 0, 0)
+    rows = rows.assign(invoices=invoices + 3, orders=invoices, revenue=8.0 * invoices, days=lengths)
+    return rows.assign(orders_of_days=counted, sales_of_days=10.0 * counted)
 
 
 def rankings() -> pd.DataFrame:
@@ -109,22 +136,26 @@ def rankings() -> pd.DataFrame:
         "orders": ("61007", "95520", "83741"),
     }
     rows = [
-        (ranking, rank, customer, *facts[customer], 5)
+        (ranking, rank, customer, *facts[customer], facts[customer][0] / facts[customer][1], 5)
         for ranking, ids in orders.items()
         for rank, customer in enumerate(ids, 1)
     ]
-    columns = ["ranking", "rank", "customer_id", "monetary", "frequency", "avg_order_value", "recency_days"]
+    columns = [
+        "ranking", "rank", "customer_id", "monetary", "frequency", "avg_order_value", "spend_per_order",
+        "recency_days",
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
 def products(*names: str | None) -> pd.DataFrame:
     """The same products in every ranking, in their order."""
     rows = [
-        (ranking, rank, f"P{rank}", name, 100.0 / rank, 50.0 / rank, 10 // rank)
+        (ranking, rank, f"P{rank}", name, 100.0 / rank, 50.0 / rank, 10 // rank, 2.0, 1)
         for ranking in ("revenue", "units", "invoices")
         for rank, name in enumerate(names, 1)
     ]
     columns = ["ranking", "rank", "product_id", "description", "revenue", "units", "invoices"]
+    columns += ["returned_units", "returns"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -145,12 +176,15 @@ def distribution() -> pd.DataFrame:
 def key_figures(**values: float | None) -> pd.DataFrame:
     """``key_figures`` with some values changed."""
     figures: dict[str, float | None] = {
+        "active_customers": 300.0,
+        "orders": 28.0,
         "customer_revenue": 18_000.0,
         "repeat_revenue_share": 0.7,
         "one_order_share": 0.4,
         "lost_share_of_year": 0.25,
         "anonymous_revenue_share": 0.09,
         "big_spenders_one_order_share": 0.1,
+        "big_spenders_revenue_share": 0.6,
         "big_orders_one_order_share": 0.6,
         "most_frequent_avg_order_value": 40.0,
         "others_avg_order_value": 80.0,
@@ -185,6 +219,7 @@ def tables() -> dict[str, pd.DataFrame]:
         "segment_migration": pd.concat([moves, migration("spend_profile", *spend_moves)]),
         "cohort_retention": cohorts(),
         "sales_trends": trends(),
+        "sales_periods": periods(),
         "customer_rankings": rankings(),
         "product_rankings": products("LAMP", "CUP", None),
         "spend_distribution": distribution(),
@@ -209,6 +244,7 @@ def shop(
     kept = {name: frame for name, frame in {**tables(), **(changed or {})}.items() if name not in without}
     data = ReportData(
         day=DAY,
+        first_day=date(2018, 1, 1),
         shop="Fjord & Sons",
         currency="EUR",
         window_days=730,

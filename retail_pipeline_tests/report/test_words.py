@@ -8,7 +8,6 @@ from datetime import date
 from typing import Any
 
 import pandas as pd
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +15,6 @@ from retail_pipeline.report import formats, words
 from retail_pipeline.report.data import ReportData
 from retail_pipeline_tests.report.support import (
     BEHAVIOUR,
-    DAY,
     QUALITY,
     SPEND,
     Segment,
@@ -25,9 +23,14 @@ from retail_pipeline_tests.report.support import (
     distribution,
     key_figures,
     migration,
+    periods,
     profiles,
     shop,
+    trends,
 )
+
+# the same with enough customers to compare
+MANY = {name: (10 * segment[0], *segment[1:]) for name, segment in SPEND.items()}
 
 
 def plain(text: str) -> str:
@@ -119,31 +122,34 @@ def test_no_share_is_claimed_of_a_revenue_of_nothing() -> None:
 
 
 def test_the_profile_compares_only_what_stands_alone() -> None:
-    paragraphs = dict(words.profile_words(shop(), "spend_profile"))
+    paragraphs = dict(words.profile_words(of("spend_profile", MANY), "spend_profile"))
     assert [plain(line) for line in paragraphs["Infrequent, Low Spenders"]] == [
-        "60 customers, 60 % of all, the largest group.",
+        "600 customers, 60 % of all, the largest group.",
         "They place 1.2 orders on average, the fewest of all groups.",
         "They spend €60 each on average, the least of all groups, and bring 21 % of revenue.",
         "An order is €50 on average.",
     ]
     assert [plain(line) for line in paragraphs["VIP"]][:2] == [
-        "5 customers, 5 % of all, the smallest group.",
+        "50 customers, 5 % of all, the smallest group.",
         "They place 20 orders on average, the most of all groups.",
     ]
+    # five customers are too few to be the most of all groups
+    few = dict(words.profile_words(shop(), "spend_profile"))["VIP"]
+    assert plain(few[1]) == "They place 20 orders on average."
 
 
 def test_the_takeaways_follow_the_numbers() -> None:
-    assert said(words.profile_takeaways(shop(), "spend_profile")) == {
+    assert said(words.profile_takeaways(of("spend_profile", MANY), "spend_profile")) == {
         "Regular, Mid-Spending": "The biggest revenue driver: 35 % of revenue from 20 % of customers.",
         "VIP": "Worth most on average: €1,000 each, 5.9 times the average customer.",
-        "Infrequent, Low Spenders": "The largest group and the least engaged: 60 customers, 1.2 orders on "
+        "Infrequent, Low Spenders": "The largest group and the least engaged: 600 customers, 1.2 orders on "
         "average.",
         "Occasional, Higher Order Value": "The largest orders of all (€100), placed less often than the "
         "average customer does (1.6 orders against 3.2).",
     }
-    data = of("spend_profile", {**SPEND, "VIP": (500, *SPEND["VIP"][1:])})
+    data = of("spend_profile", {**MANY, "VIP": (5000, *MANY["VIP"][1:])})
     paragraphs = dict(words.profile_words(data, "spend_profile"))
-    assert plain(paragraphs["VIP"][0]) == "500 customers, 84 % of all, the largest group."
+    assert plain(paragraphs["VIP"][0]) == "5,000 customers, 84 % of all, the largest group."
     takeaways = said(words.profile_takeaways(data, "spend_profile"))
     assert takeaways["VIP"].startswith("The biggest revenue driver and the largest group")
     assert [name for name, text in takeaways.items() if "largest group" in text] == ["VIP"]
@@ -151,7 +157,7 @@ def test_the_takeaways_follow_the_numbers() -> None:
 
 def test_large_orders_that_came_back_are_not_praised() -> None:
     # one order of 80,000 each, and 2 left of it; 100 ordered against 60 left is not most of it
-    data = of("spend_profile", {**SPEND, "Occasional, Higher Order Value": (2, 2.0, 162.0, 1.0, 80_000.0)})
+    data = of("spend_profile", {**MANY, "Occasional, Higher Order Value": (20, 2.0, 162.0, 1.0, 80_000.0)})
     assert said(words.profile_takeaways(data, "spend_profile"))["Occasional, Higher Order Value"] == (
         "Most of what they ordered came back: €80,000 an order, but €2 spent on average."
     )
@@ -165,7 +171,7 @@ def test_large_orders_that_came_back_are_not_praised() -> None:
 def test_a_superlative_is_said_of_at_most_one_and_only_where_it_is_true(
     facts: list[tuple[int, int, int]],
 ) -> None:
-    segments = {f"S{i}": (n, float(s), 1.0, float(o), 1.0) for i, (n, s, o) in enumerate(facts)}
+    segments = {f"S{i}": (20 * n, float(s), 1.0, float(o), 1.0) for i, (n, s, o) in enumerate(facts)}
     paragraphs = dict(words.profile_words(of("spend_profile", segments, lists=[]), "spend_profile"))
     for line, word, position in ((0, "the largest group", 0), (2, "the most of all groups", 1)):
         values = [fact[position] for fact in facts]
@@ -218,6 +224,7 @@ def test_the_page_in_a_few_sentences() -> None:
         "average, against 40 days ago over all.",
         "Since 8 February 2021": "15 customers joined, 11 changed segment (10 by orders or returns, 0 "
         "by time, 1 by a newer model).",
+        "Revenue": "€1,000 in the last four weeks: 25 % more than in the four weeks before.",
         "Coming back": "Of a month's new customers, 25 % (of 40) buy again in the first month after it. The "
         "first month is left out: as the gaps between purchases say, 80 % of those first seen then had "
         "bought before the data begin (in the month after: 10 %).",
@@ -274,19 +281,46 @@ def test_months_of_old_customers_are_left_out_of_retention_and_it_is_said() -> N
     assert "too young" in words.retention_words(shop({"cohort_retention": young}))[0]
 
 
-@pytest.mark.parametrize(
-    ("day", "window", "months"),
-    [
-        (DAY, 730, ""),
-        (date(2022, 2, 10), None, "The window has January, February and December twice"),
-        (date(2022, 2, 10), 365, "The window has February twice"),
-    ],
-)
-def test_months_that_the_window_holds_more_often_are_named(
-    day: date, window: int | None, months: str
-) -> None:
-    text = words.uneven_months(shop(day=day, window_days=window))
-    assert text == (f"{months} and the other months once: compare months with care." if months else "")
+def test_the_days_that_are_in_no_whole_month_or_season_are_counted() -> None:
+    assert plain(words.whole_words(shop())) == (
+        "Of the 69 days, 10 days in no whole month and 69 days in no whole season are left out of that "
+        "comparison."
+    )
+
+
+def test_nothing_is_the_busiest_that_is_only_longer_or_near_the_others() -> None:
+    """In 31 of 365 days 8.8 % of the orders are no more than the days are."""
+    lengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+    table = trends()
+    month = table["dimension"] == "month"
+    orders = [round(10 * n * (1.03 if n == 31 else 1)) for n in lengths]
+    table.loc[month, "days"], table.loc[month, "orders_of_days"] = lengths, orders
+    assert words.trend_title(shop({"sales_trends": table}), "month").startswith("No month stands out")
+    orders[6] *= 2
+    table.loc[month, "orders_of_days"] = orders
+    assert plain(words.trend_title(shop({"sales_trends": table}), "month")) == (
+        "July is the busiest: 20.6 orders a day, 16 % of orders in 8.5 % of the days"
+    )
+
+
+def test_key_figures_are_compared_with_weeks_that_are_as_many_and_whole() -> None:
+    changes = [(name, value, *map(plain, against)) for name, value, against in words.key_changes(shop())]
+    assert changes == [
+        ("Revenue", "€1,000", "+25 %", formats.DASH),
+        ("Orders", "150", "+50 %", formats.DASH),
+        ("Customers who bought", "42", "+5 %", formats.DASH),
+        ("Sales an order", "€8", "-11 %", formats.DASH),
+    ]
+    near = periods().assign(revenue=1000.0, whole=True, orders=20)
+    assert words.revenue_words(shop({"sales_periods": near})) == (
+        "€1,000 in the last four weeks: about as much as in the four weeks before and about as much as in "
+        "the same weeks a year before."
+    )
+    held = periods().assign(whole=False)
+    assert "not whole" in words.revenue_words(shop({"sales_periods": held}))
+    assert words.key_changes(shop({"sales_periods": held})) == []
+    few = periods().assign(orders=19)
+    assert words.revenue_words(shop({"sales_periods": few})) == "€1,000 in the last four weeks."
 
 
 def test_every_title_says_what_its_figure_shows() -> None:
@@ -298,50 +332,46 @@ def test_every_title_says_what_its_figure_shows() -> None:
         words.sizes_title(data, "behaviour", "frequency"),
         words.retention_title(data),
         words.retention_title(shop({"cohort_retention": cohorts().tail(1)})),
+        words.revenue_title(data),
         *(words.trend_title(data, by) for by in ("weekday", "month", "season", "hour")),
         *(words.ranking_title(data, by, 2) for by in ("total", "average", "orders")),
+        *(words.product_title(data, by) for by in ("revenue", "units", "invoices")),
         words.distribution_title(data),
         words.distribution_title(shop({"spend_distribution": open_ended})),
     ]
     assert [plain(title) for title in titles] == [
         "DELIGHT are 10 % of customers and bring 50 % of revenue",
-        "NURTURE are the largest segment, DELIGHT the most recent buyers",
-        "NURTURE are the largest segment, DELIGHT the most frequent buyers",
+        "NURTURE are the largest segment",
+        "NURTURE are the largest segment",
         "Of 40 customers who first bought in January 2021, 25 % bought in February 2021",
         "10 customers were first seen in March 2021",
-        "Tuesday is the busiest: 40 invoices, 40 % of all",
-        "January is the busiest: 50 invoices, 50 % of all",
-        "Winter is the busiest: 80 invoices, 80 % of all",
-        "8:00 to 9:00 and 10:00 to 11:00 are the busiest: 50 invoices each, 50 % of all",
+        "February 2021 brought €1,400, a day 50 % less than January 2021",
+        "Tuesday is the busiest: 4 orders a day, 40 % of orders in 14 % of the days",
+        "No month stands out: 1.1 to 1.6 orders a day",
+        "No two seasons are whole yet, so that they could be compared",
+        "8:00 to 9:00 and 10:00 to 11:00 are the busiest: 100 % of all orders",
         "The 2 customers who spent most brought 8.3 % of revenue",
-        "Of the 2 customers with the largest orders, 1 ordered only once",
-        "Of the 2 customers who order most often, 1 is among those who spend most",
+        "The 2 customers with the largest orders spent €200 to €900 an order",
+        "The 2 customers who order most often placed 46 % of all orders of customers",
+        "LAMP leads by revenue: €100, returns taken off",
+        "LAMP leads by units: 48 units, returns taken off",
+        "LAMP leads by invoices: 10 sold it, 1 took it back",
         "60 % of customers place 1 or 2 orders and spend €0 to €100",
         "20 % of customers place 3 orders and more and spend €0 and more",
     ]
 
 
-def test_what_the_outliers_say() -> None:
-    assert said(words.outliers(shop())) == {
-        "Do the biggest spenders come back?": "Of the tenth of customers who spend most, 10 % ordered once, "
-        "against 40 % of all: they come back more often.",
-        "Do those with the largest orders come back?": "Of the tenth of customers who have the largest "
-        "orders, 60 % ordered once, against 40 % of all: they come back less often.",
-        "Do the most frequent pay more?": "An order of the tenth who order most often is €40 on average, "
-        "of the others €80: they pay less for an order.",
+def test_what_the_top_tenth_amounts_to() -> None:
+    assert said(words.top_tenth(shop())) == {
+        "Spend most": "The tenth who spend most bring 60 % of revenue.",
+        "Order most often": "An order of the tenth who order most often is €40 on average before "
+        "returns, of the others €80: they pay less for an order.",
     }
-    # less than a tenth apart is about the same: 0.365 and 40 of 44 are, 0.355 is not
-    near = key_figures(
-        big_spenders_one_order_share=0.365, big_orders_one_order_share=0.355, others_avg_order_value=44.0
-    )
-    answers = said(words.outliers(shop({"key_figures": near}))).values()
-    assert [answer.rpartition(": ")[2] for answer in answers] == [
-        "they come back about as often.",
-        "they come back more often.",
-        "they pay about as much for an order.",
-    ]
-    unknown = key_figures(big_orders_one_order_share=None, most_frequent_avg_order_value=None)
-    assert len(words.outliers(shop({"key_figures": unknown}))) == 1
+    # less than a tenth apart is about the same: 40 of 44 are
+    near = key_figures(others_avg_order_value=44.0)
+    assert "they pay about as much" in said(words.top_tenth(shop({"key_figures": near})))["Order most often"]
+    few = key_figures(active_customers=199)
+    assert said(words.top_tenth(shop({"key_figures": few}))).keys() == {"Too few customers"}
 
 
 def test_the_state_of_the_data_and_what_does_not_count_so_that_the_rows_add_up() -> None:

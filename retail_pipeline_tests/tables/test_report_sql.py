@@ -16,9 +16,11 @@ import pytest
 from retail_pipeline.engine import Input
 from retail_pipeline.engine.duckdb import DuckDB, connect
 from retail_pipeline.report.small_tables import (
+    calendar,
     key_figures,
     months,
     orders_edges,
+    periods,
     positions,
     spend_edges,
     with_densest,
@@ -214,7 +216,8 @@ def test_the_countries_are_those_of_the_last_sales(engine: DuckDB):
 
 def trends(engine: DuckDB, *lines: Row, adjustments: bool = False) -> dict[tuple[str, int], Row]:
     hours = summed(engine, "sales_hours", transactions(*lines), adjustments=adjustments)
-    rows = made(engine, "sales_trends", {"positions": positions(), **hours})
+    days = {line.get("sold_at", NOON).date() for line in lines}
+    rows = made(engine, "sales_trends", {"positions": positions(), "calendar": calendar(days), **hours})
     return {(row["dimension"], row["position"]): row for row in rows}
 
 
@@ -265,6 +268,51 @@ def test_weekdays_and_seasons_are_those_of_the_calendar(engine: DuckDB):
     seasons = {1: (3, 4, 5), 2: (6, 7, 8), 3: (9, 10, 11), 4: (12, 1, 2)}
     for season, those in seasons.items():
         assert found["season", season]["invoices"] == sum(day.month in those for day in days)
+
+
+def test_months_and_seasons_are_compared_by_the_days_of_whole_ones(engine: DuckDB):
+    """From 20 February to 10 June: March, April, May and spring are whole; an order a day, two on Mondays."""
+    days = [date(2011, 2, 20) + timedelta(days=n) for n in range(111)]
+    lines: list[Row] = [
+        {"invoice_id": f"{day} {n}", "sold_at": datetime.combine(day, datetime.min.time())}
+        for day in days
+        for n in range(2 if day.isoweekday() == 1 else 1)
+    ]
+    more: list[Row] = [
+        {"invoice_id": "C1", "line_kind": "return", "amount": -3, "sold_at": datetime(2011, 3, 1)},
+        {"invoice_id": "fee", "line_kind": "adjustment", "sold_at": datetime(2011, 3, 1)},
+    ]
+    found = trends(engine, *lines, *more)
+    compared = {key: (row["days"], row["orders_of_days"], row["sales_of_days"]) for key, row in found.items()}
+    assert [compared["month", month] for month in (2, 3, 4, 5, 6)] == [
+        (0, 0, 0), (31, 35, 350), (30, 34, 340), (31, 36, 360), (0, 0, 0)
+    ]  # fmt: skip
+    assert [compared["season", season] for season in (1, 2, 4)] == [(92, 105, 1050), (0, 0, 0), (0, 0, 0)]
+    assert (compared["weekday", 1], compared["hour", 0]) == ((16, 32, 320), (111, 127, 1270))
+
+
+# sales_periods
+
+
+def test_periods_have_their_days_and_are_whole_when_all_of_them_count(engine: DuckDB):
+    """An order a day of one of three customers, from 1 November 2010; 5 December 2011 is held."""
+    days = [date(2010, 11, 1) + timedelta(days=n) for n in range(404)]
+    counting = [day for day in days if day != date(2011, 12, 5)]
+    lines: list[Row] = [
+        {"invoice_id": str(day), "sold_at": datetime.combine(day, datetime.min.time())} for day in counting
+    ]
+    back: Row = {"invoice_id": "C", "line_kind": "return", "amount": -3}
+    bought = customer_days(*((day, str(n % 3), 1) for n, day in enumerate(counting)))
+    inputs = {"periods": periods(days[0], DAY, counting), "customer_days": bought}
+    sold = summed(engine, "sales_hours", transactions(*lines, back))
+    rows = made(engine, "sales_periods", inputs | sold)
+    found = {(row["kind"], row["first_day"]): tuple(row.values())[2:] for row in rows}
+    assert len(found) == 14 + 3
+    assert found["last", date(2011, 11, 12)] == (DAY, False, 27, 3, 270, 267)
+    assert found["before", date(2011, 10, 15)] == (date(2011, 11, 11), True, 28, 3, 280, 280)
+    assert found["year_before", date(2010, 11, 13)] == (date(2010, 12, 10), True, 28, 3, 280, 280)
+    assert found["month", date(2011, 2, 1)] == (date(2011, 2, 28), True, 28, 3, 280, 280)
+    assert found["month", date(2011, 12, 1)] == (DAY, False, 8, 3, 80, 77)
 
 
 # cohort_retention
@@ -352,7 +400,12 @@ def test_moves_are_told_apart_by_what_moved_the_customer(engine: DuckDB):
         "segment_assignments": segments[1],
         "moved_by_model": segments[2],
         "customer_days": customer_days(*((DAY, name, 1) for name in ordered)),
-        "rfm_features": features({c: {"monetary": n} for n, c in enumerate(customers)}),
+        "rfm_features": features(
+            {
+                c: {"monetary": n, "last_sold_at": NOON + timedelta(n in (2, 3))}
+                for n, c in enumerate(customers)
+            }
+        ),
     }
     compared = {"segmentation": "s", "compared_with": "previous_day", "compared_day": DAY}
     rows = made(engine, "segment_migration", inputs, **compared)
@@ -361,10 +414,10 @@ def test_moves_are_told_apart_by_what_moved_the_customer(engine: DuckDB):
     }
     # customers, revenue, by behaviour, by model, by orders, by time
     assert [tuple(row.values())[3:] for row in rows] == [
-        ("A", "A", 2, 1, 0, 0, 0, 0),
-        ("A", "B", 4, 14, 2, 2, 1, 1),
-        ("B", "Lapsed", 1, 6, 1, 0, 0, 1),
-        ("New", "A", 1, 7, 0, 0, 0, 0),
+        ("A", "A", 0, 2, 1, 0, 0, 0, 0),
+        ("A", "B", 2, 4, 14, 2, 2, 1, 1),
+        ("B", "Lapsed", 0, 1, 6, 1, 0, 0, 1),
+        ("New", "A", 0, 1, 7, 0, 0, 0, 0),
     ]
 
 
@@ -382,11 +435,12 @@ def test_customers_are_ranked_three_ways_ties_by_id_and_the_lapsed_left_out(engi
             "2": {"monetary": 9, "frequency": 1, "avg_order_value": 9},
             "10": {"monetary": 5, "frequency": 1, "avg_order_value": 9},
             "3": {"monetary": 99, "frequency": 0, "avg_order_value": None},
+            "cancelled": {"monetary": 0, "frequency": 5, "avg_order_value": 900},
         }
     )
     rows = made(engine, "customer_rankings", {"rfm_features": known})
     assert ranked(rows, "total", "customer_id") == ["2", "1", "10"]
-    assert ranked(rows, "average", "customer_id") == ["10", "2", "1"]
+    assert ranked(rows, "average", "customer_id") == ["2", "10", "1"]
     assert ranked(rows, "orders", "customer_id") == ["1", "10", "2"]
     assert ranked(rows, "orders", "rank") == [1, 2, 3]
 
@@ -419,6 +473,26 @@ def test_products_are_ranked_by_what_they_bring_how_many_and_how_often(engine: D
     assert values == {"A": (30, 1, 1), "B": (42, 7, 3)}
     assert [ranked(rows, by, "product_id") for by in ("revenue", "units", "invoices")] == [["B", "A"]] * 3
     assert ranked(rows, "revenue", "description") == ["LANTERN", "old"]
+    back = {row["product_id"]: (row["returned_units"], row["returns"]) for row in rows}
+    assert back == {"A": (1, 1), "B": (0, 0)}
+
+
+def test_an_order_that_was_cancelled_leads_no_ranking(engine: DuckDB):
+    lines: list[Row] = [
+        {"product_id": "CRAFT", "quantity": 80_995, "amount": 168_469},
+        {
+            "product_id": "CRAFT",
+            "quantity": -80_995,
+            "amount": -168_469,
+            "line_kind": "return",
+            "invoice_id": "C1",
+        },
+        {"product_id": "CUP", "quantity": 3, "amount": 4, "invoice_id": "2"},
+    ]
+    rows = made(engine, "product_rankings", summed(engine, "product_days", transactions(*lines)))
+    assert [ranked(rows, by, "product_id") for by in ("revenue", "units", "invoices")] == [
+        ["CUP", "CRAFT"]
+    ] * 3
 
 
 def test_a_product_is_called_what_most_of_its_sales_call_it(engine: DuckDB):
@@ -498,9 +572,8 @@ def test_sums_of_days_give_what_all_lines_give_however_many_days_an_invoice_lies
         counted[0] += 1
         counted[1] += any(line["line_kind"] == "sale" for line in of_one)
         counted[2] += sum(line["amount"] for line in of_one if line["line_kind"] != "adjustment")
-    rows = made(
-        engine, "sales_trends", {"positions": positions(), **sums_of_days(engine, "sales_hours", lines)}
-    )
+    inputs = {"positions": positions(), "calendar": calendar({line["sold_at"].date() for line in lines})}
+    rows = made(engine, "sales_trends", inputs | sums_of_days(engine, "sales_hours", lines))
     found = {row["position"]: row for row in rows if row["dimension"] == "hour"}
     assert {h: [r["invoices"], r["orders"], r["revenue"]] for h, r in found.items()} == hours
     selling: dict[str, set[tuple[str, str]]] = {}
@@ -529,7 +602,9 @@ def test_an_invoice_that_began_before_the_window_is_no_invoice_of_it(engine: Duc
     hours = summed(engine, "sales_hours", today, begun)
     (noon,) = [
         r
-        for r in made(engine, "sales_trends", {"positions": positions(), **hours})
+        for r in made(
+            engine, "sales_trends", {"positions": positions(), "calendar": calendar([DAY]), **hours}
+        )
         if r["invoices"] and r["dimension"] == "hour"
     ]
     assert (noon["invoices"], noon["orders"], noon["revenue"]) == (1, 1, 1)

@@ -47,7 +47,7 @@ CONTRACT = {
         "customer_id change segment arm rank offer channel reason released_segment released_arm "
         "released_rank",
     ),
-    "product_days": ("date", "product_id description sales revenue units invoices"),
+    "product_days": ("date", "product_id description sales revenue units invoices returned_units returns"),
     "sales_hours": (
         "date",
         "began_on hour invoices orders revenue gross_amount anonymous_amount returned_amount",
@@ -61,23 +61,30 @@ CONTRACT = {
     ),
     "segment_migration": (
         "snapshot_date",
-        "segmentation compared_with compared_day from_segment to_segment customers revenue by_behaviour "
-        "by_model by_orders by_time",
+        "segmentation compared_with compared_day from_segment to_segment bought customers revenue "
+        "by_behaviour by_model by_orders by_time",
     ),
     "cohort_retention": (
         "snapshot_date",
         "cohort_month month months_since cohort_customers customers rate whole old_share left_censored",
     ),
-    "sales_trends": ("snapshot_date", "dimension position label invoices orders revenue"),
+    "sales_trends": (
+        "snapshot_date",
+        "dimension position label invoices orders revenue days orders_of_days sales_of_days",
+    ),
+    "sales_periods": ("snapshot_date", "kind first_day last_day whole orders customers sales revenue"),
     "customer_rankings": (
         "snapshot_date",
-        "ranking rank customer_id monetary frequency avg_order_value recency_days",
+        "ranking rank customer_id monetary frequency avg_order_value recency_days spend_per_order",
     ),
     "spend_distribution": (
         "snapshot_date",
         "orders_from orders_to spend_from spend_to customers revenue densest",
     ),
-    "product_rankings": ("snapshot_date", "ranking rank product_id description revenue units invoices"),
+    "product_rankings": (
+        "snapshot_date",
+        "ranking rank product_id description revenue units invoices returned_units returns",
+    ),
     "key_figures": ("snapshot_date", "figure value unit meaning"),
     "report": ("snapshot_date", ""),
 }

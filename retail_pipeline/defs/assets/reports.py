@@ -130,6 +130,7 @@ def make_tables(run: Run, day: date, names: Sequence[str]) -> dict[str, pa.Table
     bought = [d for d in history if run.state["customer_days"][d].rows]
     window = [d for d in history if window_days is None or (day - d).days < window_days]
     sold = [d for d in window if run.state["transactions"][d].rows]
+    counting = [d for d in history if window_days is None or (day - d).days < window_days]
     reads = {reads.table for name in names for reads in TABLES[name].reads}
     inputs: Mapping[str, Input] = {
         "rfm_features": features,
@@ -137,6 +138,8 @@ def make_tables(run: Run, day: date, names: Sequence[str]) -> dict[str, pa.Table
         "customer_days": _rows(run, TABLES["customer_days"], bought),
         **{table.name: sums(run, table, sold) for table in SUMS if table.name in reads},
         "months": small.months(run.state.first_day or day, day, history),
+        "calendar": small.calendar(counting),
+        "periods": small.periods(run.state.first_day or day, day, counting),
         "positions": small.positions(),
         "orders_edges": small.orders_edges(),
         "spend_edges": small.spend_edges(**reach),
