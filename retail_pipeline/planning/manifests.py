@@ -91,13 +91,30 @@ class Arrival(Frozen):
         return {**self.earlier, self.path: self.modified_ns}
 
 
+class Shape(Frozen):
+    """What the transactions of a source system are like on a day (see ``tables/day_shapes.sql``).
+
+    Counts; lines by hour, country, step of price and of quantity; and the hashes of a sample of customers and
+    of baskets, the smallest in order.
+    """
+
+    counts: dict[str, int]
+    shares: dict[str, dict[str, int]]
+    customers: str
+    baskets: str
+
+    def __hash__(self) -> int:
+        return hash((self.customers, self.baskets))
+
+
 class Manifest(Frozen):
     """One partition: what it holds and what it was made from.
 
     ``content`` is the sha256 of the data file, ``inputs`` the fingerprints of everything it was made from,
     ``counts`` figures that the checks and summaries read (rows), ``failures`` the expectations that did not
-    hold; of transactions only, ``till`` are lines and money (``planning/reconciliation.py``); of landed files
-    only, ``parts`` is what the file gave to each day and ``arrival`` how it came.
+    hold; of transactions only, ``till`` are lines and money (``planning/reconciliation.py``) and ``shapes``
+    what each source's are like; of landed files only, ``parts`` is what the file gave to each day and
+    ``arrival`` how it came.
     """
 
     table: str
@@ -109,6 +126,7 @@ class Manifest(Frozen):
     schema_fingerprint: str
     counts: dict[str, int] = {}
     till: dict[str, Lines] = {}
+    shapes: dict[str, Shape] = {}
     failures: tuple[CheckOutcome, ...] = ()
     parts: dict[date, Part] = {}
     arrival: Arrival = Arrival()

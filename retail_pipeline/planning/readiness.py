@@ -17,9 +17,10 @@ from functools import lru_cache
 from statistics import median
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from retail_pipeline.planning.manifests import Frozen
+from retail_pipeline.planning.manifests import Frozen, Shape
+from retail_pipeline.planning.shapes import FIGURES, Action, Usual, Value
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -38,6 +39,8 @@ _EARLY, _EARLY_ENDS, _NOTABLE_SHARE = 60, 1, 0.8
 _FAR, _DAYS_BEFORE = timedelta(days=31), 28
 # median absolute deviations to standard deviations, and how many of these are usual
 _SCALE, _DEVIATIONS = 1.4826, 4
+# a released day's figures are usual for so long; the same season is so long ago, give or take a week
+_ACCEPTED, _YEAR, _WEEK = timedelta(days=56), timedelta(days=364), timedelta(days=7)
 
 
 def _time(value: Any) -> Any:
@@ -69,7 +72,7 @@ class Delivers(Frozen):
         description="When it must be there on the next morning; null: 07:30. `yesterday_is_there` "
         "looks half an hour later",
     )
-    lines: Bounds | None = Field(None, description="`[fewest, most]` lines of a day; null: learned")
+    lines: Bounds | None = Field(None, description="`[fewest, most]` kept lines of a day; null: learned")
     value: Bounds | None = Field(
         None,
         description="`[lowest, highest]` value of a day's kept lines; null: learned",
@@ -108,13 +111,33 @@ class Readiness(Frozen):
         description="Above this share they never are; in between it depends on how much days vary",
     )
     early_share: float = Field(
-        0.55,
+        0.65,
         ge=0,
         le=1,
         description="A day that ends an hour early is odd below this share of the median of lines; 0: never",
     )
     highest_share: float = Field(5, ge=1, description="Up to so many times the median is never odd")
     hold: bool = Field(True, description="Missing and odd deliveries hold the day; `false`: amber")
+    history: Literal["warn", "hold"] = Field(
+        "warn",
+        description="What is amiss with days that came with, or after, files of days over two months later: "
+        "amber (`warn`), or as any other (`hold`)",
+    )
+    figures: dict[str, Action] = Field(
+        {},
+        description="By figure: `hold`, `warn` (amber) or `off`. They are "
+        + ", ".join(f"`{name}`" + (" (warn)" if f.action == "warn" else "") for name, f in FIGURES.items()),
+    )
+
+    @field_validator("figures")
+    @classmethod
+    def _are_figures(cls, given: dict[str, Action]) -> dict[str, Action]:
+        if unknown := sorted(given.keys() - FIGURES.keys()):
+            raise ValueError(f"there is no figure {unknown[0]}: they are {', '.join(FIGURES)}")
+        return given
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
 
     @model_validator(mode="after")
     def _fits(self) -> Readiness:
@@ -142,8 +165,9 @@ LEARNED = Expected()
 class Delivered(NamedTuple):
     """What a source system delivered for a day.
 
-    Lines as landed; the value of those that the cleaning keeps, in whole currency units, once the day is
-    made; the minute of the day of the last line, if known.
+    Lines as landed; the value of the sales and returns among those that the cleaning keeps, in whole currency
+    units, once the day is made; the minute of the day of the last line, if known; how many are kept and what
+    they are like, once the day is made. ``is_history``: it came when much later days had come.
     """
 
     day: date
@@ -151,20 +175,32 @@ class Delivered(NamedTuple):
     lines: int
     value: int | None
     last: int | None = None
+    kept: int | None = None
+    shape: Shape | None = None
+    is_blocked: bool = False
+    is_released: bool = False
+    is_history: bool = False
+
+    @property
+    def counted(self) -> int:
+        """The lines that are kept; those that landed as long as that is not known."""
+        return self.lines if self.kept is None else self.kept
 
 
 @dataclass(frozen=True)
 class Finding:
     """Something amiss with a day's deliveries.
 
-    ``says`` is the sentence for people. ``holds``: the day is held. ``waits``: it may mend itself, because
-    nothing was delivered for a later day yet.
+    ``says`` is the sentence for people; ``identity``: customers or invoices may not be who they were.
+    ``holds``: the day is held. ``waits``: it may mend itself, because nothing was delivered for a later day
+    yet. ``system``: the source it is about, if it is about one.
     """
 
-    kind: Literal["late", "missing", "closed", "odd", "held", "unmade"]
+    kind: Literal["late", "missing", "closed", "odd", "identity", "held", "unmade"]
     says: str
     holds: bool
     waits: bool = False
+    system: str = ""
 
     @property
     def fails(self) -> bool:
@@ -201,23 +237,36 @@ def _weekdays(rules: Readiness) -> list[deque[Any]]:
 
 
 class _Figure:
-    """Lines or value of the last same weekdays, and how far each of the last days was off their median."""
+    """Lines or value of the last same weekdays, and how far each of the last days was off their median.
+
+    What somebody released is usual, too; so is what the same season a year before makes of the median.
+    """
 
     def __init__(self, rules: Readiness) -> None:
         self.rules, self.by_weekday = rules, _weekdays(rules)
         self.errors = deque[float](maxlen=rules.minimum_history * len(WEEKDAYS))
+        self.accepted: list[tuple[date, int]] = []
+        self.times = dict[date, float]()
 
-    def usual(self, weekday: int) -> tuple[int, int] | None:
+    def usual(self, day: date) -> tuple[int, int] | None:
         """The lowest and highest usual figure; None when there is too little history."""
-        history, enough = self.by_weekday[weekday], self.rules.minimum_history
+        history, enough = self.by_weekday[day.weekday()], self.rules.minimum_history
         if not self.rules.learn or len(history) < enough or len(self.errors) < enough:
             return None
-        return usual_range(median(history), self.errors, self.rules)
+        middle = median(history)
+        season = [t for n in (-1, 0, 1) if (t := self.times.get(day - _YEAR + n * _WEEK)) is not None]
+        middles = [middle, *(middle * t for t in season)]
+        middles += [figure for then, figure in self.accepted if day - then <= _ACCEPTED]
+        ranges = [r for m in middles if (r := usual_range(m, self.errors, self.rules))]
+        return (min(low for low, _ in ranges), max(high for _, high in ranges)) if middle >= 1 else None
 
-    def remember(self, weekday: int, figure: int) -> None:
-        history = self.by_weekday[weekday]
+    def remember(self, day: date, figure: int, is_accepted: bool) -> None:
+        history = self.by_weekday[day.weekday()]
         if len(history) >= _FEWEST and (middle := median(history)) >= 1:
-            self.errors.append(abs(math.log(max(1, figure) / middle)))
+            self.times[day] = max(1, figure) / middle
+            self.errors.append(abs(math.log(self.times[day])))
+        if is_accepted:
+            self.accepted.append((day, figure))
         history.append(figure)
 
 
@@ -226,8 +275,9 @@ class _Source:
 
     def __init__(self, expects: Delivers, rules: Readiness) -> None:
         self.expects, self.rules = expects, rules
-        self.came, self.lasts = _weekdays(rules), _weekdays(rules)
+        self.came, self.lasts, self.landed = _weekdays(rules), _weekdays(rules), _weekdays(rules)
         self.lines, self.value = _Figure(rules), _Figure(rules)
+        self.shapes, self.figures = Usual(), dict[str, Value]()
 
     def is_expected(self, weekday: int) -> bool:
         if self.expects.weekdays is not None:
@@ -239,7 +289,7 @@ class _Source:
     def ends_early(self, today: Delivered) -> tuple[str, bool] | None:
         """That the day's last line is far earlier than usual and its lines are few; whether that is odd."""
         weekday, rules = today.day.weekday(), self.rules
-        lines, lasts = self.lines.by_weekday[weekday], self.lasts[weekday]
+        lines, lasts = self.landed[weekday], self.lasts[weekday]
         if not rules.learn or today.last is None or len(lasts) < rules.minimum_history or not lines:
             return None
         usual, middle = sorted(lasts)[_EARLY_ENDS], median(lines)
@@ -258,10 +308,10 @@ class _Source:
         history = self.lines.by_weekday[weekday]
         is_large = bool(history) and median(history) >= _FEWEST_LINES
         for what, figure, bounds, known in (
-            ("{:,} lines", today.lines, set_by.lines, self.lines),
+            ("{:,} lines", today.counted, set_by.lines, self.lines),
             ("lines worth {:,}", today.value, set_by.value, self.value),
         ):
-            usual = bounds or (known.usual(weekday) if is_large else None)
+            usual = bounds or (known.usual(today.day) if is_large else None)
             if figure is not None and usual and not usual[0] <= figure <= usual[1]:
                 named = f"usual by the last {self.rules.minimum_history} {NAMES[weekday]}s"
                 yield (
@@ -270,14 +320,31 @@ class _Source:
                     figure < usual[0],
                 )
 
-    def remember(self, weekday: int, today: Delivered | None) -> None:
+    def oddities_of_shape(self, today: Delivered) -> Iterator[tuple[str, bool, bool]]:
+        """What is odd about its customers, invoices and lines: in words, if it holds, if it is identity."""
+        self.figures = {}
+        if today.shape is None or not self.rules.learn:
+            return
+        self.figures = self.shapes.figures(today.shape, today.lines)
+        for odd in self.shapes.oddities(today.day, self.figures):
+            figure = FIGURES[odd.name]
+            action = self.rules.figures.get(odd.name, figure.action)
+            if action != "off":
+                says = f"{today.system}: {odd.says} ({odd.name})"
+                yield says, odd.is_certain and action == "hold", figure.identity
+
+    def remember(self, day: date, today: Delivered | None, is_accepted: bool) -> None:
+        weekday = day.weekday()
         self.came[weekday].append(today is not None)
         if today:
-            self.lines.remember(weekday, today.lines)
+            self.landed[weekday].append(today.lines)
+            self.lines.remember(day, today.counted, is_accepted)
             if today.value is not None:
-                self.value.remember(weekday, today.value)
+                self.value.remember(day, today.value, is_accepted)
             if today.last is not None:
                 self.lasts[weekday].append(today.last)
+            if today.shape:
+                self.shapes.remember(day, today.shape, self.figures, is_accepted)
 
 
 def usual_range(
@@ -297,11 +364,24 @@ def usual_range(
     return math.ceil(share * middle), math.floor(max(rules.highest_share, 1 / share) * middle)
 
 
+class Misplaced(NamedTuple):
+    """A file that is named after a day and holds nothing of it, nor of the days around it."""
+
+    path: str
+    is_empty: bool
+    is_history: bool
+
+
 @lru_cache(maxsize=4)
-def judge(delivered: tuple[Delivered, ...], expected: Expected) -> Verdicts:
+def judge(
+    delivered: tuple[Delivered, ...],
+    expected: Expected,
+    misplaced: tuple[tuple[date, Misplaced], ...] = (),
+) -> Verdicts:
     """Judge every day from the first to the last delivery, in one pass.
 
     Of a source nothing is expected before its own first delivery. Days before a stray are not gone through.
+    What is held says nothing of what is usual, until somebody releases it.
     """
     by_day: dict[date, dict[str, Delivered]] = {}
     for entry in delivered:
@@ -309,21 +389,33 @@ def judge(delivered: tuple[Delivered, ...], expected: Expected) -> Verdicts:
     if not by_day:
         return Verdicts()
     rules, first, last = expected.rules, min(by_day), _last_sure_day(by_day, expected.rules)
+    named = dict(misplaced)
     sources: dict[str, _Source] = {}
     found: dict[date, tuple[Finding, ...]] = {}
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)
         today = by_day.get(day, {})
         sources |= {s: _Source(expected.of(s), rules) for s in today.keys() - sources.keys()}
-        if findings := _findings(day, today, sources, day == last, rules.hold):
+        findings = _findings(day, today, sources, day == last, rules)
+        if not today and day in named and findings:
+            findings = (_instead(named[day], rules),)
+        if findings:
             found[day] = findings
+        # what is held teaches nothing unless somebody released it
+        is_accepted = any(came.is_released for came in today.values())
+        is_blocked = any(came.is_blocked for came in today.values())
+        held = {finding.system for finding in findings if finding.holds}
+        strange = {f.system for f in findings if f.holds and f.kind == "identity"} if not is_accepted else {}
         for system, source in sources.items():
-            source.remember(day.weekday(), today.get(system))
+            if (came := today.get(system)) and came.shape:
+                source.shapes.see(came.shape, system not in strange)
+            if is_accepted or not (is_blocked or system in held):
+                source.remember(day, came, is_accepted and bool(held))
     later = {weekday: _expected(sources, weekday) for weekday in range(7)}
     strays = frozenset(day for day in by_day if day > last)
     for day in strays:
         new = {s: _Source(expected.of(s), rules) for s in by_day[day].keys() - sources.keys()}
-        if findings := _findings(day, by_day[day], sources | new, True, rules.hold):
+        if findings := _findings(day, by_day[day], sources | new, True, rules):
             found[day] = findings
     return Verdicts(found, last, later, rules.hold, strays)
 
@@ -352,7 +444,7 @@ def _expected(sources: Mapping[str, _Source], weekday: int) -> tuple[str, ...]:
 
 
 def _findings(
-    day: date, today: Mapping[str, Delivered], sources: Mapping[str, _Source], is_last: bool, hold: bool
+    day: date, today: Mapping[str, Delivered], sources: Mapping[str, _Source], is_last: bool, rules: Readiness
 ) -> tuple[Finding, ...]:
     weekday = NAMES[day.weekday()]
     missing = [system for system in _expected(sources, day.weekday()) if system not in today]
@@ -362,20 +454,32 @@ def _findings(
             "later days came, so it counts as a day on which the shop was closed"
         )
         return (Finding("closed", says, holds=False),) if missing else ()
+    is_history = all(came.is_history for came in today.values())
+    hold = rules.hold and not (is_history and rules.history == "warn")
     says = "{} delivered nothing, as it does on {}s, though others did"
-    absent = [Finding("missing", says.format(s, weekday), hold, waits=is_last) for s in missing]
-    each = [(sources[system], today[system]) for system in sorted(today)]
-    odd = [
-        Finding("odd", says, hold, waits=is_last and too_little)
-        for source, came in each
-        for says, too_little in source.oddities(came)
-    ]
-    early = [
-        Finding("odd", says, hold and is_odd, waits=is_last and is_odd)
-        for source, came in each
-        for says, is_odd in filter(None, [source.ends_early(came)])
-    ]
-    return (*absent, *odd, *early)
+    found = [Finding("missing", says.format(s, weekday), hold, is_last, s) for s in missing]
+    each = [(system, sources[system], today[system]) for system in sorted(today)]
+    for system, source, came in each:
+        for says, too_little in source.oddities(came):
+            found.append(Finding("odd", says, hold, is_last and too_little, system))
+    for system, source, came in each:
+        if early := source.ends_early(came):
+            found.append(Finding("odd", early[0], hold and early[1], is_last and early[1], system))
+    for system, source, came in each:
+        for says, holds, is_identity in source.oddities_of_shape(came):
+            kind: Literal["identity", "odd"] = "identity" if is_identity else "odd"
+            found.append(Finding(kind, says, hold and holds, system=system))
+    return tuple(found)
+
+
+def _instead(file: Misplaced, rules: Readiness) -> Finding:
+    """What is said of a day of which nothing came, when a file that is named after it did."""
+    if file.is_empty:
+        return Finding(
+            "closed", f"{file.path} is named after the day and is empty: was the shop closed?", False
+        )
+    says = f"{file.path} is named after the day and holds nothing of it: are its dates right?"
+    return Finding("missing", says, rules.hold and not (file.is_history and rules.history == "warn"))
 
 
 def _of_day(minute: int) -> str:

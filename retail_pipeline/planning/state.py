@@ -6,28 +6,29 @@ them alone: which files count, which days are held. Does not belong here: what m
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cached_property
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any, Literal
 
 from retail_pipeline.planning.arrivals import FileSeen, Refusal
 from retail_pipeline.planning.decisions import FileDecision
 from retail_pipeline.planning.deliveries import NO_LIMITS, Deliveries, Limits, deliveries
 from retail_pipeline.planning.manifests import Manifest, content_of, fingerprint
-from retail_pipeline.planning.readiness import LEARNED, Delivered, Expected, Verdicts, judge
+from retail_pipeline.planning.readiness import LEARNED, Delivered, Expected, Misplaced, Verdicts, judge
 from retail_pipeline.tables import TABLES
 
 DAYS_THAT_BLOCK_LISTS = 7
-
-
-def value_of(system: str) -> str:
-    """The name among a day's counts of the value of a source system's transactions, in whole units."""
-    return f"value of {system}"
+# a day is history when it came with, or after, days that are so much later; what came within a day (in
+# nanoseconds) came together, and this share of a file's lines may be dated wrongly
+HISTORY = timedelta(days=62)
+_ONE_LOAD, _FEW = 86_400 * 10**9, 0.02
+_DAY_IN_NAME = re.compile(r"(?<!\d)(20\d\d)[-_.]?([01]\d)[-_.]?([0-3]\d)(?!\d)")
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,31 @@ class State:
         return self.readiness.last
 
     @cached_property
+    def _newest(self) -> tuple[list[int], list[date]]:
+        """When files came, in order, and the last day of which there was something by then."""
+        files = sorted((m.arrival.modified_ns, _last_day_of(m)) for m in self.counting.values() if m.parts)
+        return [came for came, _ in files], [*accumulate((day for _, day in files), max)]
+
+    def _is_history(self, day: date, came: int) -> bool:
+        """True when a day's file came together with, or after, something of a day long after."""
+        times, newest = self._newest
+        known = bisect_right(times, came + _ONE_LOAD)
+        return known > 0 and newest[known - 1] - day > HISTORY
+
+    @cached_property
+    def misplaced(self) -> dict[date, Misplaced]:
+        """Of days of which nothing came, a file that is named after the day, by day."""
+        found = {}
+        for manifest in self.landed.values():
+            arrival, near = manifest.arrival, timedelta(days=3)
+            names = _DAY_IN_NAME.findall(arrival.path.rpartition("/")[2])
+            day = _day_of(names[0]) if len(names) == 1 else None
+            if day and day not in self.raw and not any(abs(d - day) <= near for d in manifest.parts):
+                is_old = self._is_history(day, arrival.modified_ns)
+                found[day] = Misplaced(arrival.path, not manifest.parts, is_old)
+        return dict(sorted(found.items()))
+
+    @cached_property
     def delivered(self) -> Mapping[date, tuple[Delivered, ...]]:
         lines, last = Counter[tuple[date, str]](), dict[tuple[date, str], int]()
         for day, files in self.raw.items():
@@ -174,14 +200,30 @@ class State:
         came: dict[date, tuple[Delivered, ...]] = {}
         for day, system in sorted(lines):
             made = self["transactions"].get(day)
-            value = made.counts.get(value_of(system)) if made else None
-            one = Delivered(day, system, lines[day, system], value, last.get((day, system)))
-            came[day] = (*came.get(day, ()), one)
+            value, kept = _kept(made, system)
+            first_came = min(manifest.arrival.modified_ns for manifest in self.raw[day].values())
+            came[day] = (
+                *came.get(day, ()),
+                Delivered(
+                    day,
+                    system,
+                    lines[day, system],
+                    value,
+                    last.get((day, system)),
+                    kept,
+                    made.shapes.get(system) if made else None,
+                    is_blocked=bool(made and made.blocked),
+                    is_released=self.is_released(day),
+                    is_history=self._is_history(day, first_came),
+                ),
+            )
         return came
 
     @cached_property
     def readiness(self) -> Verdicts:
-        return judge(tuple(chain.from_iterable(self.delivered.values())), self.expected)
+        return judge(
+            tuple(chain.from_iterable(self.delivered.values())), self.expected, tuple(self.misplaced.items())
+        )
 
     def is_held(self, day: date) -> bool:
         """True when a blocking check failed on the day, or its deliveries are not as expected.
@@ -263,7 +305,7 @@ class State:
     def having(self, **made: Mapping[Any, Any]) -> State:
         """The state once tables have these manifests; what it knows of deliveries is not worked out anew."""
         after = replace(self, made={**self.made, **made})
-        kept = {"deliveries", "quarantined", "first_day"}
+        kept = {"deliveries", "quarantined", "first_day", "_newest", "misplaced"}
         kept |= set() if "transactions" in made else {"delivered", "readiness", "_sold"}
         after.__dict__.update({name: self.__dict__[name] for name in kept & self.__dict__.keys()})
         if "transactions" not in made:
@@ -286,3 +328,30 @@ class State:
     @cached_property
     def _histories(self) -> dict[str, tuple[list[date], list[str]]]:
         return {}
+
+
+def _kept(made: Manifest | None, system: str) -> tuple[int | None, int | None]:
+    """What the lines of a source system that the cleaning keeps of a day are worth, and their number.
+
+    None where it is not known: the day is not made, or was made before that was noted.
+    """
+    if made is None:
+        return None, None
+    if shape := made.shapes.get(system):
+        return shape.counts["value"], shape.counts["lines"]
+    return (0, 0) if made.shapes or not made.rows else (made.counts.get(f"value of {system}"), None)
+
+
+def _last_day_of(file: Manifest) -> date:
+    """The last day of a landed file, but for a few lines that may be dated wrongly."""
+    rest, days = _FEW * sum(part.rows for part in file.parts.values()), sorted(file.parts)
+    while len(days) > 1 and (rest := rest - file.parts[days[-1]].rows) >= 0:
+        days.pop()
+    return days[-1]
+
+
+def _day_of(named: tuple[str, str, str]) -> date | None:
+    try:
+        return date(*map(int, named))
+    except ValueError:
+        return None

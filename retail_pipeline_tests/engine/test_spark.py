@@ -364,6 +364,7 @@ def calls(made: Mapping[str, Any]) -> dict[str, Call]:
         "transactions": Call({}),
         "rejected_rows": Call({}),
         "till_figures": Call({}),
+        "day_shapes": Call(reading("transactions"), [{"most": 3}]),
         "till_counts": Call(reading("transactions")),
         "earlier_invoices": Call(reading("transactions")),
         "customer_days": Call(

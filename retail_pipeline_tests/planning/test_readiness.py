@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date, time, timedelta
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from retail_pipeline.planning.manifests import Manifest, Part
+from retail_pipeline.planning.manifests import Arrival, Manifest, Part
 from retail_pipeline.planning.readiness import (
     LEARNED,
     Delivered,
@@ -22,7 +23,7 @@ from retail_pipeline.planning.readiness import (
     judge,
     usual_range,
 )
-from retail_pipeline.planning.state import State
+from retail_pipeline.planning.state import HISTORY, State
 
 MONDAY = date(2024, 1, 1)
 WEEKS = 8
@@ -58,7 +59,7 @@ NEXT = EVERY_DAY[-1] + timedelta(1)
 def test_a_source_that_always_delivers_on_a_weekday_is_missed_when_others_deliver(later: list[date]):
     shop = {"till": steady([*EVERY_DAY, NEXT]), "web": steady([*EVERY_DAY, *later])}
     says = "web delivered nothing, as it does on Mondays, though others did"
-    assert verdicts(shop).of(NEXT) == (Finding("missing", says, holds=True, waits=not later),)
+    assert verdicts(shop).of(NEXT) == (Finding("missing", says, holds=True, waits=not later, system="web"),)
 
 
 def test_nothing_is_expected_before_there_is_history_enough():
@@ -258,6 +259,11 @@ def came(days: Iterable[date], lines: int = 500, last: int | None = None) -> tup
     return tuple(Delivered(day, "till", lines, None, last) for day in days)
 
 
+def came_at(when: int, parts: Mapping[date, tuple[int, int]], path: str = "") -> Manifest:
+    arrival = Arrival(path=path or f"{when}.csv", modified_ns=when)
+    return landed(when, "till", parts).model_copy(update={"arrival": arrival})
+
+
 @pytest.mark.parametrize("ahead", [2, 3, 365, 2_790_000])
 def test_a_line_dated_ahead_does_not_say_that_a_later_delivery_came(ahead: int):
     stray = Delivered(NEXT + timedelta(ahead), "till", 1, None)
@@ -282,19 +288,109 @@ def test_the_last_day_of_what_was_delivered_is_no_stray_day():
     assert State(landed={**files, "stray": landed(1, "till", {far: (1, 0)})}).last_day == EVERY_DAY[-1]
 
 
+# what is held teaches nothing, and old days are no news
+
+LONG = weeks(28, *range(7))
+BAD = LONG[100:]
+
+
+def much(day: date, **more: Any) -> Delivered:
+    """A day of 1,000 lines and a few; a hundred times as many on the bad days."""
+    times = 100 if day in BAD else 1
+    return Delivered(day, "till", times * (1000 + 7 * (day.toordinal() % 13)), None, **more)
+
+
+def held(delivered: Iterable[Delivered], rules: Readiness = RULES) -> list[date]:
+    found = judge(tuple(delivered), Expected(rules=rules))
+    return [day for day in LONG if any(finding.holds for finding in found.of(day))]
+
+
+def test_bad_weeks_never_become_usual():
+    assert held(much(day) for day in LONG) == BAD
+
+
+def test_what_somebody_released_is_usual_for_eight_weeks():
+    assert held(much(day, is_released=day == BAD[0]) for day in LONG) == BAD[:1]
+
+
+def test_rows_that_a_check_of_rows_holds_teach_nothing():
+    days = [much(day, is_blocked=day in BAD[:60]) for day in LONG]
+    assert held(days) == BAD
+
+
+@pytest.mark.parametrize(("history", "expected"), [("warn", []), ("hold", BAD)])
+def test_a_finding_of_old_history_warns_unless_it_is_set_to_hold(
+    history: Literal["warn", "hold"], expected: list[date]
+):
+    days = tuple(much(day, is_history=True) for day in LONG)
+    rules = Readiness(history=history)
+    assert judge(days, Expected(rules=rules)).of(BAD[0])
+    assert held(days, rules) == expected
+
+
+def test_days_are_history_by_the_files_that_had_come_with_them_and_not_by_later_ones():
+    whole_day = 25 * 3600 * 10**9
+    together = {f"{day}": came_at(n, {day: (500, 0)}) for n, day in enumerate(LONG)}
+    daily = {f"{day}": came_at(n * whole_day, {day: (500, 0)}) for n, day in enumerate(LONG)}
+    whole = {"whole": came_at(1, dict.fromkeys(LONG, (500, 0)))}
+
+    def history(files: dict[str, Manifest]) -> list[date]:
+        delivered = State(landed=files).delivered
+        return [day for day in LONG if delivered[day][0].is_history]
+
+    assert history(together) == LONG[: -HISTORY.days - 1]
+    assert history(whole) == LONG[: -HISTORY.days - 4], "a few lines may be dated wrongly"
+    assert history(daily) == []
+    stray = {"stray": came_at(2, {LONG[0]: (500, 0), LONG[-1] + timedelta(99): (1, 0)})}
+    assert history({**together, **stray}) == history(together)
+
+
+def test_what_the_cleaning_takes_out_does_not_count():
+    usual = came([*EVERY_DAY, NEXT + timedelta(1)], 1000)
+    few = Delivered(NEXT, "till", 1000, 3000, kept=400)
+    (finding,) = judge((*usual, few), LEARNED).of(NEXT)
+    assert finding.says == "till delivered 400 lines, where 500 to 5,000 are usual by the last 8 Mondays"
+
+
+def test_the_same_season_a_year_before_is_usual():
+    years = weeks(56, *range(7))
+    rush = {day for day in years if 46 <= (day - MONDAY).days // 7 < 48}
+    again = MONDAY + timedelta(7 * 99)
+    days = [Delivered(day, "till", 9000 if day in rush else 1000, 3000) for day in weeks(99, *range(7))]
+    rules = Readiness(hold=False)  # or the first rush would say nothing of the next
+    for day, amiss in ((again, False), (again - timedelta(21), True)):
+        before = tuple(one for one in days if one.day < day)
+        found = judge((*before, Delivered(day, "till", 9000, 3000)), Expected(rules=rules)).of(day)
+        assert bool(found) is amiss
+
+
+def test_a_file_that_is_named_after_a_day_and_holds_other_days_is_asked_about():
+    files = {f"{day}": landed(n, "till", {day: (500, 0)}) for n, day in enumerate(EVERY_DAY)}
+    files["later"] = landed(100, "till", {NEXT + timedelta(1): (500, 0)})
+    for parts, kind, holds in (
+        ({MONDAY: (500, 0)}, "missing", True),
+        ({}, "closed", False),
+        ({NEXT - timedelta(1): (5, 0)}, "closed", False),
+    ):
+        odd = came_at(99, parts, f"till_{NEXT}.csv")
+        (finding,) = State(landed={**files, "odd": odd}).readiness.of(NEXT)
+        assert (finding.kind, finding.holds) == (kind, holds)
+        assert finding.says.startswith("till_2") is (parts != {NEXT - timedelta(1): (5, 0)})
+
+
 # half a day
 
 
 @pytest.mark.parametrize(
     ("lines", "last", "amiss"),
     [
-        (549, 760, [("odd", True, False)]),
-        (551, 760, [("odd", False, False)]),
+        (649, 760, [("odd", True, False)]),
+        (651, 760, [("odd", False, False)]),
         (800, 760, []),
-        (549, 1080, []),
-        (549, None, []),
+        (649, 1080, []),
+        (649, None, []),
     ],
-    ids=["half of it", "more than half", "most of it", "until the evening", "times unknown"],
+    ids=["half of it", "more of it", "most of it", "until the evening", "times unknown"],
 )
 def test_a_day_that_ends_at_noon_with_half_its_lines_is_half_a_day(
     lines: int, last: int | None, amiss: list[tuple[str, bool, bool]]

@@ -21,7 +21,8 @@ from retail_pipeline.planning.inputs import inputs_of
 from retail_pipeline.planning.manifests import Manifest
 from retail_pipeline.planning.plan import BY_STATEMENT, DAY_TABLES
 from retail_pipeline.planning.reconciliation import Tally, odd_shares, tallies
-from retail_pipeline.planning.state import State, value_of
+from retail_pipeline.planning.shapes import SAMPLE, shapes
+from retail_pipeline.planning.state import State
 from retail_pipeline.tables import TABLES
 
 BATCH_ROWS = 200_000
@@ -83,64 +84,65 @@ def make_transactions(run: Run, days: Sequence[date]) -> Mapping[date, pa.Table]
     clean, refused, till = clean_rows(run, days)
     failures = run.failures("transactions", [(together(clean, "date"), {})], days)
     expectations = len(run.suite("transactions"))
-    values = {}
-    for day, rows in clean.items():
-        sums = rows.group_by("source_system").aggregate([("amount", "sum")]).sort_by("source_system")
-        values[day] = {value_of(row["source_system"]): int(row["amount_sum"]) for row in sums.to_pylist()}
-    # with the values of these days, whose manifests are yet to come, it is known whether they are usual
+    like = shapes(
+        run.engine.run("day_shapes", {"transactions": together(clean, "date")}, most=SAMPLE).to_pylist()
+    )
+    counts, lost, found = (dict[date, Any]() for _ in range(3))
+    for day in days:
+        raw, rejected, kept = raw_rows(state, day), len(refused[day]), clean[day]
+        tallied = pc.value_counts(pc.list_flatten(refused[day]["reasons"])).to_pylist()
+        reasons = dict(sorted((f"rejected: {entry['values']}", entry["counts"]) for entry in tallied))
+        anonymous = kept["customer_id"].null_count
+        counts[day] = {"raw": raw, "rejected": rejected, "anonymous": anonymous} | reasons
+        unaccounted = abs(raw - len(kept) - rejected)
+        lost[day] = counted("raw rows = transactions + rejected rows", unaccounted, True)
+        found[day] = list(failures[day])
+        for states, rows, holds in odd_shares(raw, rejected, anonymous, run.pipeline.settings.checks):
+            found[day] += counted(states, rows, holds)
+    # with the shapes of these days, whose manifests are yet to come, it is known whether they are usual
     to_come = {
         day: Manifest(
             table=table.name,
             partition={"date": str(day)},
-            rows=0,
-            content="",
+            rows=len(clean[day]),
+            content=state.released.get(day, ""),
             inputs={},
             code_version=table.code_version,
             schema_fingerprint="",
-            counts=of_day,
+            shapes=like.get(day, {}),
+            failures=outcomes([*lost[day], *found[day]]),
         )
-        for day, of_day in values.items()
+        for day in days
     }
     coming = state.having(transactions={**state["transactions"], **to_come})
     made: dict[date, Manifest] = {}
     for day in days:
         keys, inputs = {"date": str(day)}, inputs_of(state, run.pipeline.recipe, "transactions", day)
-        rejected = write_partition(lake, TABLES["rejected_rows"], keys, refused[day], inputs)
-        counts = {
-            "raw": raw_rows(state, day),
-            "rejected": rejected.rows,
-            "anonymous": clean[day]["customer_id"].null_count,
-        }
-        tallied = pc.value_counts(pc.list_flatten(refused[day]["reasons"])).to_pylist()
-        reasons = dict(sorted((str(entry["values"]), entry["counts"]) for entry in tallied))
-        unaccounted = abs(counts["raw"] - len(clean[day]) - rejected.rows)
-        lost = counted("raw rows = transactions + rejected rows", unaccounted, True)
-        found = list(failures[day])
-        for states, rows, holds in odd_shares(
-            counts["raw"], rejected.rows, counts["anonymous"], run.pipeline.settings.checks
-        ):
-            found += counted(states, rows, holds)
-        counts |= {f"rejected: {reason}": n for reason, n in reasons.items()} | values[day]
+        write_partition(lake, TABLES["rejected_rows"], keys, refused[day], inputs)
         made[day] = write_partition(
             lake,
             table,
             keys,
             clean[day],
             inputs,
-            counts=counts,
+            counts=counts[day],
             till=dict(sorted(till.get(day, {}).items())),
-            failures=outcomes([*lost, *found]),
+            shapes=like.get(day, {}),
+            failures=to_come[day].failures,
         )
         fails = coming.fails(day, made[day])
         if not fails:
             # somebody released these rows: what is wrong with them holds nothing back
-            lost, found = ([replace(f, blocking=False) for f in of_check] for of_check in (lost, found))
-            figures = {"revenue": sum(values[day].values()), "rejected_rows": rejected.rows}
+            for of_check in (lost, found):
+                of_check[day] = [replace(failure, blocking=False) for failure in of_check[day]]
+            revenue = sum(shape.counts["value"] for shape in made[day].shapes.values())
+            figures = {"revenue": revenue, "rejected_rows": len(refused[day])}
             log_made(run.log, "transactions", str(day), made[day].rows, **figures)
-        figures = {"raw": counts["raw"], "transactions": made[day].rows, "rejected": rejected.rows, **reasons}
-        log_check(run.log, "transactions", "no_row_is_lost", str(day), lost, figures)
-        figures = {"rows": made[day].rows, "expectations": expectations, "anonymous": counts["anonymous"]}
-        log_check(run.log, "transactions", "transactions_are_valid", str(day), found, figures)
+        figures = {name.removeprefix("rejected: "): number for name, number in counts[day].items()}
+        anonymous, figures["transactions"] = figures.pop("anonymous"), made[day].rows
+        log_check(run.log, "transactions", "no_row_is_lost", str(day), lost[day], figures)
+        figures = {"rows": made[day].rows, "expectations": expectations, "anonymous": anonymous}
+        log_check(run.log, "transactions", "transactions_are_valid", str(day), found[day], figures)
         lines = {f"lines of {came.system}": came.lines for came in coming.delivered.get(day, ())}
         findings = coming.readiness.of(day)
         log_findings(run.log, "transactions", "deliveries_are_complete", str(day), findings, lines, fails)
