@@ -24,7 +24,7 @@ import pytest
 from retail_pipeline.lake.models import judged, read_model
 from retail_pipeline.lake.partitions import Lake
 from retail_pipeline.lake.state import read_state
-from retail_pipeline.planning.readiness import LEARNED, judge
+from retail_pipeline.planning.readiness import LEARNED, Delivered, judge
 from retail_pipeline.segmentation import to_json
 from retail_pipeline_tests.benchmarks import plain_script
 from retail_pipeline_tests.command import bring_up_to_date, made_once, touched, tree
@@ -164,16 +164,18 @@ def test_the_first_cohort_comes_back_as_published(run_under: Make) -> None:
 # readiness
 
 
-def test_no_day_is_held_and_one_of_which_a_tenth_came_would_be(run_under: Make) -> None:
+def test_only_the_last_day_is_held_which_ends_at_noon_and_one_of_which_a_tenth_came_would_be(
+    run_under: Make,
+) -> None:
     state = read_state(Lake(run_under("behaviour")))
-    assert state.held_days(date.min, date.max) == []
+    assert state.held_days(date.min, date.max) == [THROUGH]
     closed = [day for day, found in state.readiness.found.items() if {f.kind for f in found} == {"closed"}]
     assert [day for day in closed if day in state.delivered] == []
     assert date(2011, 4, 25) in closed  # Easter Monday
     came = [entry for _, (entry,) in sorted(state.delivered.items())]
     for cut in range(80, len(came), 45):
         *before, day = came[: cut + 1]
-        tenth = day._replace(lines=day.lines // 10, value=(day.value or 0) // 10)
+        tenth = Delivered(day.day, day.system, day.lines // 10, (day.value or 0) // 10)
         assert any(f.holds for f in judge((*before, tenth), LEARNED).of(day.day))
 
 

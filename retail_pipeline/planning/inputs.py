@@ -228,6 +228,20 @@ def why_not_fitted(state: State, month: str) -> str:
     )
 
 
+def odd_days(state: State, month: str) -> list[date]:
+    """The days of the month that has ended on which customers or invoices may not be who they were.
+
+    Held days, or amber ones; none that somebody released.
+    """
+    close = close_before(month)
+    return [
+        day
+        for day in every_day(close.replace(day=1), close)
+        if not state.is_released(day)
+        and (state.is_held(day) or any(finding.kind == "identity" for finding in state.readiness.of(day)))
+    ]
+
+
 def lacks_last_day(state: State, month: str) -> bool:
     """True while the delivery of the last day that a month's models rest on may still come."""
     close, last = close_before(month), state.last_day

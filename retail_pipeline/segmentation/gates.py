@@ -25,7 +25,12 @@ MATERIAL_SHARE = 0.1  # a smaller segment may be empty one month: a small shop's
 FLOOR = 1e-4  # the least share that drift reckons with: the logarithm of nothing has no value
 
 _AT_LEAST = ("silhouette", "smallest_share", "stability", "segment_stability")
-_RANGES = {"silhouette": (-1.0, 1.0), "feature_drift": (0.0, np.inf), "share_drift": (0.0, np.inf)}
+_RANGES = {
+    "silhouette": (-1.0, 1.0),
+    "feature_drift": (0.0, np.inf),
+    "share_drift": (0.0, np.inf),
+    "odd_days": (0.0, 31.0),
+}
 
 
 class Gate(Frozen):
@@ -65,6 +70,10 @@ class Gates(Frozen):
     changed: Gate | None = Field(
         Gate(limit=0.3, blocks=True),
         description="Highest share of customers whom the champion put elsewhere",
+    )
+    odd_days: Gate | None = Field(
+        Gate(limit=0, blocks=True),
+        description="Most days of the month that has ended whose customers or invoices are odd",
     )
 
     @field_validator("*", mode="before")
@@ -160,12 +169,14 @@ def assess(
     customers: Snapshot,
     gates: Gates,
     earlier: Snapshot | None = None,
+    odd_days: Sequence[date] = (),
 ) -> Candidate:
     """Measure a candidate that was fitted on ``customers`` against itself and the model in force before it.
 
     ``earlier`` are the customers of the month close before, as the champion knew them. A champion that cannot
     stay in force, because it knows no customers or gives names that the settings no longer have, counts as
-    none; a note says so. Raises ValueError when the candidate was fitted on others.
+    none; a note says so. On ``odd_days`` of the month that has ended customers may not be who they were.
+    Raises ValueError when the candidate was fitted on others.
     """
     if len(customers.values) != candidate.card.customers:
         raise ValueError(
@@ -180,6 +191,8 @@ def assess(
     figures: list[tuple[str, str, float | None]] = []
     if len(customers.values):
         own = assign(candidate, customers)
+        figures.append(("odd_days", "", float(len(odd_days))))
+        notes += [f"customers or invoices of {day} are odd: see deliveries_are_complete" for day in odd_days]
         figures.append(("silhouette", "", candidate.card.silhouette))
         figures.append(("smallest_share", "", _smallest_share(candidate, champion)))
         if (gates.stability or gates.segment_stability) and not candidate.knows_too_few:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -89,6 +89,7 @@ def measure(
     shop: Snapshot,
     champion: FittedSegmentation | None = None,
     gates: Gates | None = None,
+    odd_days: Sequence[date] = (),
 ) -> Candidate:
     return assess(
         "2011-05",
@@ -99,7 +100,17 @@ def measure(
         "2011-04" if champion else None,
         shop,
         gates or Gates(),
+        odd_days=odd_days,
     )
+
+
+def test_a_month_with_odd_days_does_not_pass_unattended() -> None:
+    fitted = fit_snapshot(MARCH, GRID)
+    found = measure(fitted, MARCH, fitted, odd_days=[date(2011, 4, 7)])
+    waits = verdict(found, None)
+    assert (waits.in_force, waits.needs_person, waits.failed) == ("champion", True, ("odd_days",))
+    assert "customers or invoices of 2011-04-07 are odd: see deliveries_are_complete" in found.notes
+    assert verdict(found, decided(found, "promote")).in_force == "candidate"
 
 
 @cache
@@ -224,9 +235,8 @@ def test_a_gate_that_is_off_is_not_measured_and_the_same_model_changes_nobody() 
     found = measure(fitted, MARCH, fitted)
     assert (figures(found)["changed"], figures(found)["share_drift"], found.agreement) == (0, 0, 1)
     assert all(figures(found)[f"feature_drift {name}"] < 0.001 for name in FEATURES)
-    found = measure(
-        fitted, MARCH, fitted, Gates(stability=None, segment_stability=None, feature_drift=None, changed=None)
-    )
+    off = Gates(stability=None, segment_stability=None, feature_drift=None, changed=None, odd_days=None)
+    found = measure(fitted, MARCH, fitted, off)
     assert set(figures(found)) == {"smallest_share", "share_drift"}
     assert found.notes == ()
 

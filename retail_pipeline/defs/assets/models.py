@@ -40,6 +40,7 @@ from retail_pipeline.planning.inputs import (
     inputs_of,
     lacks_last_day,
     model_source,
+    odd_days,
     rests_on_other_data,
     why_not_fitted,
 )
@@ -143,7 +144,7 @@ def make_candidates(run: Run, month: str, close: date) -> Mapping[str, Candidate
             candidate = dated(fit_snapshot(customers, parameters, champion=champion), close)
             measured = assess(
                 month, name, close, candidate, champion, earlier if champion else None, customers,
-                settings.models.gates, earlier=before,
+                settings.models.gates, earlier=before, odd_days=odd_days(run.state, month),
             )  # fmt: skip
             texts[name] = candidate_to_json(measured)
         inputs = inputs_of(run.state, run.pipeline.recipe, CANDIDATES.name, month)
