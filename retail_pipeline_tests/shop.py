@@ -84,7 +84,10 @@ def settings_of(**more: Any) -> dict[str, Any]:
         "time_zone": "Europe/London",
         "report": {"each_run": False},
     }
-    return chosen | more
+    # a dozen customers are too few for lines between them: without guards they get some all the same
+    methods = more.pop("segmentations", {"behaviour": {}, "rfm_grid": {}})
+    of_each = {name: {"guards": None, **(parameters or {})} for name, parameters in methods.items()}
+    return chosen | {"segmentations": of_each} | more
 
 
 def settings_file(path: Path, **more: Any) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import date
 from pathlib import Path
@@ -78,6 +79,11 @@ def test_status_pages_while_a_candidate_waits_and_a_decision_settles_it(ours: Pa
     waiting = call(ours, "status", "--through", THROUGH)
     assert waiting.exit_code == 1
     assert "waits the candidate of 2024-03 for behaviour" in waiting.stdout
+    ran = call(ours, "run", "--through", THROUGH)
+    assert ran.exit_code == 1, "a timer stays red until somebody decides"
+    assert "waits the candidate of 2024-03 for behaviour" in ran.stdout
+    listed = json.loads(call(ours, "model", "list", "--json").stdout)
+    assert [(one["month"], one["needs_person"]) for one in listed] == [("2024-02", False), ("2024-03", True)]
     promoted = call(ours, "model", "promote", "2024-03", *BEHAVIOUR, "--why", "looked at it", "--by", "anna")
     assert promoted.exit_code == 0
     candidate, verdict = judged(Lake(ours / "lake"), "2024-03")["behaviour"]
