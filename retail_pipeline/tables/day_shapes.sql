@@ -13,6 +13,7 @@ with lines as (
         unit_price,
         count(*) as copies,
         sum(amount) as amount,
+        min(amount) as amount_once,
         min(line_kind) as line_kind,
         min(customer_id) as customer_id,
         max(customer_id) as other_customer,
@@ -32,7 +33,7 @@ invoices as (
                     '|',
                     coalesce(min(customer_id), ''),
                     cast(count(*) as varchar),
-                    cast(cast(sum(amount / copies) as decimal(38, 2)) as varchar),
+                    cast(cast(sum(amount_once) as decimal(38, 4)) as varchar),
                     min(product_id),
                     max(product_id)
                 )
@@ -71,7 +72,7 @@ customers as (
                     '|',
                     customer_id,
                     cast(count(*) as varchar),
-                    cast(cast(sum(amount / copies) as decimal(38, 2)) as varchar),
+                    cast(cast(sum(amount_once) as decimal(38, 4)) as varchar),
                     min(product_id),
                     max(product_id)
                 )
