@@ -64,7 +64,7 @@ def rf_grid(run: Run, day: date, models: Mapping[str, FittedSegmentation]) -> pd
     customers = customers_of(run, day)
     cells = [pd.DataFrame(columns=list(RF_GRID))]
     for name, model in models.items():
-        if isinstance(model, FittedRfmGrid) and len(customers.values):
+        if isinstance(model, FittedRfmGrid) and len(customers.values) and not model.knows_too_few:
             recency, other = grid(model, customers)
             spend = {"customers": 1, "revenue": customers.feature("monetary")}
             places = {"recency_score": recency, "other_score": other, "segment": assign(model, customers)}

@@ -127,15 +127,17 @@ def most_valuable(data: ReportData, segmentation: str) -> Point | None:
 
 
 def slipping(data: ReportData, segmentation: str) -> pd.DataFrame:
-    """The segments that have not bought for clearly longer than the average customer; worth most each first.
+    """The segments that have not bought for clearly longer than the average customer.
 
-    "Clearly" is SLIPPING times the mean recency of all who bought in the window.
+    "Clearly" is SLIPPING times the mean recency of all who bought in the window. The first is that with whose
+    customers most is about to be lost.
     """
     active = data.active(segmentation)
     if active.empty:
         return active
     late = active["recency_days_mean"] >= SLIPPING * _mean(active, "recency_days")
-    return active[late & (active["recency_days_mean"] > 0)].reset_index(drop=True)
+    found = active[late & (active["recency_days_mean"] > 0)]
+    return found.sort_values("slipping_share", ascending=False, kind="stable").reset_index(drop=True)
 
 
 def slipping_away(data: ReportData, segmentation: str) -> list[Point]:
@@ -149,6 +151,11 @@ def slipping_away(data: ReportData, segmentation: str) -> list[Point]:
             f"{ago(_mean(active, 'recency_days'))}). They spent {money(spent, data.currency)} each on "
             f"average, {more} the average customer{f'{share} in all' if share else ''}."
         )
+        if known(row["slipping_share"]):
+            said += (
+                f" With them lies {percent(row['slipping_share'])} of what is about to be lost: their own "
+                "gaps since the last order, times what they spend a day."
+            )
         points.append(Point(str(row["segment"]), said))
     return points
 

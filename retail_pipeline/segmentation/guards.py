@@ -12,6 +12,7 @@ import numpy as np
 from sqlglot import exp
 
 from retail_pipeline.segmentation.compile import (
+    DIALECT,
     Sql,
     Stages,
     ago,
@@ -114,6 +115,17 @@ def slipping(window_days: int | None) -> Sql:
         day=double(1),
         month=as_double(month),
     )
+
+
+def slipping_sql(window_days: int | None) -> str:
+    """The select of each customer's ``hundredths`` of it, none below 0: their sum has no order."""
+    hundredths = sql(
+        "cast(floor(greatest(:slipping, :none) * 100) as bigint)",
+        slipping=slipping(window_days),
+        none=double(0),
+    )
+    query = exp.select("customer_id", hundredths.as_("hundredths")).from_("rfm_features")
+    return str(query.sql(dialect=DIALECT))
 
 
 def _gap(window_days: int | None, usual: Sql) -> Sql:

@@ -21,6 +21,13 @@ TABLE = Table(
         Column("share", FRACTION, "Customers / all customers", "1"),
         Column("revenue", MONEY, "Sum of monetary", "currency"),
         Column("revenue_share", FRACTION, "Revenue / that of all segments; null if that is 0", "1", True),
+        Column(
+            "slipping_share",
+            FRACTION,
+            "Of what is about to be lost: own gaps since the last order x revenue a day; null if nothing is",
+            "1",
+            True,
+        ),
         *(
             Column(f"{feature}_{figure}", FRACTION, "Of the segment's customers", unit, nullable)
             for feature, unit, nullable in (
@@ -42,4 +49,5 @@ TABLE = Table(
         *known_segment(rules.segments),
         between("share is at most 1", "share", max_value=1),
     ),
+    code_version="2",
 )

@@ -1,5 +1,5 @@
 -- Each segment of each segmentation on one day: its size, its money, its typical customer, where its customers buy.
--- customer_countries: those of the feature window; a customer's country is that of the last sale in it.
+-- slipping: what is about to be lost with each customer, in hundredths. customer_countries: those of the feature window; a customer's country is that of the last sale in it.
 -- Sums are exact before they become doubles, so that the order in which rows are added cannot show. sqlglot makes
 -- Spark's approximation of percentile_cont, so the middle is asked for by its own function.
 with last_bought_in as (
@@ -17,9 +17,11 @@ members as (
         f.frequency,
         f.monetary,
         f.avg_order_value,
+        s.hundredths,
         c.country
     from segment_assignments as a
     inner join rfm_features as f on f.customer_id = a.customer_id
+    inner join slipping as s on s.customer_id = a.customer_id
     left join last_bought_in as c on c.customer_id = a.customer_id and c.place = 1
 ),
 counted as (
@@ -54,6 +56,7 @@ profiles as (
         segment,
         count(*) as customers,
         sum(monetary) as revenue,
+        sum(hundredths) as hundredths,
         cast(sum(recency_days) as double) / count(*) as recency_days_mean,
         median(cast(recency_days as double)) as recency_days_median,
         cast(sum(frequency) as double) / count(*) as frequency_mean,
@@ -66,7 +69,7 @@ profiles as (
     group by segmentation, segment
 ),
 totals as (
-    select segmentation, sum(customers) as customers, sum(revenue) as revenue
+    select segmentation, sum(customers) as customers, sum(revenue) as revenue, sum(hundredths) as hundredths
     from profiles
     group by segmentation
 )
@@ -77,6 +80,7 @@ select
     cast(p.customers as double) / cast(t.customers as double) as share,
     cast(p.revenue as decimal(18, 4)) as revenue,
     cast(p.revenue as double) / nullif(cast(t.revenue as double), 0) as revenue_share,
+    cast(p.hundredths as double) / nullif(cast(t.hundredths as double), 0) as slipping_share,
     p.recency_days_mean,
     p.recency_days_median,
     p.frequency_mean,

@@ -43,6 +43,7 @@ from retail_pipeline.segmentation import (
     of_each_moment,
     to_sql,
 )
+from retail_pipeline.segmentation.guards import slipping_sql
 from retail_pipeline.tables import TABLES
 from retail_pipeline.tables.segment_assignments import OF_MOMENTS
 from retail_pipeline_tests.benchmarks.segments import frame, methods
@@ -257,6 +258,7 @@ def made(duckdb: Engine, lake: Path) -> dict[str, Any]:
     made["near"] = duckdb.run(moments, {"rfm_features": made["near_features"]}).cast(OF_MOMENTS)
     assignments = duckdb.run("segment_assignments", made, **close).drop_columns(["snapshot_date"])
     made["segment_assignments"] = assignments.cast(ASSIGNMENTS.arrow)
+    made["slipping"] = duckdb.run(slipping_sql(9), {"rfm_features": made["rfm_features"]})
     made["candidates"] = duckdb.run(candidates_sql(CAMPAIGNS["ties"], None), two_days(made))
     made["suppressed"] = pa.table({"customer_id": made["candidates"]["customer_id"].slice(0, 3)})
     return made | reported(duckdb, made)
@@ -444,7 +446,9 @@ def report_calls(made: Mapping[str, Any]) -> dict[str, Call]:
     under_two = {"segment_assignments": made["assigned_under_two"]}
     return {
         **{name: Call(made["sold"], summing) for name in SUMS},
-        "segment_profiles": Call(features | sums["customer_countries"] | under_two),
+        "segment_profiles": Call(
+            features | sums["customer_countries"] | under_two | {"slipping": made["slipping"]}
+        ),
         "segment_migration": Call(features | moved, [since]),
         "cohort_retention": Call(days | {"months": made["months"]}),
         "sales_trends": Call(sums["sales_hours"] | {name: made[name] for name in ("positions", "calendar")}),

@@ -35,6 +35,7 @@ def profiles(segmentation: str, segments: Mapping[str, Segment]) -> pd.DataFrame
     """``segment_profiles`` of one segmentation; a mean is its median too."""
     everyone = sum(segment[0] for segment in segments.values())
     revenue = sum(segment[0] * segment[1] for segment in segments.values())
+    slipping = sum(customers * spend * recency for customers, spend, recency, *_ in segments.values())
     rows = []
     for name, (customers, spend, recency, orders, value) in segments.items():
         means = {"recency_days": recency, "frequency": orders, "monetary": spend, "avg_order_value": value}
@@ -46,6 +47,7 @@ def profiles(segmentation: str, segments: Mapping[str, Segment]) -> pd.DataFrame
                 "share": customers / everyone,
                 "revenue": customers * spend,
                 "revenue_share": customers * spend / revenue if revenue else None,
+                "slipping_share": customers * spend * recency / slipping if slipping else None,
                 **{f"{feature}_mean": mean for feature, mean in means.items()},
                 **{f"{feature}_median": mean for feature, mean in means.items()},
                 "top_countries": ["Norway", "Chad"],

@@ -98,7 +98,8 @@ def test_those_who_slip_away_are_found_by_their_recency_not_by_their_name() -> N
     assert said(words.slipping_away(of("behaviour", renamed), "behaviour")) == {
         "Night Owls": "30 customers, 30 % of all, last bought 90 days ago on average (the average customer: "
         "40 days ago). They spent €200 each on average, more than the average customer, and 33 % of revenue "
-        "in all."
+        "in all. With them lies 84 % of what is about to be lost: their own gaps since the last order, times "
+        "what they spend a day."
     }
     same = of("behaviour", {"DELIGHT": (2, 900, 7, 9, 9), "RE-ENGAGE": (9, 50, 7, 1, 9)})
     assert words.slipping_away(same, "behaviour") == []

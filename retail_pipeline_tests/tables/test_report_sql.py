@@ -25,6 +25,7 @@ from retail_pipeline.report.small_tables import (
     spend_edges,
     with_densest,
 )
+from retail_pipeline.segmentation.guards import slipping_sql
 from retail_pipeline.tables import TABLES
 
 Row = dict[str, Any]
@@ -139,7 +140,8 @@ def made(engine: DuckDB, name: str, inputs: Mapping[str, Input], **parameters: o
 def profiles(engine: DuckDB, *inputs: pa.Table) -> dict[tuple[str, str], Row]:
     known, assigned, lines = inputs
     countries = summed(engine, "customer_countries", lines)
-    read = {"rfm_features": known, "segment_assignments": assigned, **countries}
+    slipping = {"slipping": engine.run(slipping_sql(730), {"rfm_features": known})}
+    read = {"rfm_features": known, "segment_assignments": assigned, **countries, **slipping}
     rows = made(engine, "segment_profiles", read)
     return {(row["segmentation"], row["segment"]): row for row in rows}
 
@@ -162,6 +164,7 @@ def test_a_profile_gives_size_money_and_the_typical_customer(engine: DuckDB):
     good = found["a", "Good"]
     assert (good["customers"], good["share"], good["revenue"]) == (3, 0.75, Decimal("1100.6000"))
     assert good["revenue_share"] == pytest.approx(1.1006)
+    assert good["slipping_share"] == 1, "who lapsed brings nothing that could be lost"
     assert (good["recency_days_mean"], good["recency_days_median"]) == (4, 3)
     assert (good["frequency_mean"], good["frequency_median"]) == (4, 3)
     assert good["monetary_mean"] == pytest.approx(1100.6 / 3)

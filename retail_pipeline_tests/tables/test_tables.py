@@ -55,9 +55,9 @@ CONTRACT = {
     "customer_countries": ("date", "customer_id country"),
     "segment_profiles": (
         "snapshot_date",
-        "segmentation segment customers share revenue revenue_share recency_days_mean recency_days_median "
-        "frequency_mean frequency_median monetary_mean monetary_median avg_order_value_mean "
-        "avg_order_value_median top_countries top_country_shares",
+        "segmentation segment customers share revenue revenue_share slipping_share recency_days_mean "
+        "recency_days_median frequency_mean frequency_median monetary_mean monetary_median "
+        "avg_order_value_mean avg_order_value_median top_countries top_country_shares",
     ),
     "segment_migration": (
         "snapshot_date",

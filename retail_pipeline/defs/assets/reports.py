@@ -48,6 +48,7 @@ from retail_pipeline.planning.inputs import inputs_of, model_source
 from retail_pipeline.planning.manifests import Manifest, schema_fingerprint
 from retail_pipeline.report import small_tables as small
 from retail_pipeline.segmentation import fit_snapshot
+from retail_pipeline.segmentation.guards import slipping_sql
 from retail_pipeline.tables import TABLES, statement
 from retail_pipeline.tables.table import Table
 
@@ -148,6 +149,7 @@ def make_tables(run: Run, day: date, names: Sequence[str]) -> dict[str, pa.Table
         "year_from": day - timedelta(days=YEAR - 1),
         "year_before_from": day - timedelta(days=2 * YEAR - 1),
     }
+    run.engine.keep("slipping", slipping_sql(window_days), {"rfm_features": features})
     made = {}
     for table in names:
         if table == MIGRATION.name:
