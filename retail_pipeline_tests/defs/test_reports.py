@@ -99,7 +99,9 @@ class Shop:
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     root: Path = tmp_path_factory.mktemp("shop")
-    pipeline = open_pipeline(root, segmentations={"behaviour": {"guards": None}, "spend_tiers": {"guards": None}})
+    pipeline = open_pipeline(
+        root, segmentations={"behaviour": {"guards": None}, "spend_tiers": {"guards": None}}
+    )
     deliver(pipeline.settings.landing, DAYS)
     with dg.DagsterInstance.ephemeral() as instance:
         assert land(pipeline, instance).success
