@@ -82,7 +82,7 @@ def test_status_pages_while_a_candidate_waits_and_a_decision_settles_it(ours: Pa
     ran = call(ours, "run", "--through", THROUGH)
     assert ran.exit_code == 1, "a timer stays red until somebody decides"
     assert "waits the candidate of 2024-03 for behaviour" in ran.stdout
-    listed = json.loads(call(ours, "model", "list", "--json").stdout)
+    listed = json.loads(call(ours, "model", "list", *BEHAVIOUR, "--json").stdout)
     assert [(one["month"], one["needs_person"]) for one in listed] == [("2024-02", False), ("2024-03", True)]
     promoted = call(ours, "model", "promote", "2024-03", *BEHAVIOUR, "--why", "looked at it", "--by", "anna")
     assert promoted.exit_code == 0
