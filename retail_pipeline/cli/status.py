@@ -417,7 +417,7 @@ def unreadable(pipeline: Pipeline, state: State, most: int | None = None) -> lis
         counts = f"{landed.counts['unreadable']:,} of {landed.counts['rows_read']:,} rows"
         lines.append(f"[yellow]unreadable[/yellow] {escape(landed.arrival.path)}: {counts}, first {first}")
     if more := len(files[len(lines) :]):
-        lines.append(f"and {more:,} more files with unreadable rows; `status` shows all")
+        lines.append(f"and {more:,} more files with unreadable rows; `status --all` shows all")
     return lines
 
 

@@ -18,8 +18,8 @@ import dagster as dg
 
 from retail_pipeline.defs.assets.freshness import deadline
 from retail_pipeline.defs.instance import namesakes
-from retail_pipeline.defs.jobs import DELIVERIES, WHOLE
-from retail_pipeline.defs.requests import ask_for_days, ask_for_files
+from retail_pipeline.defs.jobs import DAMAGE, DELIVERIES, WHOLE
+from retail_pipeline.defs.requests import ask_for_days, ask_for_files, why_failed
 from retail_pipeline.defs.resources import Pipeline
 from retail_pipeline.defs.schedules import TIME_TO_MAKE, last_due
 from retail_pipeline.ingest.listing import LandingError
@@ -28,6 +28,7 @@ from retail_pipeline.lake.models import judged
 from retail_pipeline.lake.partitions import LakeError
 from retail_pipeline.lake.suppression import SuppressionError, read_suppressed
 from retail_pipeline.planning.alerts import (
+    FailedWork,
     Message,
     Problem,
     messages,
@@ -49,6 +50,8 @@ from retail_pipeline.settings import ALERT_URLS, Settings
 
 # of hashing new files; the rest is looked at by the next tick
 MOST_SECONDS = 20
+# of the nightly look, to find the last that ended
+MOST_LOOKS = 10
 TRY_OUT = Message(
     "success", "A test of the retail pipeline's alerts", "If you can read this, alerts reach you.", ()
 )
@@ -119,13 +122,18 @@ def _suppression(pipeline: Pipeline, day: date) -> list[str]:
 
 
 def _of_damage(pipeline: Pipeline, instance: dg.DagsterInstance) -> Iterator[Problem]:
-    """What the last look at every file of the lake found."""
+    """What the last look at every file of the lake found, and that the one after it failed."""
     key = dg.AssetCheckKey(pipeline.key(DELIVERIES), WHOLE)
-    record = instance.get_latest_asset_check_evaluation_record(key)
-    evaluation = record.evaluation if record else None
-    if evaluation and not evaluation.passed:
-        says = evaluation.description or ""
-        page = f"/assets/{DELIVERIES}?view=checks"
+    looks = instance.event_log_storage.get_asset_check_execution_history(key, limit=MOST_LOOKS)
+    # one that is under way, or broke off, has found nothing
+    ended = [look.evaluation for look in looks if isinstance(look.evaluation, dg.AssetCheckEvaluation)]
+    if looks and looks[0].evaluation not in ended:
+        run = instance.get_run_by_id(looks[0].run_id)
+        if run and run.status == dg.DagsterRunStatus.FAILURE:
+            why = f"the look at every file of the lake failed: {why_failed(instance, run.run_id)[1]}"
+            yield from of_work([FailedWork(DAMAGE, DAMAGE, why, run.run_id)])
+    if ended and not ended[0].passed:
+        says, page = ended[0].description or "", f"/assets/{DELIVERIES}?view=checks"
         yield Problem("lake_damaged", f"lake_damaged.{fingerprint(says)}", says, page=page)
 
 

@@ -276,7 +276,7 @@ def _turn(
         return _Turn(False, is_awaited=True, says=why)
     if interrupted[0]:
         return _Turn(True, is_awaited=True)
-    ended = datetime.fromtimestamp(records[0].end_time or 0, now.tzinfo)
+    ended = datetime.fromtimestamp(records[0].end_time or records[0].update_timestamp.timestamp(), now.tzinfo)
     # at once after the first failure
     again = ended + min(timedelta(minutes=2 ** (attempts - 1) // 2), LONGEST_PAUSE)
     says = f"{why} (failures so far: {attempts}; next attempt at {again:%H:%M})"

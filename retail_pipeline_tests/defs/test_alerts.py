@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
 
 from retail_pipeline.definitions import build_defs
 from retail_pipeline.defs.alerts import AlertError, Standing, targets, tell
@@ -231,9 +232,21 @@ def test_the_nightly_look_finds_all_that_is_damaged_and_people_are_told_until_it
     (problem,) = [p for p in standing_now(dry, instance) if p.kind == "lake_damaged"]
     for path in files:
         assert f"{path} is not what its manifest says: remove {path.parent} and run again" in problem.what
+    # the next look has begun, and fails
+    job = build_defs(dry.settings).resolve_job_def("damage_job")
+    begun = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    planned = AssetCheckEvaluationPlanned(asset_key=dg.AssetKey("deliveries"), check_name="lake_is_whole")
+    event = dg.DagsterEvent("ASSET_CHECK_EVALUATION_PLANNED", job.name, event_specific_data=planned)
+    instance.report_dagster_event(event, begun.run_id)
+    assert problem in standing_now(dry, instance), "it is not gone while somebody looks"
+    instance.report_run_failed(begun)
+    kinds = {p.kind for p in standing_now(dry, instance)}
+    assert kinds >= {"lake_damaged", "work_failed"}
+
     for path, content in zip(files, whole, strict=True):
         path.write_bytes(content)
     look()
+    assert "work_failed" not in {p.kind for p in standing_now(dry, instance)}
     assert "lake_damaged" not in {p.kind for p in standing_now(dry, instance)}
 
 
